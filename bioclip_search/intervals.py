@@ -1,0 +1,80 @@
+"""Ranges of leaves: the taxa of one rank, and sets that compose (clade, checklist, exclusion, or all at once).
+
+Pure numpy; building the tree is left to `taxonomy`, which leaves a name stands for to `names`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """The taxa of one rank in depth-first order: taxon j holds the leaves `[start[j], stop[j])`.
+
+    A leaf whose lineage lacks the rank lies in none of them.
+    """
+
+    rank: str
+    start: np.ndarray  # (m,) int64, ascending
+    stop: np.ndarray  # (m,) int64
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def holding(self, leaf: int) -> int | None:
+        """The taxon that holds the leaf, or None where its lineage lacks this rank."""
+        taxon = int(np.searchsorted(self.start, leaf, side="right")) - 1
+        return taxon if taxon >= 0 and leaf < self.stop[taxon] else None
+
+
+@dataclass(frozen=True, eq=False)
+class LeafSet:
+    """Some of the `size` leaves of a tree, as ascending disjoint ranges `[start, stop)`.
+
+    >>> birds, owls = LeafSet.of([(10, 60)], size=100), LeafSet.of([(20, 30)], size=100)
+    >>> birds.minus(owls).ranges.tolist()
+    [[10, 20], [30, 60]]
+    """
+
+    ranges: np.ndarray  # (k, 2) int64
+    size: int
+
+    @classmethod
+    def of(cls, ranges: Iterable[tuple[int, int]], size: int) -> LeafSet:
+        """The leaves in any of the ranges, which may overlap and come in any order."""
+        mask = np.zeros(size, bool)
+        for start, stop in ranges:
+            mask[start:stop] = True
+        return cls.from_mask(mask)
+
+    @classmethod
+    def whole(cls, size: int) -> LeafSet:
+        return cls.of([(0, size)], size)
+
+    @classmethod
+    def from_mask(cls, mask: np.ndarray) -> LeafSet:
+        """The leaves where the mask, (size,) bool, is true."""
+        edges = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
+        return cls(edges.reshape(-1, 2), len(mask))
+
+    @property
+    def mask(self) -> np.ndarray:
+        """(size,) bool."""
+        steps = np.zeros(self.size + 1, np.int8)
+        steps[self.ranges[:, 0]] = 1
+        steps[self.ranges[:, 1]] -= 1
+        return np.cumsum(steps[:-1]).astype(bool)
+
+    def __len__(self) -> int:
+        return int((self.ranges[:, 1] - self.ranges[:, 0]).sum())
+
+    def __and__(self, other: LeafSet) -> LeafSet:
+        return LeafSet.from_mask(self.mask & other.mask)
+
+    def minus(self, other: LeafSet) -> LeafSet:
+        """The leaves of this set that are not in the other."""
+        return LeafSet.from_mask(self.mask & ~other.mask)
