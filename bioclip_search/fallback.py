@@ -1,0 +1,128 @@
+"""Chooses the rank at which an answer is sure enough, and says by which rule.
+
+Pure numpy over the intervals of a tree; names and pictures are left to `searcher`.
+
+The rules, first match wins:
+
+1. A rank was asked for: its most probable taxon, whatever the probability.
+2. Climbing: from the most probable leaf upwards, the first taxon whose probability reaches the threshold
+   (Goren et al., "Hierarchical Selective Classification", NeurIPS 2024, section 4).
+3. No answer: not even the highest rank reaches the threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bioclip_search.intervals import Level
+from bioclip_search.posterior import prefix_mass, roll_up
+
+DEFAULT_THRESHOLD = 0.65
+"""Probability that a taxon must reach, where no calibration says better: SpeciesNet's for its roll-up."""
+
+RULE_WORDS = {
+    1: "rule 1: the most probable {rank}, as asked",
+    2: "rule 2: {rank}, the lowest rank above the best match to reach {threshold:.2f}",
+    3: "rule 3: no answer, no rank reached {threshold:.2f}",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A taxon, by the number of its rank (0 is the highest) and its own among the taxa of that rank."""
+
+    depth: int
+    number: int
+    probability: float
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The chosen taxon (None: no answer), the rule that chose it, the ladder through it and the runners-up."""
+
+    chosen: Step | None
+    rule: int
+    ladder: tuple[Step, ...]
+    rivals: tuple[Step, ...]
+
+
+def decide(probabilities: np.ndarray, levels: Sequence[Level], *, threshold: float = DEFAULT_THRESHOLD, depth: int | None = None, rivals: int = 5) -> Decision:
+    """Applies the rules to one row of leaf probabilities, (n,) summing to one.
+
+    Of equally probable taxa the first in depth-first order wins. Rivals are the next most probable taxa of the
+    chosen rank, or of the lowest rank where there is no answer.
+
+    Args:
+        depth: The number of the rank that rule 1 answers at; None leaves the choice to rules 2 and 3.
+    """
+    prefix = prefix_mass(probabilities)
+    masses = [roll_up(prefix, level.start, level.stop) for level in levels]
+    if depth is not None:
+        chosen, rule = _most_probable(masses, depth), 1
+    else:
+        chosen = _climb(int(np.argmax(probabilities)), masses, levels, threshold)
+        rule = 2 if chosen else 3
+    return Decision(chosen, rule, _ladder(chosen, masses, levels), _rivals(chosen, masses, rivals))
+
+
+def rule_in_words(rule: int, rank: str | None, threshold: float) -> str:
+    """What the user reads beside an answer; `rank` is that of the answer, None without one."""
+    if rule == 1 and rank is None:
+        return "rule 1: no taxon in play has the rank asked for"
+    return RULE_WORDS[rule].format(rank=rank, threshold=threshold)
+
+
+def _climb(leaf: int, masses: Sequence[np.ndarray], levels: Sequence[Level], threshold: float) -> Step | None:
+    for depth in reversed(range(len(levels))):
+        number = levels[depth].holding(leaf)
+        if number is not None and masses[depth][number] >= threshold:
+            return Step(depth, number, float(masses[depth][number]))
+    return None
+
+
+def _most_probable(masses: Sequence[np.ndarray], depth: int) -> Step | None:
+    """The best taxon of one rank, None where no leaf in play has that rank."""
+    if not len(masses[depth]):
+        return None
+    number = int(np.argmax(masses[depth]))
+    mass = float(masses[depth][number])
+    return Step(depth, number, mass) if mass > 0 else None
+
+
+def _ladder(chosen: Step | None, masses: Sequence[np.ndarray], levels: Sequence[Level]) -> tuple[Step, ...]:
+    """The ancestors of the chosen taxon, itself, and below it the most probable descendant at each rank.
+
+    Without an answer every rung is the most probable taxon of its rank.
+    """
+    steps = []
+    for depth, (level, mass) in enumerate(zip(levels, masses, strict=True)):
+        if chosen is None:
+            first, last = 0, len(level)
+        else:
+            own = levels[chosen.depth]
+            start, stop = own.start[chosen.number], own.stop[chosen.number]
+            if depth <= chosen.depth:
+                number = level.holding(int(start))
+                first, last = (0, 0) if number is None else (number, number + 1)
+            else:
+                first, last = np.searchsorted(level.start, (start, stop))
+        if first < last:
+            number = int(first + np.argmax(mass[first:last]))
+            steps.append(Step(depth, number, float(mass[number])))
+    return tuple(steps)
+
+
+def _rivals(chosen: Step | None, masses: Sequence[np.ndarray], count: int) -> tuple[Step, ...]:
+    depth = chosen.depth if chosen else len(masses) - 1
+    mass = masses[depth]
+    wanted = min(count + 1, len(mass))
+    if not wanted:
+        return ()
+    least = np.partition(mass, -wanted)[-wanted]
+    above, equal = np.flatnonzero(mass > least), np.flatnonzero(mass == least)
+    ranked = np.concatenate((above[np.argsort(-mass[above], kind="stable")], equal[: wanted - len(above)]))
+    others = [int(number) for number in ranked if (chosen is None or number != chosen.number) and mass[number] > 0]
+    return tuple(Step(depth, number, float(mass[number])) for number in others[:count])
