@@ -1,0 +1,144 @@
+"""The card of an index: a JSON file that says what the folder is and vouches for every byte in it.
+
+Reading vectors and verifying files is left to `vectors` and `folder`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from bioclip_search.errors import IndexDamagedError, IndexFolderError, IndexMismatchError
+
+FORMAT_VERSION = "1"
+CARD_FILE = "card.json"
+SEAL = "sha256_of_this_card"
+MAX_CARD_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True)
+class EncoderNote:
+    """The encoder that made the vectors. `source` is what `load_model` takes, or a folder inside the index."""
+
+    source: str
+    fingerprint: str
+    preprocess: str
+    dim: int
+    logit_scale: float
+
+
+@dataclass(frozen=True)
+class VectorsNote:
+    """How the vectors are kept: `flat` (fp32), `fp16` or `int8`; the metric is the inner product of unit rows."""
+
+    kind: str
+    count: int
+    dim: int
+
+
+@dataclass(frozen=True)
+class TaxonomyNote:
+    """The leaves: the hash of their lineages, and the ranks that those have."""
+
+    content_hash: str
+    ranks: tuple[str, ...]
+    leaves: int
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was fitted on labelled pictures: a temperature, and the threshold for each target accuracy."""
+
+    temperature: float
+    thresholds: dict[str, float]
+    fitted_on: str
+
+
+@dataclass(frozen=True)
+class FileNote:
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Card:
+    """All that `card.json` says."""
+
+    name: str
+    encoder: EncoderNote
+    recipe: dict[str, Any]
+    taxonomy: TaxonomyNote
+    vectors: VectorsNote
+    about: dict[str, Any] = field(default_factory=dict)
+    calibration: Calibration | None = None
+    files: dict[str, FileNote] = field(default_factory=dict)
+    format_version: str = FORMAT_VERSION
+
+    def write(self, folder: Path) -> None:
+        """Writes the sealed card; any later change of a byte shows."""
+        content = asdict(self)
+        content[SEAL] = _seal(content)
+        (folder / CARD_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> Card:
+        """The card of an index folder.
+
+        Raises:
+            IndexFolderError: There is no card.
+            IndexMismatchError: It is of another format version.
+            IndexDamagedError: It is no card, or was changed after it was written.
+        """
+        path = folder / CARD_FILE
+        if not path.is_file():
+            raise IndexFolderError(f"{folder}: is no index folder (it has no {CARD_FILE}). See `bioclip-search index list`.")
+        if path.stat().st_size > MAX_CARD_BYTES:
+            raise IndexDamagedError(f"{path}: is larger than any card. Get the index again.")
+        try:
+            content = json.loads(path.read_bytes())
+            version = content["format_version"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise IndexDamagedError(f"{path}: is damaged, it is no card any more ({error}). Get the index again.") from error
+        if version != FORMAT_VERSION:
+            raise IndexMismatchError(
+                f"{folder}: has index format {version}, this program reads {FORMAT_VERSION}. Build it again with `bioclip-search index build`, or install the program version that made it."
+            )
+        if content.pop(SEAL, None) != _seal(content):
+            raise IndexDamagedError(f"{path}: was changed after it was written. Get the index again or rebuild it.")
+        try:
+            return _from_content(content)
+        except (TypeError, KeyError, AttributeError) as error:
+            raise IndexDamagedError(f"{path}: lacks what a card must say ({error}). Rebuild the index.") from error
+
+
+def note_file(path: Path) -> FileNote:
+    """Size and SHA-256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            digest.update(block)
+    return FileNote(path.stat().st_size, digest.hexdigest())
+
+
+def is_inside(name: str) -> bool:
+    """Whether a file name of a card stays within the folder on every system."""
+    path = PurePosixPath(name)
+    return bool(name) and not path.is_absolute() and ".." not in path.parts and "\\" not in name and ":" not in name
+
+
+def _seal(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _from_content(content: dict[str, Any]) -> Card:
+    parts = dict(content)
+    parts["encoder"] = EncoderNote(**parts["encoder"])
+    parts["vectors"] = VectorsNote(**parts["vectors"])
+    parts["taxonomy"] = TaxonomyNote(**{**parts["taxonomy"], "ranks": tuple(parts["taxonomy"]["ranks"])})
+    parts["calibration"] = Calibration(**parts["calibration"]) if parts["calibration"] else None
+    parts["files"] = {name: FileNote(**note) for name, note in parts["files"].items()}
+    return Card(**parts)

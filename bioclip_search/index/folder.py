@@ -1,0 +1,142 @@
+"""Finds index folders by name or path, and opens one after its bytes were verified against its card.
+
+What the rows stand for is left to `searcher`, making a folder to `build`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+
+from bioclip_search import places
+from bioclip_search.errors import IndexDamagedError, IndexFolderError
+from bioclip_search.index.card import CARD_FILE, Card, is_inside, note_file
+from bioclip_search.index.vectors import Vectors
+
+log = logging.getLogger(__name__)
+
+TAXA_FILE, VECTORS_FILE, NAMES_FILE, ENCODER_FOLDER = "taxa.parquet", "vectors.faiss", "names.sqlite", "encoder"
+
+ALWAYS_HASHED_BYTES = 1 << 26
+"""Files up to this size (64 MiB) are hashed at every opening; a larger one again only after it was touched."""
+
+
+class Index:
+    """An index folder whose files are what its card says. Opening is lazy: vectors are mapped, not read."""
+
+    def __init__(self, folder: Path, *, verify: bool = True):
+        """Opens a folder.
+
+        Raises:
+            IndexFolderError: It is no index folder.
+            IndexDamagedError: A file is missing or was changed.
+            IndexMismatchError: It is of another format version.
+        """
+        self.folder = folder
+        self.card = Card.read(folder)
+        if verify:
+            verify_files(folder, self.card)
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        vectors = Vectors(self.folder / VECTORS_FILE)
+        expected = (self.card.vectors.count, self.card.vectors.dim)
+        if (vectors.count, vectors.dim) != expected or vectors.count != self.card.taxonomy.leaves:
+            raise IndexDamagedError(f"{self.folder}: holds {vectors.count} vectors of {vectors.dim} numbers, its card says {expected}. Rebuild it.")
+        return vectors
+
+    @property
+    def taxa_path(self) -> Path:
+        return self.folder / TAXA_FILE
+
+    @property
+    def names_path(self) -> Path:
+        return self.folder / NAMES_FILE
+
+    @property
+    def encoder_source(self) -> str:
+        """What to give to `load_model`: the card's word, or the folder of the encoder that travels with the index."""
+        source = self.card.encoder.source
+        return str(self.folder / ENCODER_FOLDER) if source == ENCODER_FOLDER else source
+
+
+def find_index(name: str | Path) -> Path:
+    """The folder of an index: a path, or the name of one that is shipped or in the user's own index folder.
+
+    Raises:
+        IndexFolderError: There is none; the message lists those there are.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    for known in list_indexes():
+        if known.name == str(name):
+            return known
+    known = ", ".join(folder.name for folder in list_indexes()) or "none"
+    raise IndexFolderError(f"No index {str(name)!r}: it is no folder, and no name of those installed ({known}). Build one with `bioclip-search index build`.")
+
+
+def list_indexes() -> Iterator[Path]:
+    """The user's own index folders, then the shipped ones, each in order of name."""
+    for home in (places.user_indexes(), places.shipped("index")):
+        if home is not None and home.is_dir():
+            yield from sorted(folder for folder in home.iterdir() if (folder / CARD_FILE).is_file())
+
+
+def verify_files(folder: Path, card: Card, *, thorough: bool = False) -> None:
+    """Compares every file with the card: its size always, its SHA-256 unless it is large and known to be untouched.
+
+    Args:
+        thorough: Hash the large ones too, whatever is known of them.
+
+    Raises:
+        IndexDamagedError: A file is missing, was changed, or lies outside the folder.
+    """
+    missing = {TAXA_FILE, VECTORS_FILE, NAMES_FILE} - set(card.files)
+    if missing:
+        raise IndexDamagedError(f"{folder}: its card says nothing of {', '.join(sorted(missing))}. Rebuild the index.")
+    for name, note in card.files.items():
+        path = folder / name
+        if not is_inside(name) or not path.resolve().is_relative_to(folder.resolve()):
+            raise IndexDamagedError(f"{folder}: its card names a file outside the folder ({name}). Do not use this index.")
+        if not path.is_file():
+            raise IndexDamagedError(f"{path}: is missing. Get the index again or rebuild it.")
+        if path.stat().st_size == note.size_bytes and not thorough and _known_untouched(path, note.sha256):
+            continue
+        if path.stat().st_size != note.size_bytes or note_file(path) != note:
+            raise IndexDamagedError(f"{path}: was changed after the index was made. Get the index again or rebuild it.")
+        _remember(path, note.sha256)
+
+
+def _known_untouched(path: Path, sha: str) -> bool:
+    """Whether a large file was verified before and has kept its size, time and place since."""
+    stamp = _stamp(path)
+    try:
+        return path.stat().st_size > ALWAYS_HASHED_BYTES and json.loads(stamp.read_text()) == _state(path, sha)
+    except (OSError, ValueError):
+        return False
+
+
+def _remember(path: Path, sha: str) -> None:
+    if path.stat().st_size <= ALWAYS_HASHED_BYTES:
+        return
+    stamp = _stamp(path)
+    try:
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.write_text(json.dumps(_state(path, sha)))
+    except OSError as error:
+        log.info("cannot keep a note that %s was verified: %s", path, error)
+
+
+def _state(path: Path, sha: str) -> dict:
+    stat = os.stat(path)
+    return {"path": str(path.resolve()), "bytes": stat.st_size, "mtime_ns": stat.st_mtime_ns, "inode": stat.st_ino, "sha256": sha}
+
+
+def _stamp(path: Path) -> Path:
+    return places.user_cache() / "verified" / (sha256(str(path.resolve()).encode()).hexdigest()[:24] + ".json")

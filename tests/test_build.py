@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bioclip_search.build import build_from_vectors, build_index, change_card, check_index
+from bioclip_search.errors import IndexFolderError
+from bioclip_search.index import Index
+from bioclip_search.index.card import Calibration
+from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
+from bioclip_search.taxonomy import Taxonomy
+from tests.conftest import ColourEncoder, small_table
+
+BARE = TextRecipe(templates=BARE_TEMPLATE)
+
+
+def test_built_twice_gives_the_same_bytes(small_index, tmp_path, taxonomy, encoder):
+    again = build_index(tmp_path / "small", taxonomy, encoder, recipe=BARE).folder
+    assert {path.name: path.read_bytes() for path in again.iterdir()} == {path.name: path.read_bytes() for path in small_index.iterdir()}
+
+
+def test_the_vectors_are_those_of_the_texts_in_leaf_order(small_index, taxonomy, encoder):
+    vectors = Index(small_index).vectors.rows(0, len(taxonomy))
+    assert np.allclose(vectors, encoder.encode_texts(encoder.texts), atol=1e-6)
+
+
+def test_several_templates_are_averaged_into_a_unit_row(tmp_path, taxonomy, encoder):
+    index = build_index(tmp_path / "two", taxonomy, encoder, recipe=TextRecipe("sci", ("a {}", "the {}")))
+    mean = encoder.encode_texts(["a Felis catus", "the Felis catus"]).mean(axis=0)
+    leaf = taxonomy.leaves["species"].to_pylist().index("Felis catus")
+    assert np.allclose(index.vectors.rows(leaf, leaf + 1)[0], mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_given_vectors_go_with_the_rows_of_the_table(tmp_path):
+    table = small_table()
+    taxonomy = Taxonomy.from_table(pa.concat_tables([table, table.slice(0, 1)]))  # the last row repeats the first
+    vectors = np.eye(10, 16, dtype=np.float32)
+    np.save(tmp_path / "v.npy", vectors)
+    encoder = ColourEncoder()
+    encoder.dim = 16
+    index = build_from_vectors(tmp_path / "given", taxonomy, tmp_path / "v.npy", encoder, recipe=BARE)
+    assert np.array_equal(index.vectors.rows(0, 9), vectors[taxonomy.row_of_leaf])
+    assert taxonomy.leaves["species"][int(np.flatnonzero(taxonomy.row_of_leaf == 0)[0])].as_py() == "Panthera leo"
+
+
+def test_vectors_that_do_not_fit_are_refused(tmp_path, taxonomy):
+    with pytest.raises(IndexFolderError, match=r"Expected 9 vectors of 32 numbers.*\(8, 32\)"):
+        build_from_vectors(tmp_path / "x", taxonomy, np.zeros((8, 32)), ColourEncoder())
+    (tmp_path / "v.npy").write_bytes(b"no numbers")
+    with pytest.raises(IndexFolderError, match="is no .npy file"):
+        build_from_vectors(tmp_path / "x", taxonomy, tmp_path / "v.npy", ColourEncoder())
+    np.save(tmp_path / "pickled.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(IndexFolderError, match="is no .npy file"):
+        build_from_vectors(tmp_path / "x", taxonomy, tmp_path / "pickled.npy", ColourEncoder())
+
+
+def test_a_failed_build_leaves_nothing_behind(tmp_path, taxonomy, encoder):
+    with pytest.raises(IndexFolderError, match="NaN"):
+        build_from_vectors(tmp_path / "x", taxonomy, np.full((9, 32), np.nan), encoder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_folder_is_not_overwritten(small_index, taxonomy, encoder):
+    with pytest.raises(IndexFolderError, match="exists already"):
+        build_index(small_index, taxonomy, encoder)
+
+
+def test_check_finds_a_sound_index_sound_and_a_zero_vector(small_index, tmp_path, taxonomy, encoder):
+    assert check_index(small_index) == []
+    vectors = encoder.encode_texts(encoder.texts)
+    vectors[2] = 0
+    index = build_from_vectors(tmp_path / "zero", Taxonomy.from_table(taxonomy.leaves), vectors, encoder, recipe=BARE)
+    assert check_index(index.folder) == ["taxa.parquet: 1 taxa have a zero vector and can never be an answer"]
+
+
+def test_check_finds_damage_without_opening(tmp_path, taxonomy, encoder):
+    index = build_index(tmp_path / "i", taxonomy, encoder, recipe=BARE)
+    (index.folder / "names.sqlite").write_bytes(b"")
+    (found,) = check_index(index.folder)
+    assert "names.sqlite: was changed" in found
+
+
+def test_a_card_can_be_given_a_calibration(tmp_path, taxonomy, encoder):
+    index = build_index(tmp_path / "i", taxonomy, encoder, recipe=BARE)
+    change_card(index.folder, calibration=Calibration(1.5, {"0.95": 0.8}, "a test"))
+    assert Index(index.folder).card.calibration.thresholds == {"0.95": 0.8}
+    assert check_index(index.folder) == []
