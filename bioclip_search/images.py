@@ -1,0 +1,143 @@
+"""Opens pictures of any kind as upright RGB, and refuses in clear words what is none or would do harm.
+
+Knows one picture at a time; finding pictures is left to `sources`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from bioclip_search.errors import PictureError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000")
+"""What is opened (MPO as JPEG). Formats whose readers run other programs (EPS) or that hold no photographs are left out."""
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".jpe", ".png", ".tif", ".tiff", ".webp", ".gif", ".bmp", ".ppm", ".mpo", ".jp2"})
+"""Endings, in lower case, by which a folder's pictures are known."""
+
+MAX_PIXELS = 178_956_970
+"""Largest picture opened, in pixels: 512 MiB of RGB, where Pillow too speaks of a decompression bomb."""
+
+MAX_FILE_BYTES = 1 << 29
+"""Largest file opened, in bytes (512 MiB)."""
+
+DRAFT_MARGIN = 2
+"""A JPEG may be decoded smaller, but no side below this many times the side that is needed."""
+
+_warning_filters = threading.Lock()
+
+
+def open_picture(source: Any, *, enough_px: int | None = None) -> PIL.Image.Image:
+    """The picture, upright and in RGB: first frame, EXIF rotation done, transparency on white, 16 bits scaled to 8.
+
+    Args:
+        source: A path, the bytes of a file, a PIL image, or an array (height, width[, 3 or 4]) of uint8.
+        enough_px: The short side that is needed. A larger JPEG may come back smaller, but at least twice that.
+
+    Raises:
+        PictureError: It is missing, empty, truncated, too large, or no picture.
+    """
+    if isinstance(source, PIL.Image.Image):
+        return _to_rgb(source)
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if isinstance(source, bytes | bytearray):
+        return _decode(io.BytesIO(source), len(source), enough_px)
+    if not isinstance(source, str | Path):
+        raise PictureError(f"a picture is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
+    path = Path(source)
+    try:
+        size = path.stat().st_size
+        if path.is_dir():
+            raise PictureError("is a folder, not a picture")
+        with path.open("rb") as file:
+            return _decode(file, size, enough_px)
+    except FileNotFoundError as error:
+        raise PictureError("no such file") from error
+    except PermissionError as error:
+        raise PictureError("may not be read (permission denied)") from error
+
+
+def _decode(file: Any, size_bytes: int, enough_px: int | None) -> PIL.Image.Image:
+    if size_bytes == 0:
+        raise PictureError("the file is empty (0 bytes)")
+    if size_bytes > MAX_FILE_BYTES:
+        raise PictureError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
+    try:
+        picture = _open_header(file)
+        if enough_px is not None:
+            _draft(picture, enough_px)
+        picture.load()
+        return _to_rgb(picture)
+    except PictureError:
+        raise
+    except PIL.UnidentifiedImageError as error:
+        raise PictureError(f"is no picture of a known kind ({', '.join(FORMATS)})") from error
+    except Exception as error:  # Subtle: a damaged file makes Pillow's readers raise nearly anything.
+        raise PictureError(f"cannot be decoded: {error or type(error).__name__}") from error
+
+
+def _open_header(file: Any) -> PIL.Image.Image:
+    """Reads no pixels yet. Pillow's own bomb check only warns up to twice its limit; ours is one clear number."""
+    with _warning_filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            picture = PIL.Image.open(file, formats=FORMATS)
+        except PIL.Image.DecompressionBombError as error:
+            raise PictureError(f"has more than {MAX_PIXELS:,} pixels (decompression bomb?)") from error
+    width, height = picture.size
+    if width * height > MAX_PIXELS:
+        raise PictureError(f"has {width}×{height} pixels, more than {MAX_PIXELS:,} (decompression bomb?)")
+    return picture
+
+
+def _draft(picture: PIL.Image.Image, enough_px: int) -> None:
+    """Lets libjpeg decode at 1/2, 1/4 or 1/8, which is several times faster; other formats take no notice."""
+    scale = DRAFT_MARGIN * enough_px / min(picture.size)
+    if scale < 1:
+        picture.draft(None, tuple(int(np.ceil(side * scale)) for side in picture.size))
+
+
+def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
+    with contextlib.suppress(Exception):  # Subtle: EXIF is a format of its own and often broken; the pixels are sound.
+        picture = PIL.ImageOps.exif_transpose(picture)
+    if picture.mode == "RGB":
+        return picture
+    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
+        return _from_deep_grey(picture)
+    if picture.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in picture.info:
+        rgba = picture.convert("RGBA")
+        white = PIL.Image.new("RGBA", rgba.size, "white")
+        return PIL.Image.alpha_composite(white, rgba).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _from_deep_grey(picture: PIL.Image.Image) -> PIL.Image.Image:
+    """16-bit greys over their full range, 32-bit and float ones over the range they use."""
+    values = np.asarray(picture).astype(np.float64)
+    low, high = (0.0, 65535.0) if picture.mode != "F" and values.min() >= 0 and values.max() <= 65535 else (np.nanmin(values), np.nanmax(values))
+    grey = np.nan_to_num((values - low) / max(high - low, 1e-12) * 255).round().astype(np.uint8)
+    return PIL.Image.fromarray(grey).convert("RGB")
+
+
+def _from_array(array: np.ndarray) -> PIL.Image.Image:
+    if array.dtype != np.uint8 or array.ndim not in {2, 3} or 0 in array.shape or (array.ndim == 3 and array.shape[2] not in {3, 4}):
+        raise PictureError(f"an array picture is (height, width[, 3 or 4]) uint8, not {array.shape} {array.dtype}")
+    return _to_rgb(PIL.Image.fromarray(array))
+
+
+def crop(picture: PIL.Image.Image, box_xyxy: Sequence[float]) -> PIL.Image.Image:
+    """The part of the picture in the box, in pixels."""
+    return picture.crop(tuple(round(side) for side in box_xyxy))

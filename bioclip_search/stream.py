@@ -1,0 +1,45 @@
+"""Runs slow work ahead of its consumer in threads, in order and with a bound.
+
+Decoding and resizing let go of Python's lock, so threads keep the encoder fed without copying pictures between
+processes. Knows nothing of pictures.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MOST_WORKERS = 8
+AHEAD_PER_WORKER = 8
+"""How many results may wait, per worker: enough to fill the encoder's next batch, few enough to stay small."""
+
+
+def default_workers() -> int:
+    return min(MOST_WORKERS, os.cpu_count() or 1)
+
+
+def work_ahead(work: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> Iterator[R]:
+    """`work` of every item, in the order of the items, whatever the threads do.
+
+    At most `AHEAD_PER_WORKER` results a worker wait at any time, so memory stays flat however long the input is.
+    An exception of `work` is raised where its result would have come.
+    """
+    workers = workers or default_workers()
+    remaining = iter(items)
+    with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
+        waiting = deque(pool.submit(work, item) for item in islice(remaining, workers * AHEAD_PER_WORKER))
+        try:
+            while waiting:
+                result = waiting.popleft().result()
+                waiting.extend(pool.submit(work, item) for item in islice(remaining, 1))
+                yield result
+        finally:
+            for future in waiting:
+                future.cancel()
