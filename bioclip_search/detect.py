@@ -1,0 +1,73 @@
+"""Where the organisms are: boxes in pixels of the upright picture, and the crop that is cut out for each.
+
+Decoding and turning upright is `images`; naming what stands in a crop is the encoder's and the index's work.
+ultralytics comes in only behind `load_detector`, when there is a detector to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+from bioclip_search.detectors.boxes import (
+    CROP_MARGIN,
+    NOT_WILDLIFE,
+    WILDLIFE,
+    Detection,
+    category_names,
+    crop_box,
+    is_wildlife,
+)
+from bioclip_search.detectors.known import KNOWN_DETECTORS, find_detector_file, refuse_pickle
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = [
+    "CROP_MARGIN",
+    "KNOWN_DETECTORS",
+    "NOT_WILDLIFE",
+    "WILDLIFE",
+    "Detection",
+    "Detector",
+    "category_names",
+    "crop_box",
+    "is_wildlife",
+    "load_detector",
+]
+
+
+class Detector(Protocol):
+    """Finds organisms, people and vehicles in upright pictures."""
+
+    name: str
+    fingerprint: str
+    """Changes whenever the boxes could: with the weights, the input size or the suppression of overlaps."""
+
+    def detect(self, pictures: Sequence[Image.Image], min_confidence: float) -> list[list[Detection]]:
+        """One list per picture, most confident first, ties by box; an empty list where nothing was found."""
+        ...
+
+
+def load_detector(name_or_path: str, *, device: str = "auto", trust_pickle: bool = False) -> Detector | None:
+    """The detector of that name or file; None for "none": then the whole picture is the crop.
+
+    Args:
+        name_or_path: A name of `KNOWN_DETECTORS`, whose file is looked for in
+            `places.user_models()` and never downloaded,
+            or the path of an .onnx or .pt file.
+        device: auto, cpu, cuda, cuda:1, mps …
+        trust_pickle: Whether a .pt file may be loaded: it is a pickle and can run any code.
+
+    Raises:
+        ModelError: The name is unknown, the file is missing, damaged, no box model or a pickle, or the device is
+            not there.
+        MissingExtraError: ultralytics or onnxruntime is not installed.
+    """
+    if name_or_path.lower() == "none":
+        return None
+    known, path = find_detector_file(name_or_path)
+    refuse_pickle(path, trust_pickle)
+    from bioclip_search.detectors.yolo import load_yolo
+
+    return load_yolo(path, known.name if known else path.stem, device, known.image_size_px if known else None)
