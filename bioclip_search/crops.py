@@ -1,0 +1,92 @@
+"""Turns a stream of pictures into a stream of crops ready for the encoder, and broken pictures into records.
+
+Opening is left to `images`, finding animals to `detect`, working ahead to `stream`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from bioclip_search.detect import crop_box, is_wildlife
+from bioclip_search.encoder import Encoder
+from bioclip_search.errors import PictureError
+from bioclip_search.images import crop, open_picture
+from bioclip_search.stream import work_ahead
+
+DETECTOR_CONFIDENCE = 0.2
+"""Detections below this are not looked at: the usual threshold of MegaDetector v5."""
+
+
+@dataclass(frozen=True, eq=False)
+class Crop:
+    """A part of a picture, prepared for the encoder. `picture` numbers the pictures of the stream."""
+
+    picture: int
+    image: str
+    prepared: Any
+    box_xyxy: tuple[float, float, float, float] | None = None
+    confidence: float | None = None
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A picture that gave no crop, and why."""
+
+    picture: int
+    image: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Blank:
+    """A picture in which the detector found no organism, and how that is told."""
+
+    picture: int
+    image: str
+    reason: str
+
+
+Cut = Crop | Blank | Unread
+
+
+def cut_crops(images: Iterable[Any], encoder: Encoder, detector: Any = None, workers: int | None = None) -> Iterator[list[Cut]]:
+    """For each picture, in order, its crops, or the one record that says why there are none.
+
+    Without a detector the whole picture is the crop, decoded no larger than the encoder needs. With one, each
+    organism is a crop; persons and vehicles are none.
+    """
+    numbered = zip(count(), images)
+    if detector is None:
+        yield from work_ahead(lambda item: [_whole(*item, encoder)], numbered, workers)
+        return
+    for number, image, picture in work_ahead(lambda item: (*item, _opened(item[1])), numbered, workers):
+        if isinstance(picture, PictureError):
+            yield [Unread(number, picture_name(image, number), str(picture))]
+            continue
+        found = [hit for hit in detector.detect([picture], DETECTOR_CONFIDENCE)[0] if is_wildlife(hit.category)]
+        parts = [(hit, crop(picture, crop_box(hit.box_xyxy, picture.size))) for hit in found]
+        crops = [Crop(number, picture_name(image, number), encoder.prepare(part), hit.box_xyxy, hit.confidence) for hit, part in parts]
+        yield crops or [Blank(number, picture_name(image, number), f"{detector.name} saw none at confidence {DETECTOR_CONFIDENCE}")]
+
+
+def picture_name(image: Any, number: int) -> str:
+    """How results speak of the picture: by its path, or by its place in the input if it has none."""
+    return str(image) if hasattr(image, "__fspath__") or isinstance(image, str) else f"picture {number + 1}"
+
+
+def _whole(number: int, image: Any, encoder: Encoder) -> Crop | Unread:
+    name = picture_name(image, number)
+    try:
+        return Crop(number, name, encoder.prepare(open_picture(image, enough_px=encoder.input_px)))
+    except PictureError as error:
+        return Unread(number, name, str(error))
+
+
+def _opened(image: Any) -> Any:
+    try:
+        return open_picture(image)
+    except PictureError as error:
+        return error
