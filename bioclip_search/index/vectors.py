@@ -61,7 +61,7 @@ class Vectors:
 
     def __init__(self, path: Path):
         try:
-            self._index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+            self._index = _read_mapped(path)
         except RuntimeError as error:
             raise IndexDamagedError(f"{path}: is no FAISS index ({str(error).splitlines()[0]}). Get the index again.") from error
         self.count, self.dim = self._index.ntotal, self._index.d
@@ -119,6 +119,14 @@ class Vectors:
         if self.count * self.dim * 4 <= DECODED_MAX_BYTES:
             return self._index.sa_decode(self._codes)
         return None
+
+
+def _read_mapped(path: Path) -> faiss.Index:
+    """Maps the file; where the system or the kind of index does not allow that, reads it."""
+    try:
+        return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
+    except RuntimeError:
+        return faiss.read_index(str(path))
 
 
 class _MappedBytes:
