@@ -7,7 +7,9 @@ The rules, first match wins:
 1. A rank was asked for: its most probable taxon, whatever the probability.
 2. Climbing: from the most probable leaf upwards, the first taxon whose probability reaches the threshold
    (Goren et al., "Hierarchical Selective Classification", NeurIPS 2024, section 4).
-3. No answer: not even the highest rank reaches the threshold.
+3. The most probable leaf stands alone, outside of what is sure: the lowest taxon that reaches the threshold all the
+   same. (One mushroom may beat every single bird, and yet "bird" be nearly certain.)
+4. No answer: not even the most probable taxon of the highest rank reaches the threshold.
 """
 
 from __future__ import annotations
@@ -26,7 +28,8 @@ DEFAULT_THRESHOLD = 0.65
 RULE_WORDS = {
     1: "rule 1: the most probable {rank}, as asked",
     2: "rule 2: {rank}, the lowest rank above the best match to reach {threshold:.2f}",
-    3: "rule 3: no answer, no rank reached {threshold:.2f}",
+    3: "rule 3: {rank}, the lowest to reach {threshold:.2f}, though the best single match lies outside it",
+    4: "rule 4: no answer, no taxon reached {threshold:.2f}",
 }
 
 
@@ -56,15 +59,18 @@ def decide(probabilities: np.ndarray, levels: Sequence[Level], *, threshold: flo
     chosen rank, or of the lowest rank where there is no answer.
 
     Args:
-        depth: The number of the rank that rule 1 answers at; None leaves the choice to rules 2 and 3.
+        depth: The number of the rank that rule 1 answers at; None leaves the choice to the other rules.
     """
     prefix = prefix_mass(probabilities)
     masses = [roll_up(prefix, level.start, level.stop) for level in levels]
     if depth is not None:
         chosen, rule = _most_probable(masses, depth), 1
     else:
-        chosen = _climb(int(np.argmax(probabilities)), masses, levels, threshold)
-        rule = 2 if chosen else 3
+        chosen, rule = _climb(int(np.argmax(probabilities)), masses, levels, threshold), 2
+        if chosen is None:
+            chosen, rule = _lowest_sure(masses, threshold), 3
+        if chosen is None:
+            rule = 4
     return Decision(chosen, rule, _ladder(chosen, masses, levels), _rivals(chosen, masses, rivals))
 
 
@@ -81,6 +87,12 @@ def _climb(leaf: int, masses: Sequence[np.ndarray], levels: Sequence[Level], thr
         if number is not None and masses[depth][number] >= threshold:
             return Step(depth, number, float(masses[depth][number]))
     return None
+
+
+def _lowest_sure(masses: Sequence[np.ndarray], threshold: float) -> Step | None:
+    """The most probable taxon of the lowest rank at which one reaches the threshold."""
+    best = (_most_probable(masses, depth) for depth in reversed(range(len(masses))))
+    return next((step for step in best if step is not None and step.probability >= threshold), None)
 
 
 def _most_probable(masses: Sequence[np.ndarray], depth: int) -> Step | None:

@@ -49,9 +49,16 @@ def test_rule_2_climbs_from_the_best_leaf_to_the_first_taxon_that_passes(thresho
     assert decision.chosen.probability == pytest.approx(probability, abs=1e-6)
 
 
-def test_rule_3_gives_no_answer_where_the_root_is_reached():
+def test_rule_3_answers_where_the_best_leaf_stands_alone():
+    # crocata (.24) beats every animal, but Animalia holds .16 + .15 + .15 + .15 + .12 = .73 and no order of it .65.
+    decision = decide(np.array([0.16, 0.15, 0.15, 0.15, 0.12, 0.24, 0.03], np.float32), TREE, threshold=0.65)
+    assert (decision.rule, decision.chosen.depth, decision.chosen.number) == (3, KINGDOM, 0)
+    assert decision.chosen.probability == pytest.approx(0.73, abs=1e-6)
+
+
+def test_rule_4_gives_no_answer_where_no_taxon_passes():
     decision = decide(LIONLIKE, TREE, threshold=0.95)
-    assert (decision.rule, decision.chosen) == (3, None)
+    assert (decision.rule, decision.chosen) == (4, None)
     assert [(step.depth, step.number) for step in decision.ladder] == [(KINGDOM, 0), (ORDER, 0), (FAMILY, 0), (GENUS, 0), (SPECIES, 0)]
 
 
@@ -111,7 +118,8 @@ def test_no_rivals_may_be_asked_for():
         (1, "genus", "rule 1: the most probable genus, as asked"),
         (1, None, "rule 1: no taxon in play has the rank asked for"),
         (2, "family", "rule 2: family, the lowest rank above the best match to reach 0.65"),
-        (3, None, "rule 3: no answer, no rank reached 0.65"),
+        (3, "class", "rule 3: class, the lowest to reach 0.65, though the best single match lies outside it"),
+        (4, None, "rule 4: no answer, no taxon reached 0.65"),
     ],
 )
 def test_every_rule_has_plain_words(rule, rank, words):

@@ -195,3 +195,31 @@ def test_int8_gives_nearly_the_same_rows_and_is_exported_once(encoder, model_fol
     assert np.array_equal(quick.encode_texts(["a fox"]), encoder.encode_texts(["a fox"]))
     monkeypatch.setattr(onnx, "_export_int8", None)  # a second export would fail
     assert open_encoder(model_folder, precision="int8").encode_images([]).shape == (0, encoder.dim)
+
+
+def test_a_hub_model_in_the_cache_is_loaded_offline_by_its_short_name(model_folder, monkeypatch, tmp_path, encoder):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    repository = tmp_path / "models--imageomics--bioclip-2"
+    shutil.copytree(model_folder, repository / "snapshots" / ("a" * 40))
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    cached = open_encoder("bioclip-2", device="cpu", precision="fp32")
+    assert (cached.name, cached.fingerprint) == ("hf-hub:imageomics/bioclip-2", encoder.fingerprint)
+    assert np.array_equal(cached.encode_texts(["a fox"]), encoder.encode_texts(["a fox"]))
+
+
+def test_a_hub_model_whose_weights_did_not_arrive_is_no_random_network(model_folder, monkeypatch, tmp_path):
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    snapshot = tmp_path / "models--imageomics--bioclip-2" / "snapshots" / ("a" * 40)
+    snapshot.mkdir(parents=True)
+    (snapshot.parents[1] / "refs").mkdir()
+    (snapshot.parents[1] / "refs" / "main").write_text("a" * 40)
+    shutil.copy(model_folder / "open_clip_config.json", snapshot)
+    with pytest.raises(ModelError, match="bioclip-2 cannot be loaded"):
+        load_model("hf-hub:imageomics/bioclip-2")
