@@ -13,10 +13,12 @@ from bioclip_search.errors import MissingExtraError
 from bioclip_search.results import Answer
 
 PHOTOGRAPHS = {
-    "chelsea": ("skimage", "data/chelsea.png"),  # a cat, by Stefan van der Walt, public domain
-    "flower": ("sklearn", "datasets/images/flower.jpg"),  # a dahlia, by vultilion on Flickr, CC BY 2.0
+    "chelsea": ("skimage", "data/chelsea.png"),
+    "flower": ("sklearn", "datasets/images/flower.jpg"),
 }
 """What is shown: the package that ships each photograph, and the place within it."""
+
+CREDITS = "Cat: Stefan van der Walt, public domain. Dahlia: vultilion on Flickr, CC BY 2.0."
 
 
 def demo_photographs() -> list[Path]:

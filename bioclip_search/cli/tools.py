@@ -43,8 +43,7 @@ def app(port: int) -> int:
     if find_spec("streamlit") is None:
         raise MissingExtraError("The app", "app")
     script = places.shipped("app") / "main.py"
-    options = ["--server.port", str(port), "--browser.gatherUsageStats", "false"]
-    return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), *options])
+    return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)], cwd=script.parent)
 
 
 @click.command()
