@@ -6,8 +6,10 @@ network of random numbers. What is done with the model is left to `openclip`.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +29,9 @@ KNOWN_MODELS = {
 
 HUB, FOLDER = "hf-hub:", "local-dir:"
 CONFIG_FILE = "open_clip_config.json"
+
+MAX_VOCABULARY_BYTES = 1 << 25
+"""A vocabulary that unpacks to more (32 MiB) is a decompression bomb; CLIP's own has 1.4 MB."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +176,13 @@ def _tokenizer_files(folder: Path, text_config: dict[str, Any]) -> tuple[Path, .
     path = folder / bpe
     if Path(bpe).name != bpe or not path.is_file():
         raise ModelError(f"The model in {folder} names {bpe!r} as its vocabulary; it must be a file of that very folder.")
+    try:
+        with gzip.open(path) as file:
+            too_large = len(file.read(MAX_VOCABULARY_BYTES + 1)) > MAX_VOCABULARY_BYTES
+    except (OSError, EOFError, zlib.error) as error:
+        raise ModelError(f"{path}: is no gzip file of a vocabulary ({error}).") from error
+    if too_large:
+        raise ModelError(f"{path}: unpacks to more than {MAX_VOCABULARY_BYTES >> 20} MiB, which no vocabulary does. Do not use this model.")
     return (path,)
 
 

@@ -32,12 +32,13 @@ TRAINING_ROWS = 200_000
 """Rows from which a quantiser learns the range of each dimension."""
 
 
-def write_vectors(path: Path, blocks: Iterable[np.ndarray], dim: int, kind: str = "flat", sample: np.ndarray | None = None) -> None:
+def write_vectors(path: Path, blocks: Iterable[np.ndarray], dim: int, kind: str = "flat", sample: np.ndarray | None = None, count: int = 0) -> None:
     """Writes blocks of (b, dim) float32 unit rows, in their order, as a FAISS inner-product index.
 
     Args:
         kind: One of `KINDS`.
         sample: Rows drawn from all over the vectors, which `int8` learns its ranges from.
+        count: How many rows will come, where that is known: without it the index doubles whenever it is full.
 
     Raises:
         IndexFolderError: The kind is unknown, or a vector holds NaN or infinity.
@@ -49,6 +50,8 @@ def write_vectors(path: Path, blocks: Iterable[np.ndarray], dim: int, kind: str 
     else:
         index = faiss.IndexScalarQuantizer(dim, KINDS[kind], faiss.METRIC_INNER_PRODUCT)
         index.train(np.ascontiguousarray(sample, np.float32))
+    index.codes.resize(count * index.sa_code_size())
+    index.codes.resize(0)  # Subtle: the room that was made is kept.
     for block in blocks:
         if not np.isfinite(block).all():
             raise IndexFolderError("A vector holds NaN or infinity; encode its text again before building an index.")

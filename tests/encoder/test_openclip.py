@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 
@@ -104,6 +105,11 @@ def test_templates_are_averaged_as_units(encoder):
     assert np.allclose(encode_recipe(encoder, [["a fox", "the fox"], ["an owl"]])[0], mean / np.linalg.norm(mean), atol=1e-5)
 
 
+def vocabulary(folder, data: bytes):
+    (folder / "bpe.txt.gz").write_bytes(data)
+    rewrite(folder, lambda config: config["model_cfg"]["text_cfg"].update(tokenizer_kwargs={"bpe_path": "bpe.txt.gz"}))
+
+
 def cut_short(folder):
     path = folder / "open_clip_model.safetensors"
     path.write_bytes(path.read_bytes()[:-1000])
@@ -139,6 +145,8 @@ def pickled(folder):
             "must be a file of that very folder",
             id="vocabulary outside",
         ),
+        pytest.param(lambda folder: vocabulary(folder, b"no gzip"), "no gzip file of a vocabulary", id="broken vocabulary"),
+        pytest.param(lambda folder: vocabulary(folder, gzip.compress(bytes(40 << 20))), "unpacks to more than 32 MiB", id="vocabulary bomb"),
     ],
 )
 def test_a_spoilt_folder_is_refused_in_clear_words(copy, spoil, message, capsys):
