@@ -417,3 +417,15 @@ def test_detecting_is_silent_offline_and_leaves_threads_and_folder_as_they_were(
     assert done.stderr == ""
     assert (tmp_path / "ours" / "cache" / "ultralytics").is_dir()
     assert not list((tmp_path / "user").rglob("*onnxruntime*"))  # where its telemetry keeps a device id and a queue
+
+
+def test_loading_a_detector_leaves_pillow_alone():
+    pytest.importorskip("ultralytics")
+    code = """
+import PIL.Image
+before = PIL.Image.open
+from bioclip_search.detectors.yolo import import_ultralytics
+import_ultralytics()
+assert PIL.Image.open is before
+"""
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stderr == ""

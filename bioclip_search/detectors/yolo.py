@@ -167,9 +167,10 @@ def import_ultralytics() -> ModuleType:
     """
     first = sys.modules.get("ultralytics") is None
     try:
-        with _threads_kept(), contextlib.redirect_stdout(sys.stderr):
+        with _threads_kept(), _pillow_kept(), contextlib.redirect_stdout(sys.stderr):
             _set_variables()
             import ultralytics
+            import ultralytics.utils.patches
     except ModuleNotFoundError as error:
         raise MissingExtraError("Detection", "detect") from error
     except Exception as error:  # a torch and torchvision that do not match, a missing libGL
@@ -177,6 +178,20 @@ def import_ultralytics() -> ModuleType:
     if first:
         _hand_over_logging()
     return ultralytics
+
+
+@contextlib.contextmanager
+def _pillow_kept() -> Iterator[None]:
+    """Leaves Pillow as it was.
+
+    Subtle: ultralytics.utils.patches puts its own function in the place of `PIL.Image.open`, which answers a file
+    that is no picture by installing a package; ours must keep its limits and its words.
+    """
+    pillow_open = Image.open
+    try:
+        yield
+    finally:
+        Image.open = pillow_open
 
 
 @contextlib.contextmanager
