@@ -179,7 +179,7 @@ def _write_unit_vectors(path: Path, vectors: np.ndarray, order: np.ndarray, kind
             yield rows
 
     sample = unit_rows(np.asarray(vectors[order[:: max(1, len(order) // TRAINING_ROWS)]], np.float32)) if kind != "flat" else None
-    write_vectors(path, blocks(), vectors.shape[1], kind, sample)
+    write_vectors(path, blocks(), vectors.shape[1], kind, sample, count=len(order))
     return zero
 
 

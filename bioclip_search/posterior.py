@@ -22,15 +22,16 @@ def leaf_probabilities(scores: np.ndarray, logit_scale: float, temperature: floa
     Raises:
         ValueError: A score is NaN, or a row leaves out every leaf.
     """
-    if np.isnan(scores).any():
-        raise ValueError("Scores hold NaN; the embedding or the index has vectors that are no numbers.")
-    highest = scores.max(axis=1, keepdims=True, initial=-np.inf)  # (b, 1)
-    if not np.isfinite(highest).all():
-        raise ValueError("Every taxon is left out; nothing remains to choose from.")
-    np.subtract(scores, highest, out=scores)
-    np.multiply(scores, np.float32(logit_scale / temperature), out=scores)
-    np.exp(scores, out=scores)
-    np.divide(scores, scores.sum(axis=1, keepdims=True, dtype=np.float64), out=scores, casting="same_kind")
+    for row in scores:  # row by row, for a million leaves fit into the CPU's cache and a batch of them does not
+        highest = row.max(initial=-np.inf)  # NaN if any is
+        if np.isnan(highest):
+            raise ValueError("Scores hold NaN; the embedding or the index has vectors that are no numbers.")
+        if not np.isfinite(highest):
+            raise ValueError("Every taxon is left out; nothing remains to choose from.")
+        np.subtract(row, highest, out=row)
+        np.multiply(row, np.float32(logit_scale / temperature), out=row)
+        np.exp(row, out=row)
+        np.divide(row, np.float32(row.sum(dtype=np.float64)), out=row)
     return scores
 
 
@@ -46,8 +47,10 @@ def prefix_mass(probabilities: np.ndarray) -> np.ndarray:
 
 
 def roll_up(prefix: np.ndarray, start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """The probability of each interval of leaves: (m,) float64.
+    """The probability of each interval of leaves: (m,) float64. No two intervals share a leaf.
 
     Leaves 0..3 with probabilities .5 .2 .2 .1 have the prefix 0 .5 .7 .9 1; the genus [1, 3) has .9 - .5 = .4.
     """
+    if len(start) == len(prefix) - 1:  # every leaf is a taxon of its own
+        return np.diff(prefix)
     return prefix[stop] - prefix[start]

@@ -11,18 +11,23 @@ from pathlib import Path
 
 import faiss
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from bioclip_search.errors import IndexDamagedError, IndexFolderError
 from bioclip_search.intervals import LeafSet
+from bioclip_search.stream import work_ahead
 
 KINDS = {"flat": None, "fp16": faiss.ScalarQuantizer.QT_fp16, "int8": faiss.ScalarQuantizer.QT_8bit}
 """How vectors may be kept: fp32 as they are, halved, or quartered (one byte a number, scaled per dimension)."""
 
 BLOCK_ROWS = 1 << 15
-"""Rows scored at a time: large enough for BLAS, small enough for the cache of decoded rows."""
+"""Rows written at a time."""
+
+SCORED_ROWS = 1 << 11
+"""Rows decoded and scored at a time: large enough for BLAS, small enough to stay in the CPU's cache in between."""
 
 DECODED_MAX_BYTES = 1 << 26
-"""Quantised vectors that fit into this when decoded (64 MiB) are decoded once and kept."""
+"""Vectors that fit into this when decoded (64 MiB) are decoded once and kept."""
 
 BLAS_THRESHOLD = 20
 """Queries from which FAISS's flat search multiplies matrices. FAISS 1.14 raised its own to 128000, 8 times slower."""
@@ -88,10 +93,18 @@ class Vectors:
         ranges = [(0, self.count)] if among is None else among.ranges.tolist()
         make = np.empty if among is None else lambda shape, dtype: np.full(shape, -np.inf, dtype)
         scores = make((len(queries), self.count), np.float32)  # (b, n)
-        for start, stop in ranges:
-            for first in range(start, stop, BLOCK_ROWS):
-                block = slice(first, min(first + BLOCK_ROWS, stop))
-                np.matmul(queries, self.rows(block.start, block.stop).T, out=scores[:, block])
+        if self._decoded is not None:
+            for start, stop in ranges:
+                np.matmul(queries, self._decoded[start:stop].T, out=scores[:, start:stop])
+            return scores
+        blocks = [slice(first, min(first + SCORED_ROWS, stop)) for start, stop in ranges for first in range(start, stop, SCORED_ROWS)]
+
+        def score(block: slice) -> None:
+            np.matmul(queries, self.rows(block.start, block.stop).T, out=scores[:, block])
+
+        with ThreadpoolController().limit(limits=1, user_api="blas"):  # Subtle: BLAS's own threads wait for each other, and long where others work.
+            for _ in work_ahead(score, blocks):
+                pass
         return scores
 
     def search(self, queries: np.ndarray, k: int, among: LeafSet | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -116,9 +129,11 @@ class Vectors:
 
     @cached_property
     def _decoded(self) -> np.ndarray | None:
-        """All rows as float32 where that costs nothing (fp32 on disk) or little (small enough), else None."""
-        if isinstance(self._index, faiss.IndexFlat):
-            return self._codes.view(np.float32)
+        """All rows as float32 where they are few, else None.
+
+        Subtle: FAISS lays fp32 vectors at an odd place of the file, where numpy multiplies ten times slower; so they
+        too are decoded, that is copied, before they are used.
+        """
         if self.count * self.dim * 4 <= DECODED_MAX_BYTES:
             return self._index.sa_decode(self._codes)
         return None

@@ -1,0 +1,20 @@
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [million] [identify] [their options]`."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.benchmarks import bench_identify, bench_million
+
+BENCHMARKS = {"million": bench_million.main, "identify": bench_identify.main}
+
+
+def main(arguments: list[str]) -> None:
+    named = [argument for argument in arguments if argument in BENCHMARKS]
+    options = [argument for argument in arguments if argument not in BENCHMARKS]
+    for name in named or BENCHMARKS:
+        BENCHMARKS[name](options)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
