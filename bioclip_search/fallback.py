@@ -25,6 +25,9 @@ from bioclip_search.posterior import prefix_mass, roll_up
 DEFAULT_THRESHOLD = 0.65
 """Probability that a taxon must reach, where no calibration says better: SpeciesNet's for its roll-up."""
 
+BLOCK_TAXA = 256
+"""Taxa of which only the highest is looked at first when runners-up are sought."""
+
 RULE_WORDS = {
     1: "rule 1: the most probable {rank}, as asked",
     2: "rule 2: {rank}, the lowest rank above the best match to reach {threshold:.2f}",
@@ -130,11 +133,16 @@ def _ladder(chosen: Step | None, masses: Sequence[np.ndarray], levels: Sequence[
 def _rivals(chosen: Step | None, masses: Sequence[np.ndarray], count: int) -> tuple[Step, ...]:
     depth = chosen.depth if chosen else len(masses) - 1
     mass = masses[depth]
-    wanted = min(count + 1, len(mass))
-    if not wanted:
-        return ()
-    least = np.partition(mass, -wanted)[-wanted]
-    above, equal = np.flatnonzero(mass > least), np.flatnonzero(mass == least)
-    ranked = np.concatenate((above[np.argsort(-mass[above], kind="stable")], equal[: wanted - len(above)]))
-    others = [int(number) for number in ranked if (chosen is None or number != chosen.number) and mass[number] > 0]
+    others = [int(number) for number in _highest(mass, count + 1) if chosen is None or number != chosen.number]
     return tuple(Step(depth, number, float(mass[number])) for number in others[:count])
+
+
+def _highest(mass: np.ndarray, count: int) -> np.ndarray:
+    """The numbers of the highest masses above zero, best first, of equal ones the first; at least `count` where there are so many.
+
+    No mass among them can be lower than the count-th highest of the blocks' maxima, so few are left to sort.
+    """
+    blocks = np.maximum.reduceat(mass, np.arange(0, len(mass), BLOCK_TAXA)) if len(mass) else mass
+    floor = np.partition(blocks, -count)[-count] if count <= len(blocks) else 0.0
+    candidates = np.flatnonzero((mass >= floor) & (mass > 0))
+    return candidates[np.argsort(-mass[candidates], kind="stable")]

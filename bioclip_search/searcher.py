@@ -23,6 +23,7 @@ from bioclip_search.intervals import LeafSet
 from bioclip_search.names import Names, Unknown
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.results import Alternative, Answer, Failure, Rung
+from bioclip_search.stream import work_ahead
 from bioclip_search.tables import read_names
 from bioclip_search.taxonomy import Taxon, Taxonomy
 
@@ -170,8 +171,13 @@ class Searcher:
         for start, stop in self.silent_leaves.ranges.tolist():
             scores[:, start:stop] = -np.inf
         calibration = self.index.card.calibration
-        probabilities = leaf_probabilities(scores, self.index.card.encoder.logit_scale, calibration.temperature if calibration else 1.0)
-        return [decide(row, self.taxonomy.levels, **ruling) for row in probabilities]
+        temperature = calibration.temperature if calibration else 1.0
+
+        def decided(row: np.ndarray) -> Decision:
+            (probabilities,) = leaf_probabilities(row[None], self.index.card.encoder.logit_scale, temperature)
+            return decide(probabilities, self.taxonomy.levels, **ruling)
+
+        return list(work_ahead(decided, scores))  # numpy lets go of Python's lock
 
     def restrict(
         self,
@@ -213,7 +219,7 @@ class Searcher:
 
     def _calibrated_threshold(self, target: float) -> float:
         calibration = self.index.card.calibration
-        if calibration is None:
+        if calibration is None or not calibration.thresholds:
             raise NotCalibratedError(f"The index {self.index.card.name} carries no calibration, so no accuracy can be promised. Use --threshold instead.")
         if str(target) not in calibration.thresholds:
             raise NotCalibratedError(f"The index {self.index.card.name} is calibrated for {', '.join(calibration.thresholds)}, not for {target}.")

@@ -51,7 +51,7 @@ class TaxonomyNote:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted on labelled pictures: a temperature, and the threshold for each target accuracy."""
+    """What was fitted on labelled pictures: a temperature, and the threshold for each target accuracy, if any."""
 
     temperature: float
     thresholds: dict[str, float]
