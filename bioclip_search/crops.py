@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from bioclip_search.detect import crop_box, is_wildlife
@@ -70,6 +71,12 @@ def cut_crops(images: Iterable[Any], encoder: Encoder, detector: Any = None, wor
         parts = [(hit, crop(picture, crop_box(hit.box_xyxy, picture.size))) for hit in found]
         crops = [Crop(number, picture_name(image, number), encoder.prepare(part), hit.box_xyxy, hit.confidence) for hit, part in parts]
         yield crops or [Blank(number, picture_name(image, number), f"{detector.name} saw none at confidence {DETECTOR_CONFIDENCE}")]
+
+
+def as_pictures(images: Any) -> Iterable[Any]:
+    """The pictures of an argument that may be one picture or an iterable of them."""
+    is_one = isinstance(images, str | Path | bytes) or not isinstance(images, Iterable) or hasattr(images, "shape")
+    return [images] if is_one else images
 
 
 def picture_name(image: Any, number: int) -> str:

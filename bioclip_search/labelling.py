@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.crops import Crop, cut_crops
+from bioclip_search.crops import Crop, as_pictures, cut_crops
 from bioclip_search.encoder import Encoder, encode_recipe
 from bioclip_search.errors import TableError
 from bioclip_search.posterior import leaf_probabilities
@@ -48,8 +48,7 @@ def label(
 
         check_labels(labels)
         model = open_encoder(model, device=device, precision=precision, preprocess=preprocess)
-    single = isinstance(images, str | Path | bytes) or not isinstance(images, Iterable) or hasattr(images, "shape")
-    return list(label_stream([images] if single else images, labels, encoder=model, templates=templates))
+    return list(label_stream(as_pictures(images), labels, encoder=model, templates=templates))
 
 
 def label_stream(

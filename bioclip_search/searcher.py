@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.crops import Blank, Crop, Cut, cut_crops
+from bioclip_search.crops import Blank, Crop, Cut, as_pictures, cut_crops
 from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import IndexMismatchError, NotCalibratedError, TableError
 from bioclip_search.fallback import DEFAULT_THRESHOLD, Decision, Step, decide, rule_in_words
@@ -117,9 +117,8 @@ class Searcher:
         Args:
             progress: Called with the number of pictures done so far.
         """
-        single = isinstance(images, str | Path | bytes) or not isinstance(images, Iterable) or hasattr(images, "shape")
         answers = []
-        for done, several in enumerate(self.identify_stream([images] if single else images, **question), start=1):
+        for done, several in enumerate(self.identify_stream(as_pictures(images), **question), start=1):
             answers += several
             if progress:
                 progress(done)
