@@ -118,6 +118,9 @@ def _create(open_clip_name: str, what: str, **options: Any) -> torch.nn.Module:
     """Builds the network and fills it, turning open_clip's many errors into one of ours."""
     import open_clip
 
+    from bioclip_search.encoder.towers import register_towers
+
+    register_towers()
     try:
         model = open_clip.create_model(open_clip_name, require_pretrained=True, weights_only=True, device="cpu", precision="fp32", **options)
     except Exception as error:  # Subtle: open_clip, huggingface_hub, safetensors and torch share no root error.

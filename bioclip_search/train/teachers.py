@@ -1,0 +1,136 @@
+"""What a published classifier knows: its weights, its classes, and what it sees in the training pictures.
+
+Reads quantised MobileNetV2 models in the TFLite format, such as those that Google Coral publishes for the species of
+iNaturalist (Apache-2.0). What is learned from a teacher is left to `distil`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bioclip_search.encoder.towers import mobilenetv2_100_plain
+from bioclip_search.errors import MissingExtraError, ModelError
+from bioclip_search.train.augment import MEAN, STD
+from bioclip_search.train.pictures import Taxon
+
+ZERO_POINT, SCALE = 128.0, 128.0
+"""The teachers were taught on (byte - 128) / 128."""
+
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+MAX_FILE_BYTES = 100 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One layer with its numbers made real again: weight as TFLite lays it out, bias (out,)."""
+
+    kind: str
+    weight: np.ndarray
+    bias: np.ndarray
+
+
+def read_layers(path: Path) -> list[Layer]:
+    """The layers of a TFLite model that hold weights, in the order in which they run.
+
+    Raises:
+        ModelError: There is no such file, or it is no TFLite model with quantised weights.
+        MissingExtraError: ai-edge-litert is not installed.
+    """
+    interpreter = open_interpreter(path)
+    details = {entry["index"]: entry for entry in interpreter.get_tensor_details()}
+
+    def real(index: int) -> np.ndarray:
+        quantised = details[index]["quantization_parameters"]
+        numbers = interpreter.get_tensor(index).astype(np.float64)
+        return ((numbers - quantised["zero_points"][0]) * quantised["scales"][0]).astype(np.float32)
+
+    try:
+        operators = [entry for entry in interpreter._get_ops_details() if entry["op_name"] in LAYERS]
+        return [Layer(entry["op_name"], real(entry["inputs"][1]), real(entry["inputs"][2])) for entry in operators]
+    except (ValueError, IndexError, KeyError) as error:
+        raise ModelError(f"{path}: its weights are not quantised numbers of a classifier ({error}).") from error
+
+
+def open_interpreter(path: Path) -> Any:
+    """A TFLite interpreter without rewritten operators, its memory laid out.
+
+    Raises:
+        ModelError: There is no such file, or it is no TFLite model.
+        MissingExtraError: ai-edge-litert is not installed.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+    except ImportError as error:
+        raise MissingExtraError("Reading a TFLite teacher", "train") from error
+    if not path.is_file() or path.stat().st_size > MAX_FILE_BYTES:
+        raise ModelError(f"{path}: no such TFLite file, or larger than {MAX_FILE_BYTES >> 20} MiB; check the path of the teacher.")
+    try:
+        plain = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        interpreter = Interpreter(str(path), num_threads=1, experimental_op_resolver_type=plain)
+        interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: is no TFLite model that can be read ({error}).") from error
+    return interpreter
+
+
+def mobilenet_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The picture half of a MobileNetV2 classifier as weights of the tower `mobilenetv2_100_plain`.
+
+    The tower so eats pictures normalised with the customary mean and deviation, like all others. Its paddings are
+    symmetric where TensorFlow's are not, which moves the picture by up to 31 pixels and changes little else.
+
+    Raises:
+        ModelError: The file holds another network.
+    """
+    layers = read_layers(path)[:-1]
+    weights = mobilenetv2_100_plain(num_classes=0).state_dict()
+    kernels = [name for name in weights if name.endswith(".weight")]
+    if len(kernels) != len(layers):
+        raise ModelError(f"{path}: is no MobileNetV2: {len(layers)} layers below the classifier, expected {len(kernels)}.")
+    for name, layer in zip(kernels, layers, strict=True):
+        axes = (3, 0, 1, 2) if layer.kind == "DEPTHWISE_CONV_2D" else (0, 3, 1, 2)
+        kernel = torch.from_numpy(layer.weight.transpose(axes).copy())  # (out, in / groups, h, w)
+        if kernel.shape != weights[name].shape:
+            raise ModelError(f"{path}: is no MobileNetV2 of width 1: {name} is {tuple(kernel.shape)}, expected {tuple(weights[name].shape)}.")
+        weights[name], weights[name.removesuffix("weight") + "bias"] = kernel, torch.from_numpy(layer.bias)
+    return _renormalised(weights, kernels[0])
+
+
+def classifier_weights(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    """The last layer of a classifier: (classes, 1280) and (classes,)."""
+    last = read_layers(path)[-1]
+    return torch.from_numpy(last.weight.reshape(len(last.bias), -1)), torch.from_numpy(last.bias)
+
+
+def class_taxa(path: Path, species: Mapping[str, Taxon]) -> list[Taxon | None]:
+    """For each class the species that its line names in Latin; None where it names none, such as "background".
+
+    Lines read like "Aramus guarauna (Limpkin)" or "tench, Tinca tinca"; of several species the first is taken.
+
+    Args:
+        species: The taxon of each binomial that may stand in a line.
+
+    Raises:
+        ModelError: There is no such file.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: cannot read the class names of the teacher ({error}).") from error
+    parts = [[part.strip() for part in line.partition(" (")[0].split(",")] for line in lines]
+    return [next((species[part] for part in several if part in species), None) for several in parts]
+
+
+def _renormalised(weights: dict[str, torch.Tensor], stem: str) -> dict[str, torch.Tensor]:
+    """The first kernel for pictures (x - mean) / std instead of (byte - 128) / 128."""
+    mean, std = torch.tensor(MEAN).view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
+    kernel = weights[stem]  # (32, 3, 3, 3)
+    weights[stem.removesuffix("weight") + "bias"] += (kernel * ((255 * mean - ZERO_POINT) / SCALE)).sum(dim=(1, 2, 3))
+    weights[stem] = kernel * (255 * std / SCALE)
+    return weights
