@@ -9,7 +9,7 @@ from bioclip_search.train.pictures import LabelledPicture, decode_pictures
 from bioclip_search.train.teachers import class_taxa, classifier_weights, mobilenet_weights, open_interpreter, read_layers
 from tests.conftest import SHARED
 
-BIRDS = SHARED / "models" / "mobilenet_v2_1.0_224_inat_bird_quant.tflite"
+BIRDS = SHARED / "data" / "models" / "mobilenet_v2_1.0_224_inat_bird_quant.tflite"
 needs_teachers = pytest.mark.skipif(not BIRDS.is_file(), reason="the teacher models of the shared data are not here")
 
 
@@ -17,7 +17,7 @@ def bird_pictures(n: int) -> torch.Tensor:
     """(n, 224, 224, 3) uint8."""
     import pyarrow.parquet as pq
 
-    rows = pq.read_table(sorted((SHARED / "birds").glob("*.parquet"))[0], columns=["image"]).slice(0, n).to_pylist()
+    rows = pq.read_table(sorted((SHARED / "data" / "birds").glob("*.parquet"))[0], columns=["image"]).slice(0, n).to_pylist()
     return torch.from_numpy(decode_pictures([LabelledPicture(row["image"]["bytes"], {}, "bird", "birds", "train") for row in rows], 224))
 
 
@@ -43,7 +43,7 @@ def test_the_tower_sees_what_the_tflite_model_sees():
 def test_a_network_of_another_shape_is_refused():
     assert len(read_layers(BIRDS)) == 53
     with pytest.raises(ModelError, match="no TFLite model"):
-        read_layers(SHARED / "models" / "yolox_nano.onnx")
+        read_layers(SHARED / "data" / "models" / "yolox_nano.onnx")
 
 
 def test_a_missing_teacher_is_told_with_its_path(tmp_path):
