@@ -95,7 +95,7 @@ class Taxonomy:
             TableError: No rank column, or no row that names a taxon.
         """
         table = read_table(source)
-        names = _rank_columns(table, ranks)
+        names = lineage_columns(table, ranks)
         codes = np.stack([_codes(names[rank]) for rank in ranks], axis=1)  # (rows, ranks) int32, -1 where missing
         order = np.lexsort(codes.T[::-1])  # stable: of equal lineages the first row comes first
         is_empty = (codes[order] < 0).all(axis=1)
@@ -189,7 +189,7 @@ class Taxonomy:
         return {rank: _plain_codes(self.leaves[rank]) for rank in self.ranks}
 
 
-def _rank_columns(table: pa.Table, ranks: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+def lineage_columns(table: pa.Table, ranks: Sequence[str]) -> dict[str, pa.ChunkedArray]:
     """The lineage columns with species as binomials; a genus that only the binomial names is filled in."""
     known = {*ranks, "species_epithet", "scientific_name"} & set(table.column_names)
     if not known:

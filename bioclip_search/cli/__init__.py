@@ -20,6 +20,7 @@ COMMANDS = {
     "label": ("identify", "Tell which of your own words fits each picture best."),
     "demo": ("tools", "Identify two real photographs, offline, and draw the answers."),
     "index": ("index", "Build, inspect, check and list indexes."),
+    "evaluate": ("evaluate", "Measure how often an index is right about labelled pictures."),
     "train": ("train", "Train an encoder on your own pictures."),
     "app": ("tools", "Open the species lookup in the browser."),
     "doctor": ("tools", "Say what is installed, what is missing, and how to mend it."),

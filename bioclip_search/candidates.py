@@ -1,0 +1,113 @@
+"""The taxa that a picture may be called in a measure, as a tree of labels with a vector for each.
+
+The words come from the recipe of the index, the vectors from its encoder; comparing with pictures is left to `evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bioclip_search.encoder import Encoder, encode_recipe
+from bioclip_search.prompts import RANKS, TextRecipe
+from bioclip_search.searcher import Searcher
+from bioclip_search.taxonomy import Taxonomy
+from bioclip_search.verdicts import Lineages, is_label
+
+OWN, MIXED, INDEX = "own", "mixed", "index"
+"""A set's own labels; those of all sets and the distractors; every taxon of the index."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """A list of c taxa. `scores` takes (b, dim) unit rows and gives (b, c) float32 cosines that may be overwritten."""
+
+    name: str
+    taxonomy: Taxonomy
+    lineages: Lineages
+    scores: Callable[[np.ndarray], np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.taxonomy)
+
+    def hold(self, truths: Lineages) -> np.ndarray:
+        """Whether each label is on the list, (n,) bool."""
+        rows = [self._leaves_of.get(key, []) for key in zip(truths.lowest.tolist(), truths.lowest_codes.tolist(), strict=True)]
+        return np.array([bool(is_label(self.lineages.take(found), truths.take([i] * len(found))).any()) for i, found in enumerate(rows)], bool)
+
+    @cached_property
+    def _leaves_of(self) -> dict[tuple[int, int], list[int]]:
+        """The leaves that stop at a rank with a name, by both numbers."""
+        leaves: dict[tuple[int, int], list[int]] = {}
+        for leaf, key in enumerate(zip(self.lineages.lowest.tolist(), self.lineages.lowest_codes.tolist(), strict=True)):
+            leaves.setdefault(key, []).append(leaf)
+        return leaves
+
+
+def candidates_of_index(searcher: Searcher, numbers: dict[str, int]) -> Candidates:
+    """All taxa of the index, with the vectors that are kept there."""
+    silent = searcher.silent_leaves.mask
+
+    def scores(vectors: np.ndarray) -> np.ndarray:
+        found = searcher.index.vectors.scores(vectors)  # (b, c)
+        found[:, silent] = -np.inf
+        return found
+
+    return Candidates(INDEX, searcher.taxonomy, Lineages.of(searcher.taxonomy.leaves, searcher.taxonomy.ranks, numbers), scores)
+
+
+def candidates_of_labels(name: str, tables: Sequence[pa.Table], texts: TextVectors, ranks: Sequence[str], numbers: dict[str, int]) -> Candidates:
+    """The different labels of the tables, which hold the ranks and common_name; a text without a vector can never be an answer."""
+    taxonomy = label_tree(pa.concat_tables(tables), ranks)
+    vectors = texts.of(taxonomy.leaves)  # (c, dim)
+    silent = ~vectors.any(axis=1)
+
+    def scores(queries: np.ndarray) -> np.ndarray:
+        found = queries @ vectors.T  # (b, c)
+        found[:, silent] = -np.inf
+        return found
+
+    return Candidates(name, taxonomy, Lineages.of(taxonomy.leaves, ranks, numbers), scores)
+
+
+def label_tree(table: pa.Table, ranks: Sequence[str]) -> Taxonomy:
+    """The different labels as the leaves of a tree, of equal ones the first.
+
+    1. Labels at one taxon are equal if it is of the lowest rank (its vernacular names are synonyms), or if their
+       vernacular names are equal too (snail and slug are two labels at Gastropoda).
+    2. A taxon is its lowest name and its kingdom; where two tables fill in its lineage differently, the first stands.
+
+    Subtle: rule 1 lets two leaves share a lineage, which `Taxonomy.from_table` alone would not; so it sorts by a last
+    rank, the vernacular name, which is then taken off.
+    """
+    columns = [table[rank] for rank in (ranks[0], *ranks, "common_name")]
+    first_of: dict[tuple[str | int | None, ...], int] = {}
+    for row, (kingdom, *lineage, common_name) in enumerate(zip(*(column.to_pylist() for column in columns), strict=True)):
+        depth = max((number for number, name in enumerate(lineage) if name), default=None)
+        if depth is not None:
+            first_of.setdefault((kingdom, depth, lineage[depth], None if depth == len(ranks) - 1 else common_name), row)
+    kept = table.take(pa.array(first_of.values(), pa.int64()))
+    vernacular = pc.if_else(pc.is_valid(kept[ranks[-1]]), pa.scalar(None, pa.string()), kept["common_name"])
+    sorted_leaves = Taxonomy.from_table(kept.append_column("vernacular", vernacular), (*ranks, "vernacular")).leaves
+    return Taxonomy(sorted_leaves.select([*ranks, "common_name"]), ranks)
+
+
+class TextVectors:
+    """The vectors of labels, each text encoded once however many lists it stands in."""
+
+    def __init__(self, encoder: Encoder, recipe: TextRecipe):
+        self.encoder, self.recipe = encoder, recipe
+        self._rows: dict[tuple[str, ...], np.ndarray] = {}
+
+    def of(self, taxa: pa.Table) -> np.ndarray:
+        """(n, dim) float32, unit rows or zero."""
+        rows = taxa.select([*[rank for rank in taxa.column_names if rank in RANKS], "common_name"]).to_pylist()
+        texts = [tuple(sentences) for sentences in self.recipe.texts(rows)]
+        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
+        self._rows.update(zip(new, encode_recipe(self.encoder, new), strict=True))
+        return np.stack([self._rows[text] for text in texts])

@@ -1,0 +1,274 @@
+"""How often an index and its encoder are right about labelled pictures that they are only told the names for.
+
+Composes other rooms: the pictures come from `labelled`, the names from `candidates`, the answers from `posterior` and
+`fallback`, what is right from `verdicts`, the figures from `measures`. Every picture is embedded once, whatever it is
+compared with; memory is flat in the number of pictures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bioclip_search.candidates import INDEX, MIXED, OWN, Candidates, TextVectors, candidates_of_index, candidates_of_labels
+from bioclip_search.crops import Crop, cut_crops
+from bioclip_search.errors import TableError
+from bioclip_search.fallback import DEFAULT_THRESHOLD, decide
+from bioclip_search.labelled import TRAIN, LabelledSet
+from bioclip_search.measures import PRIMARY_METRIC, Marks, join_marks, summarise
+from bioclip_search.posterior import leaf_probabilities, prefix_mass, roll_up
+from bioclip_search.prompts import TextRecipe
+from bioclip_search.results import Failure
+from bioclip_search.searcher import BATCH_CROPS, Searcher
+from bioclip_search.tables import read_table, text_column
+from bioclip_search.taxonomy import Taxonomy, lineage_columns
+from bioclip_search.verdicts import UNDECIDED, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
+
+DEFAULT_TARGET = 0.9
+"""Share of the fallback's answers that shall be right, where the card has a threshold for it."""
+
+EVERY_PART = "all"
+TOP = 5
+
+
+@dataclass(frozen=True)
+class Ruling:
+    """The numbers that turn cosines into an answer."""
+
+    logit_scale: float
+    temperature: float
+    threshold: float
+    threshold_from: str
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figures of one part of one set, with one list of labels; `measures.summarise` says what they are."""
+
+    set_name: str
+    part: str
+    labels: str
+    metrics: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record flat, as `evaluate --format jsonl` prints it."""
+        return {"set": self.set_name, "part": self.part, "labels": self.labels, **self.metrics}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All figures, and what they stand on.
+
+    `skipped` counts the rows of parts that were not asked for, `unlabelled` those that name no taxon.
+    """
+
+    scores: tuple[Score, ...]
+    failures: tuple[Failure, ...]
+    skipped: dict[str, int]
+    unlabelled: int
+    index: str
+    encoder: str
+    ruling: Ruling
+
+    def metrics(self) -> dict[str, float]:
+        """Every figure under "set/part/labels/name"; the names are those of `measures.summarise`."""
+        return {f"{score.set_name}/{score.part}/{score.labels}/{name}": value for score in self.scores for name, value in score.metrics.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as `evaluate --out` writes it; only JSON types."""
+        stands_on = {"index": self.index, "encoder": self.encoder, **asdict(self.ruling), "skipped": self.skipped, "unlabelled": self.unlabelled}
+        return {**stands_on, "primary_metric": PRIMARY_METRIC, "failures": [failure.to_dict() for failure in self.failures], "metrics": self.metrics()}
+
+
+def evaluate(
+    searcher: Searcher,
+    sets: Sequence[LabelledSet],
+    *,
+    labels: Sequence[Any] = (OWN,),
+    distractors: Any = None,
+    parts: Collection[str] | None = None,
+    target_accuracy: float = DEFAULT_TARGET,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """The figures of every part of every set with every list of labels, in that order.
+
+    Args:
+        labels: Any of "own" (the labels of the set, measured or not), "index" (all its taxa), and tables of taxa.
+        distractors: A table of taxa; adds the list "mixed": the labels of all sets and these.
+        parts: Which parts are measured; by default all but what was trained on, with "all" that too.
+        target_accuracy: The fallback uses the card's threshold for it, else the default threshold.
+        progress: Called with the pictures done and the pictures in all.
+
+    Raises:
+        TableError: There is nothing to measure, or a table of taxa cannot be used.
+    """
+    ruling = ruling_of(searcher, target_accuracy)
+    wanted = [_wanted(labelled, parts) for labelled in sets]
+    unlabelled, skipped = _left_out(sets, wanted)
+    total = sum(int(mask.sum()) for mask in wanted)
+    if not total:
+        told = ", ".join(f"{count:,} in part {part}" for part, count in skipped.items()) or "none at all"
+        raise TableError(f"No labelled picture is left to measure (passed over: {told}). Name the part with --part; all takes even those trained on.")
+    numbers: dict[str, int] = {}
+    lists = _candidate_lists(searcher, sets, labels, distractors, numbers)
+    scores, failures, done = [], [], 0
+
+    def tick(pictures: int) -> None:
+        nonlocal done
+        done += pictures
+        if progress:
+            progress(done, total)
+
+    for labelled, mask, candidates in zip(sets, wanted, lists, strict=True):
+        truths = Lineages.of(labelled.taxa, searcher.taxonomy.ranks, numbers)
+        of_set, unread = _measure_set(searcher, labelled, mask, truths, candidates, ruling, workers, tick)
+        scores, failures = scores + of_set, failures + unread
+    return Evaluation(
+        scores=tuple(scores),
+        failures=tuple(failures),
+        skipped=skipped,
+        unlabelled=unlabelled,
+        index=searcher.index.card.name,
+        encoder=searcher.encoder.fingerprint,
+        ruling=ruling,
+    )
+
+
+def ruling_of(searcher: Searcher, target_accuracy: float = DEFAULT_TARGET) -> Ruling:
+    """The numbers of the index's card; the default threshold where it promises nothing for the target."""
+    card = searcher.index.card
+    temperature = card.calibration.temperature if card.calibration else 1.0
+    promised = card.calibration.thresholds.get(str(target_accuracy)) if card.calibration else None
+    if promised is None:
+        return Ruling(card.encoder.logit_scale, temperature, DEFAULT_THRESHOLD, f"the default, for the card promises nothing at {target_accuracy:g}")
+    return Ruling(card.encoder.logit_scale, temperature, promised, f"the card's, for a target of {target_accuracy:g}")
+
+
+def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: Ruling) -> Marks:
+    """The marks of b pictures from their (b, c) cosines, which are overwritten, and their b labels."""
+    taxonomy, lineages = candidates.taxonomy, candidates.lineages
+    top = np.stack([_highest(row, TOP) for row in scores])  # (b, up to 5)
+    hits = np.stack([is_label(lineages.take(column), truths) for column in top.T], axis=1)  # (b, up to 5)
+    best = lineages.take(top[:, 0])
+    leaves, depth, chosen, probability = _answers(leaf_probabilities(scores, ruling.logit_scale, ruling.temperature), taxonomy, ruling.threshold)
+    return Marks(
+        top1=hits[:, 0],
+        top5=hits.any(axis=1),
+        at_rank=is_at_label_rank(best, truths),
+        listed=candidates.hold(truths),
+        best=np.stack([judge_at_rank(best, truths, rank) for rank in range(len(taxonomy.ranks))], axis=1),
+        rolled=np.stack([judge_at_rank(lineages.take(leaves[:, rank]), truths, rank) for rank in range(len(taxonomy.ranks))], axis=1),
+        depth=depth,
+        answer=np.where(depth >= 0, judge_answers(lineages.take(chosen), np.maximum(depth, 0), truths), UNDECIDED),
+        probability=probability,
+    )
+
+
+def _candidate_lists(
+    searcher: Searcher, sets: Sequence[LabelledSet], labels: Sequence[Any], distractors: Any, numbers: dict[str, int]
+) -> list[list[Candidates]]:
+    """For each set the lists that its pictures are compared with; lists that sets share are made once."""
+    card, ranks = searcher.index.card, searcher.taxonomy.ranks
+    texts = TextVectors(searcher.encoder, TextRecipe(card.recipe["text_type"], tuple(card.recipe["templates"])))
+    shared = []
+    for name in labels:
+        if name == INDEX:
+            shared.append(candidates_of_index(searcher, numbers))
+        elif name != OWN:
+            shared.append(candidates_of_labels(_list_name(name), [_taxa(name, ranks)], texts, ranks, numbers))
+    if distractors is not None:
+        shared.append(candidates_of_labels(MIXED, [*(labelled.taxa for labelled in sets), _taxa(distractors, ranks)], texts, ranks, numbers))
+    own = [[candidates_of_labels(OWN, [labelled.taxa], texts, ranks, numbers)] if OWN in labels else [] for labelled in sets]
+    if not shared and OWN not in labels:
+        raise TableError("There is no list of labels to compare with. Give own, index, or a table of taxa.")
+    return [mine + shared for mine in own]
+
+
+def _measure_set(
+    searcher: Searcher,
+    labelled: LabelledSet,
+    wanted: np.ndarray,
+    truths: Lineages,
+    lists: Sequence[Candidates],
+    ruling: Ruling,
+    workers: int | None,
+    tick: Callable[[int], None],
+) -> tuple[list[Score], list[Failure]]:
+    """The scores of every part and list, and the pictures that cannot be read; `tick` is told the size of each batch."""
+    rows = np.flatnonzero(wanted)  # the row of the set that each picture of the stream is
+    failures, read = [], []
+    marks: list[list[Marks]] = [[] for _ in lists]
+    cuts = chain.from_iterable(cut_crops(labelled.pictures(wanted), searcher.encoder, workers=workers))
+    while batch := list(islice(cuts, BATCH_CROPS)):
+        failures += [Failure(labelled.names[rows[cut.picture]], cut.error) for cut in batch if not isinstance(cut, Crop)]
+        if crops := [cut for cut in batch if isinstance(cut, Crop)]:
+            read.append(rows[[crop.picture for crop in crops]])
+            vectors = searcher.encoder.encode_prepared([crop.prepared for crop in crops])  # (b, dim)
+            for candidates, of_list in zip(lists, marks, strict=True):
+                of_list.append(mark(candidates.scores(vectors), truths.take(read[-1]), candidates, ruling))
+        tick(len(batch))
+    parts = labelled.parts[np.concatenate(read)] if read else np.empty(0, object)
+    return [
+        Score(labelled.name, part, candidates.name, {"candidates": len(candidates), **summarise(of_part, candidates.taxonomy.ranks)})
+        for part in sorted(set(parts))
+        for candidates, of_list in zip(lists, marks, strict=True)
+        for of_part in [join_marks(of_list).take(parts == part)]
+    ], failures
+
+
+def _answers(probabilities: np.ndarray, taxonomy: Taxonomy, threshold: float) -> tuple[np.ndarray, ...]:
+    """From (b, c) leaf probabilities: a leaf of the most probable taxon of each rank (b, ranks), and of the fallback's
+    answer its depth (b,), -1 for none, a leaf (b,) and its probability (b,)."""
+    leaves = np.zeros((len(probabilities), len(taxonomy.ranks)), np.int64)
+    depth, chosen, probability = np.full(len(probabilities), -1), np.zeros(len(probabilities), np.int64), np.ones(len(probabilities))
+    for i, row in enumerate(probabilities):
+        prefix = prefix_mass(row)
+        for rank, level in enumerate(taxonomy.levels):
+            if len(level):  # else leaf 0, which has no name at this rank either
+                leaves[i, rank] = level.start[np.argmax(roll_up(prefix, level.start, level.stop))]
+        if step := decide(row, taxonomy.levels, threshold=threshold, rivals=0).chosen:
+            depth[i], chosen[i], probability[i] = step.depth, taxonomy.levels[step.depth].start[step.number], step.probability
+    return leaves, depth, chosen, probability
+
+
+def _highest(row: np.ndarray, count: int) -> np.ndarray:
+    """The numbers of the highest scores, best first, of equal ones the first; fewer where there are not so many."""
+    count = min(count, len(row))
+    candidates = np.flatnonzero(row >= np.partition(row, -count)[-count])
+    return candidates[np.argsort(-row[candidates], kind="stable")][:count]
+
+
+def _wanted(labelled: LabelledSet, parts: Collection[str] | None) -> np.ndarray:
+    """The rows to measure, (n,) bool: of the parts asked for, and labelled at all."""
+    in_part = labelled.parts != TRAIN if parts is None else np.isin(labelled.parts, list(parts)) | (EVERY_PART in parts)
+    return in_part & ~_is_unlabelled(labelled)
+
+
+def _is_unlabelled(labelled: LabelledSet) -> np.ndarray:
+    ranks = [name for name in labelled.taxa.column_names if name != "common_name"]
+    return np.all([np.asarray(pc.is_null(labelled.taxa[rank])) for rank in ranks], axis=0)
+
+
+def _left_out(sets: Sequence[LabelledSet], wanted: Sequence[np.ndarray]) -> tuple[int, dict[str, int]]:
+    """How many rows name no taxon, and how many of each part were not asked for."""
+    unlabelled = [_is_unlabelled(labelled) for labelled in sets]
+    parts = Counter(chain.from_iterable(s.parts[~mask & ~empty] for s, mask, empty in zip(sets, wanted, unlabelled, strict=True)))
+    return int(sum(empty.sum() for empty in unlabelled)), dict(sorted(parts.items()))
+
+
+def _taxa(source: Any, ranks: Sequence[str]) -> pa.Table:
+    table = read_table(source)
+    return pa.table({**lineage_columns(table, ranks), "common_name": text_column(table, "common_name")})
+
+
+def _list_name(source: Any) -> str:
+    return Path(source).stem if isinstance(source, str | Path) else "checklist"

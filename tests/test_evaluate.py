@@ -1,0 +1,180 @@
+"""Four lions and a plant, shown to an encoder that reads their answer from the colour."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bioclip_search.build import change_card
+from bioclip_search.candidates import Candidates, label_tree
+from bioclip_search.errors import TableError
+from bioclip_search.evaluate import Ruling, evaluate, mark, ruling_of
+from bioclip_search.index import Index
+from bioclip_search.index.card import Calibration
+from bioclip_search.labelled import find_sets
+from bioclip_search.prompts import RANKS
+from bioclip_search.searcher import Searcher
+from bioclip_search.verdicts import RIGHT, UNDECIDED, WRONG, Lineages
+from tests.conftest import small_table
+from tests.test_labelled import write_parquet
+
+SPECIES = [name or "" for name in small_table()["species"].to_pylist()]
+
+
+@pytest.fixture
+def searcher(small_index, encoder):
+    return Searcher(Index(small_index), encoder)
+
+
+@pytest.fixture
+def leaf(taxonomy):
+    """The colour of a picture that the encoder sees as this taxon."""
+    names = [row["species"] or row["family"] for row in taxonomy.leaves.to_pylist()]
+    return names.index
+
+
+def write_set(path, shown, labelled, leaf, splits=None):
+    """Pictures of what is shown, labelled with rows of the small table by species (None: Apiaceae)."""
+    rows = {row["species"]: row for row in small_table().to_pylist()}
+    columns = {name: pa.array([rows[label][name] for label in labelled], pa.string()) for name in (*RANKS, "common_name")}
+    return write_parquet(path, [leaf(name) for name in shown], **columns, split=splits or ["val"] * len(shown))
+
+
+@pytest.fixture
+def cats(tmp_path, leaf):
+    """A lion taken for itself twice, once for a snow leopard, once for a fox; the trained one is a carp."""
+    shown = ["Panthera leo", "Panthera leo", "Panthera uncia", "Vulpes vulpes", "Cyprinus carpio"]
+    labelled = ["Panthera leo"] * 4 + ["Panthera uncia"]
+    write_set(tmp_path / "cats/a.parquet", shown, labelled, leaf, ["val", "test", "val", "val", "train"])
+    return tmp_path / "cats"
+
+
+def test_the_figures_of_four_lions(searcher, cats):
+    found = evaluate(searcher, find_sets([cats]), labels=["index"])
+    scores = {(score.part, score.labels): score.metrics for score in found.scores}
+    assert list(scores) == [("test", "index"), ("val", "index")]
+    assert found.skipped == {"train": 1}
+    val = scores["val", "index"]
+    # one lion right; one in its genus; the fox shares the order Carnivora
+    assert (val["n"], val["candidates"], val["unlisted"]) == (3, 9, 0)
+    assert val["top1"] == val["best_species"] == val["rolled_species"] == 0.3333
+    assert val["best_genus"] == val["best_family"] == 0.6667
+    assert val["best_order"] == val["best_kingdom"] == 1
+    assert (val["answer_coverage"], val["answered_species"], val["answer_accuracy"], val["answer_depth"]) == (1, 1, 0.3333, 7)
+    assert found.metrics()["cats/test/index/top1"] == 1
+    assert found.to_dict()["primary_metric"] == "top1"
+
+
+def test_all_rows_give_labels_but_only_the_parts_asked_for_are_measured(searcher, cats):
+    sets = find_sets([cats])
+    own = evaluate(searcher, sets)
+    assert {score.metrics["candidates"] for score in own.scores} == {2}  # the lion, and the snow leopard of the training part
+    assert [(score.part, score.metrics["n"]) for score in evaluate(searcher, sets, parts=["all"]).scores] == [("test", 1), ("train", 1), ("val", 3)]
+    trained = evaluate(searcher, sets, parts=["train"])
+    assert trained.skipped == {"test": 1, "val": 3}
+    assert [(score.part, score.metrics["n"]) for score in trained.scores] == [("train", 1)]
+
+
+def test_the_mixed_list_holds_the_labels_of_all_sets_and_the_distractors(searcher, cats, tmp_path, leaf):
+    write_set(tmp_path / "plants/a.parquet", ["Apiaceae"], [None], leaf)
+    found = evaluate(searcher, find_sets([cats, tmp_path / "plants"]), distractors=small_table().slice(3, 2), parts=["val"])
+    told = {(score.set_name, score.labels): score.metrics for score in found.scores}
+    assert {name: figures["candidates"] for name, figures in told.items()} == {
+        ("cats", "own"): 2,
+        ("cats", "mixed"): 5,
+        ("plants", "own"): 1,
+        ("plants", "mixed"): 5,
+    }
+    assert told["plants", "mixed"]["top1"] == 1
+    assert "best_species" not in told["plants", "mixed"]
+
+
+def test_labels_that_are_no_candidates_are_counted_and_wrong(searcher, cats):
+    found = evaluate(searcher, find_sets([cats]), labels=[small_table().filter(pa.array([name != "Panthera leo" for name in SPECIES]))])
+    val = next(score for score in found.scores if score.part == "val")
+    assert (val.labels, val.metrics["unlisted"], val.metrics["top1"], val.metrics["top5"]) == ("checklist", 3, 0, 0)
+    assert val.metrics["best_genus"] > 0
+
+
+def test_broken_pictures_and_rows_without_a_taxon_are_counted_and_the_rest_is_measured(searcher, tmp_path, leaf):
+    image = [{"bytes": b"broken", "path": None}, {"bytes": b"", "path": None}]
+    lion = {name: pa.array([small_table()[name][0].as_py()] * 2, pa.string()) for name in RANKS}
+    write_parquet(tmp_path / "cats/broken.parquet", [0, 0], image=image, **lion, source_id=["a.jpg", "b.jpg"])
+    write_set(tmp_path / "cats/good.parquet", ["Panthera leo"], ["Panthera leo"], leaf)
+    write_parquet(tmp_path / "cats/unnamed.parquet", [0], species=pa.array([None], pa.string()))
+    ticks = []
+    found = evaluate(searcher, find_sets([tmp_path / "cats"]), progress=lambda done, total: ticks.append((done, total)))
+    assert [failure.image for failure in found.failures] == ["cats/a.jpg", "cats/b.jpg"]
+    assert "0 bytes" in found.failures[1].error
+    assert found.unlabelled == 1
+    assert [(score.part, score.metrics["n"], score.metrics["top1"]) for score in found.scores] == [("val", 1, 1)]
+    assert ticks[-1] == (3, 3)
+
+
+def test_only_broken_pictures_give_failures_and_no_score(searcher, tmp_path):
+    write_parquet(tmp_path / "cats/broken.parquet", [0], image=[{"bytes": b"x", "path": None}])
+    found = evaluate(searcher, find_sets([tmp_path / "cats"]), labels=["index"])
+    assert (found.scores, len(found.failures)) == ((), 1)
+
+
+def test_nothing_to_measure_is_refused(searcher, tmp_path, leaf):
+    write_set(tmp_path / "cats/a.parquet", ["Panthera leo"], ["Panthera leo"], leaf, ["train"])
+    with pytest.raises(TableError, match="No labelled picture is left to measure .passed over: 1 in part train"):
+        evaluate(searcher, find_sets([tmp_path / "cats"]))
+    with pytest.raises(TableError, match="no list of labels"):
+        evaluate(searcher, find_sets([tmp_path / "cats"]), parts=["all"], labels=[])
+
+
+def test_the_fallback_uses_the_threshold_of_the_card_and_says_so(small_index, encoder, tmp_path, cats):
+    folder = shutil.copytree(small_index, tmp_path / "calibrated")
+    change_card(folder, calibration=Calibration(temperature=20.0, thresholds={"0.9": 0.999}, fitted_on="a test"))
+    searcher = Searcher(Index(folder), encoder)
+    found = evaluate(searcher, find_sets([cats]), labels=["index"])
+    assert (found.ruling.temperature, found.ruling.threshold) == (20.0, 0.999)
+    assert all(score.metrics["answered_species"] == 0 for score in found.scores)
+    assert "the card promises nothing at 0.8" in ruling_of(searcher, 0.8).threshold_from
+    assert ruling_of(searcher, 0.8).threshold == 0.65
+
+
+def test_summed_probabilities_and_the_answer_worked_by_hand():
+    """Leaves, in order: Felis catus .3, Panthera leo .25, Panthera uncia .2, Vulpes vulpes .25.
+
+    Best match: the cat. Summed: Panthera .45 against Felis .3; Felidae .75. At a threshold of .7 the answer is Felidae.
+    """
+    table = small_table().filter(pa.array([name in {"Felis catus", "Panthera leo", "Panthera uncia", "Vulpes vulpes"} for name in SPECIES]))
+    tree, numbers = label_tree(table, RANKS), {}
+    assert tree.leaves["species"].to_pylist() == ["Vulpes vulpes", "Felis catus", "Panthera leo", "Panthera uncia"]
+    candidates = Candidates("own", tree, Lineages.of(tree.leaves, RANKS, numbers), lambda vectors: vectors)
+    scores = np.log(np.array([[0.25, 0.3, 0.25, 0.2]] * 3, np.float32))
+    wanted = [SPECIES.index("Panthera leo"), SPECIES.index("Felis catus"), SPECIES.index("Vulpes vulpes")]
+    truths = Lineages.of(small_table(), RANKS, numbers).take(wanted)
+    marks = mark(scores, truths, candidates, Ruling(1.0, 1.0, 0.7, "a test"))
+    family, genus, species = (RANKS.index(rank) for rank in ("family", "genus", "species"))
+    assert marks.top1.tolist() == [False, True, False]
+    assert marks.top5.tolist() == [True, True, True]
+    assert marks.best[:, species].tolist() == [WRONG, RIGHT, WRONG]
+    assert marks.rolled[:, genus].tolist() == [RIGHT, WRONG, WRONG]  # Panthera
+    assert marks.rolled[:, family].tolist() == [RIGHT, RIGHT, WRONG]
+    assert marks.depth.tolist() == [family] * 3
+    assert marks.answer.tolist() == [RIGHT, RIGHT, WRONG]
+    assert marks.probability.tolist() == pytest.approx([0.75] * 3)
+
+
+def test_no_answer_is_neither_right_nor_wrong():
+    tree, numbers = label_tree(small_table(), RANKS), {}
+    candidates = Candidates("own", tree, Lineages.of(tree.leaves, RANKS, numbers), lambda vectors: vectors)
+    truths = Lineages.of(small_table(), RANKS, numbers).take([0])
+    marks = mark(np.zeros((1, 9), np.float32), truths, candidates, Ruling(1.0, 1.0, 0.99, "a test"))
+    assert (marks.depth.tolist(), marks.answer.tolist()) == ([-1], [UNDECIDED])
+
+
+def test_the_starter_is_measured_as_its_training_measured_it(shared):
+    """The butterflies kept back: the card says how often the encoder itself was right about them."""
+    (path,) = (shared / "butterflies").glob("*-val-*.parquet")
+    searcher = Searcher.open("starter", device="cpu")
+    found = evaluate(searcher, find_sets([path]), labels=["index"])
+    assert found.metrics()["butterflies/val/index/n"] == 490
+    assert found.metrics()["butterflies/val/index/best_order"] > 0.8
