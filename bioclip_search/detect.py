@@ -1,7 +1,7 @@
 """Where the organisms are: boxes in pixels of the upright picture, and the crop that is cut out for each.
 
 Decoding and turning upright is `images`; naming what stands in a crop is the encoder's and the index's work.
-ultralytics comes in only behind `load_detector`, when there is a detector to load.
+torch and ultralytics come in only behind `load_detector`, when there is a detector to load.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from bioclip_search.detectors.boxes import (
     crop_box,
     is_wildlife,
 )
-from bioclip_search.detectors.known import KNOWN_DETECTORS, find_detector_file, refuse_pickle
+from bioclip_search.detectors.known import KNOWN_DETECTORS, STARTER, find_detector_file, find_detector_folder, refuse_pickle
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,22 +50,26 @@ class Detector(Protocol):
 
 
 def load_detector(name_or_path: str, *, device: str = "auto", trust_pickle: bool = False) -> Detector | None:
-    """The detector of that name or file; None for "none": then the whole picture is the crop.
+    """The detector of that name, file or folder; None for "none": then the whole picture is the crop.
 
     Args:
-        name_or_path: A name of `KNOWN_DETECTORS`, whose file is looked for in
-            `places.user_models()` and never downloaded,
-            or the path of an .onnx or .pt file.
+        name_or_path: "starter" for the small one that is shipped, a name of `KNOWN_DETECTORS`, whose file is looked
+            for in `places.user_models()` and never downloaded, a folder written by `train detector`, or the path of
+            an .onnx or .pt file.
         device: auto, cpu, cuda, cuda:1, mps …
         trust_pickle: Whether a .pt file may be loaded: it is a pickle and can run any code.
 
     Raises:
         ModelError: The name is unknown, the file is missing, damaged, no box model or a pickle, or the device is
             not there.
-        MissingExtraError: ultralytics or onnxruntime is not installed.
+        MissingExtraError: ultralytics or onnxruntime is not installed; folders need neither.
     """
     if name_or_path.lower() == "none":
         return None
+    if folder := find_detector_folder(name_or_path):
+        from bioclip_search.detectors.organism import load_organism_detector
+
+        return load_organism_detector(folder, STARTER if name_or_path.lower() == STARTER else None, device)
     known, path = find_detector_file(name_or_path)
     refuse_pickle(path, trust_pickle)
     from bioclip_search.detectors.yolo import load_yolo

@@ -1,6 +1,6 @@
-"""The file that a detector's name or path stands for, and the published detectors that are known by name.
+"""The file or folder that a detector's name or path stands for, and the published detectors that are known by name.
 
-Reads no model; running the file is left to `yolo`.
+Reads no model; running a file is left to `yolo`, a folder to `organism`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,12 @@ from pathlib import Path
 
 from bioclip_search import places
 from bioclip_search.errors import ModelError
+
+STARTER = "starter"
+"""The name of the small detector that is shipped with the starter index."""
+
+FOLDER_MARK = "detector.json"
+"""The file by which a folder is known to hold a detector."""
 
 _ZENODO_V6 = "https://zenodo.org/records/15398270"
 _MD_RELEASES = "https://github.com/agentmorris/MegaDetector/releases/download"
@@ -46,6 +52,26 @@ KNOWN_DETECTORS = (
 )
 
 
+def find_detector_folder(name_or_path: str) -> Path | None:
+    """The folder of a detector made by `train detector`, for the name "starter" or a path; None for anything else.
+
+    Raises:
+        ModelError: The starter's detector was not installed, or the folder holds no detector.
+    """
+    if name_or_path.lower() == STARTER:
+        shipped = places.shipped("index")
+        folder = shipped / STARTER / "detector" if shipped else None
+        if folder is None or not (folder / FOLDER_MARK).is_file():
+            raise ModelError("The starter's detector is not installed. Install the package again, or use --detector none.")
+        return folder
+    folder = Path(name_or_path).expanduser()
+    if not folder.is_dir():
+        return None
+    if not (folder / FOLDER_MARK).is_file():
+        raise ModelError(f"The folder {folder} holds no {FOLDER_MARK}, so no detector. Give a folder written by `bioclip-search train detector`.")
+    return folder.resolve()
+
+
 def find_detector_file(name_or_path: str) -> tuple[KnownDetector | None, Path]:
     """The row of the table (None for a path) and the file, which exists and ends in .onnx or .pt.
 
@@ -58,7 +84,9 @@ def find_detector_file(name_or_path: str) -> tuple[KnownDetector | None, Path]:
     path = Path(name_or_path).expanduser()
     if path.suffix.lower() not in (".onnx", ".pt"):
         names = ", ".join(row.name for row in KNOWN_DETECTORS if not row.obstacle)
-        raise ModelError(f"Unknown detector {name_or_path!r}. Known are: none, {names}; or give an .onnx or .pt file.")
+        raise ModelError(
+            f"Unknown detector {name_or_path!r}. Known are: none, {STARTER}, {names}; or give an .onnx or .pt file, or a folder of `train detector`."
+        )
     if not path.is_file():
         raise ModelError(f"There is no detector file {path}. Check the path.")
     return None, path.resolve()
