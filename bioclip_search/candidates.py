@@ -17,7 +17,7 @@ from bioclip_search.encoder import Encoder, encode_recipe
 from bioclip_search.prompts import RANKS, TextRecipe
 from bioclip_search.searcher import Searcher
 from bioclip_search.taxonomy import Taxonomy
-from bioclip_search.verdicts import Lineages, is_label
+from bioclip_search.verdicts import RIGHT, Lineages, is_label, judge_at_rank
 
 OWN, MIXED, INDEX = "own", "mixed", "index"
 """A set's own labels; those of all sets and the distractors; every taxon of the index."""
@@ -39,6 +39,22 @@ class Candidates:
         """Whether each label is on the list, (n,) bool."""
         rows = [self._leaves_of.get(key, []) for key in zip(truths.lowest.tolist(), truths.lowest_codes.tolist(), strict=True)]
         return np.array([bool(is_label(self.lineages.take(found), truths.take([i] * len(found))).any()) for i, found in enumerate(rows)], bool)
+
+    def intervals(self, truths: Lineages) -> np.ndarray:
+        """The leaves of the taxon that each label names at each rank, `[start, stop)`: (n, ranks, 2) int64; 0, 0 where it names none or none is listed."""
+        found = np.zeros((len(truths), len(self.taxonomy.ranks), 2), np.int64)
+        for depth, level in enumerate(self.taxonomy.levels):
+            nodes = self.lineages.take(level.start)
+            numbers_of: dict[int, list[int]] = {}
+            for number, code in enumerate(nodes.at(depth).tolist()):
+                numbers_of.setdefault(code, []).append(number)
+            for i, code in enumerate(truths.at(depth).tolist()):
+                same = numbers_of.get(code, []) if code >= 0 else []
+                fits = judge_at_rank(nodes.take(same), truths.take([i] * len(same)), depth) == RIGHT
+                if fits.any():
+                    number = same[int(np.argmax(fits))]
+                    found[i, depth] = level.start[number], level.stop[number]
+        return found
 
     @cached_property
     def _leaves_of(self) -> dict[tuple[int, int], list[int]]:

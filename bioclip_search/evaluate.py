@@ -8,7 +8,7 @@ compared with; memory is flat in the number of pictures.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -112,7 +112,7 @@ def evaluate(
         TableError: There is nothing to measure, or a table of taxa cannot be used.
     """
     ruling = ruling_of(searcher, target_accuracy)
-    wanted = [_wanted(labelled, parts) for labelled in sets]
+    wanted = [wanted_rows(labelled, parts) for labelled in sets]
     unlabelled, skipped = _left_out(sets, wanted)
     total = sum(int(mask.sum()) for mask in wanted)
     if not total:
@@ -151,6 +151,32 @@ def ruling_of(searcher: Searcher, target_accuracy: float = DEFAULT_TARGET) -> Ru
     if promised is None:
         return Ruling(card.encoder.logit_scale, temperature, DEFAULT_THRESHOLD, f"the default, for the card promises nothing at {target_accuracy:g}")
     return Ruling(card.encoder.logit_scale, temperature, promised, f"the card's, for a target of {target_accuracy:g}")
+
+
+def wanted_rows(labelled: LabelledSet, parts: Collection[str] | None) -> np.ndarray:
+    """The rows to measure, (n,) bool: of the parts asked for, and labelled at all."""
+    in_part = labelled.parts != TRAIN if parts is None else np.isin(labelled.parts, list(parts)) | (EVERY_PART in parts)
+    return in_part & ~_is_unlabelled(labelled)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some pictures of a set: the rows that they stand in, (b,), their vectors (b, dim), and what could not be read."""
+
+    rows: np.ndarray
+    vectors: np.ndarray
+    failures: tuple[Failure, ...]
+
+
+def embedded(searcher: Searcher, labelled: LabelledSet, wanted: np.ndarray, workers: int | None = None) -> Iterator[Batch]:
+    """The wanted pictures of a set, (n,) bool, in order, batch by batch; memory is flat in their number."""
+    rows = np.flatnonzero(wanted)  # the row of the set that each picture of the stream is
+    cuts = chain.from_iterable(cut_crops(labelled.pictures(wanted), searcher.encoder, workers=workers))
+    while batch := list(islice(cuts, BATCH_CROPS)):
+        crops = [cut for cut in batch if isinstance(cut, Crop)]
+        vectors = searcher.encoder.encode_prepared([crop.prepared for crop in crops]) if crops else np.empty((0, searcher.encoder.dim), np.float32)
+        unread = tuple(Failure(labelled.names[rows[cut.picture]], cut.error) for cut in batch if not isinstance(cut, Crop))
+        yield Batch(rows[[crop.picture for crop in crops]], vectors, unread)
 
 
 def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: Ruling) -> Marks:
@@ -204,18 +230,15 @@ def _measure_set(
     tick: Callable[[int], None],
 ) -> tuple[list[Score], list[Failure]]:
     """The scores of every part and list, and the pictures that cannot be read; `tick` is told the size of each batch."""
-    rows = np.flatnonzero(wanted)  # the row of the set that each picture of the stream is
     failures, read = [], []
     marks: list[list[Marks]] = [[] for _ in lists]
-    cuts = chain.from_iterable(cut_crops(labelled.pictures(wanted), searcher.encoder, workers=workers))
-    while batch := list(islice(cuts, BATCH_CROPS)):
-        failures += [Failure(labelled.names[rows[cut.picture]], cut.error) for cut in batch if not isinstance(cut, Crop)]
-        if crops := [cut for cut in batch if isinstance(cut, Crop)]:
-            read.append(rows[[crop.picture for crop in crops]])
-            vectors = searcher.encoder.encode_prepared([crop.prepared for crop in crops])  # (b, dim)
+    for batch in embedded(searcher, labelled, wanted, workers):
+        failures += batch.failures
+        if len(batch.rows):
+            read.append(batch.rows)
             for candidates, of_list in zip(lists, marks, strict=True):
-                of_list.append(mark(candidates.scores(vectors), truths.take(read[-1]), candidates, ruling))
-        tick(len(batch))
+                of_list.append(mark(candidates.scores(batch.vectors), truths.take(batch.rows), candidates, ruling))
+        tick(len(batch.rows) + len(batch.failures))
     parts = labelled.parts[np.concatenate(read)] if read else np.empty(0, object)
     return [
         Score(labelled.name, part, candidates.name, {"candidates": len(candidates), **summarise(of_part, candidates.taxonomy.ranks)})
@@ -245,12 +268,6 @@ def _highest(row: np.ndarray, count: int) -> np.ndarray:
     count = min(count, len(row))
     candidates = np.flatnonzero(row >= np.partition(row, -count)[-count])
     return candidates[np.argsort(-row[candidates], kind="stable")][:count]
-
-
-def _wanted(labelled: LabelledSet, parts: Collection[str] | None) -> np.ndarray:
-    """The rows to measure, (n,) bool: of the parts asked for, and labelled at all."""
-    in_part = labelled.parts != TRAIN if parts is None else np.isin(labelled.parts, list(parts)) | (EVERY_PART in parts)
-    return in_part & ~_is_unlabelled(labelled)
 
 
 def _is_unlabelled(labelled: LabelledSet) -> np.ndarray:

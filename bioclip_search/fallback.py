@@ -14,7 +14,7 @@ The rules, first match wins:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,12 +69,16 @@ def decide(probabilities: np.ndarray, levels: Sequence[Level], *, threshold: flo
     if depth is not None:
         chosen, rule = _most_probable(masses, depth), 1
     else:
-        chosen, rule = _climb(int(np.argmax(probabilities)), masses, levels, threshold), 2
-        if chosen is None:
-            chosen, rule = _lowest_sure(masses, threshold), 3
-        if chosen is None:
-            rule = 4
+        tried = _attempts(int(np.argmax(probabilities)), masses, levels)
+        rule, chosen = next(((rule, step) for rule, step in tried if step.probability >= threshold), (4, None))
     return Decision(chosen, rule, _ladder(chosen, masses, levels), _rivals(chosen, masses, rivals))
+
+
+def attempts(probabilities: np.ndarray, levels: Sequence[Level]) -> list[Step]:
+    """All that rules 2 and 3 try, in order: `decide` takes the first that reaches the threshold, whatever that is."""
+    prefix = prefix_mass(probabilities)
+    masses = [roll_up(prefix, level.start, level.stop) for level in levels]
+    return [step for _, step in _attempts(int(np.argmax(probabilities)), masses, levels)]
 
 
 def rule_in_words(rule: int, rank: str | None, threshold: float) -> str:
@@ -84,18 +88,16 @@ def rule_in_words(rule: int, rank: str | None, threshold: float) -> str:
     return RULE_WORDS[rule].format(rank=rank, threshold=threshold)
 
 
-def _climb(leaf: int, masses: Sequence[np.ndarray], levels: Sequence[Level], threshold: float) -> Step | None:
+def _attempts(leaf: int, masses: Sequence[np.ndarray], levels: Sequence[Level]) -> Iterator[tuple[int, Step]]:
+    """What rules 2 and 3 try, in order, each with its rule."""
     for depth in reversed(range(len(levels))):
         number = levels[depth].holding(leaf)
-        if number is not None and masses[depth][number] >= threshold:
-            return Step(depth, number, float(masses[depth][number]))
-    return None
-
-
-def _lowest_sure(masses: Sequence[np.ndarray], threshold: float) -> Step | None:
-    """The most probable taxon of the lowest rank at which one reaches the threshold."""
-    best = (_most_probable(masses, depth) for depth in reversed(range(len(masses))))
-    return next((step for step in best if step is not None and step.probability >= threshold), None)
+        if number is not None:
+            yield 2, Step(depth, number, float(masses[depth][number]))
+    for depth in reversed(range(len(masses))):
+        step = _most_probable(masses, depth)
+        if step is not None:
+            yield 3, step
 
 
 def _most_probable(masses: Sequence[np.ndarray], depth: int) -> Step | None:

@@ -85,3 +85,15 @@ def test_the_index_gives_the_same_list_as_its_own_table(small_index, encoder):
     queries = encoder.encode_texts(encoder.texts[:4])
     np.testing.assert_allclose(of_index.scores(queries), of_table.scores(queries), atol=1e-6)
     np.testing.assert_array_equal(of_index.lineages.codes, of_table.lineages.codes)
+
+
+def test_the_leaves_of_a_labels_taxa_are_found_at_every_rank():
+    numbers: dict[str, int] = {}
+    plant = "Plantae - - - - Helix Helix_pomatia -"
+    candidates = candidates_of_labels("own", [table(SNAIL, SLUG, HELIX, plant)], TextVectors(CountingEncoder(), RECIPE), RANKS, numbers)
+    truths = Lineages.of(table(HELIX.replace("Helix_pomatia", "Helix_lucorum"), plant, SLUG), RANKS, numbers)
+    found = candidates.intervals(truths).tolist()
+    # leaves: slug 0, snail 1, the snail's Helix 2, the plant's 3; no phylum, class, order or family of the plant
+    assert found[0] == [[0, 3], [0, 3], [0, 3], [0, 0], [2, 3], [2, 3], [0, 0]]
+    assert found[1] == [[3, 4], [0, 0], [0, 0], [0, 0], [0, 0], [3, 4], [3, 4]]
+    assert found[2] == [[0, 3], [0, 3], [0, 3], [0, 0], [0, 0], [0, 0], [0, 0]]

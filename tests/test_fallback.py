@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bioclip_search.fallback import decide, rule_in_words
+from bioclip_search.fallback import attempts, decide, rule_in_words
 from bioclip_search.intervals import Level
 
 
@@ -124,3 +124,12 @@ def test_no_rivals_may_be_asked_for():
 )
 def test_every_rule_has_plain_words(rule, rank, words):
     assert rule_in_words(rule, rank, 0.65) == words
+
+
+def test_the_attempts_hold_the_answer_at_every_threshold():
+    random = np.random.default_rng(1)
+    for row in random.dirichlet(np.full(7, 0.4), 50).astype(np.float32):
+        tried = attempts(row, TREE)
+        for threshold in np.linspace(0, 1.05, 22):
+            first = next((step for step in tried if step.probability >= threshold), None)
+            assert decide(row, TREE, threshold=threshold).chosen == first
