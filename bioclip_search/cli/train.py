@@ -17,17 +17,35 @@ def train() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Model folder to write, in the layout of the Hugging Face hub.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
 def encoder(config: Path, out: Path, resume: bool) -> None:
-    """Train a small CLIP encoder from scratch, with the names of the pictures' taxa as texts.
+    """Train or adapt a CLIP encoder, with the names of the pictures' taxa as texts.
+
+    Starts from scratch or from any open_clip model, as the settings say. The logs, the checkpoint and the best weights
+    stand in FOLDER.run. Several GPUs: torchrun --nproc-per-node 2 -m bioclip_search train encoder ...
 
     \b
     Example: bioclip-search train encoder --config data_manifest/starter-encoder.toml --out my-encoder
     """
+    from bioclip_search.cli.live import LiveLine
     from bioclip_search.train.config import EncoderConfig
     from bioclip_search.train.encoder import train_encoder
 
-    def tell(row: dict[str, float]) -> None:
-        left = row["minutes"] * (1 / max(row["share_done"], 1e-9) - 1)
-        click.echo(f"step {row['step']:>6}  loss {row['loss']:.3f}  {row['images_per_s']:.0f} images/s  {row['minutes']:.1f} min, {left:.0f} left", err=True)
+    with LiveLine() as tell:
+        folder = train_encoder(EncoderConfig.from_toml(config), out, resume=resume, progress=tell)
+    click.echo(f"{folder}: written", err=True)
 
-    folder = train_encoder(EncoderConfig.from_toml(config), out, resume=resume, progress=tell)
+
+@train.command()
+@click.option("--config", required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), help="TOML file with the settings of the run.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Detector folder to write.")
+@click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+def detector(config: Path, out: Path, resume: bool) -> None:
+    """Train a small detector of organisms of any kind, from pictures with boxes.
+
+    \b
+    Example: bioclip-search train detector --config data_manifest/starter-detector.toml --out my-detector
+    """
+    from bioclip_search.train.detector import train_detector
+    from bioclip_search.train.detector_config import DetectorConfig
+
+    folder = train_detector(DetectorConfig.from_toml(config), out, resume=resume, progress=lambda line: click.echo(line, err=True))
     click.echo(f"{folder}: written", err=True)

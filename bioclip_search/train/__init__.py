@@ -1,5 +1,6 @@
 """Trains encoders from pictures whose taxa are known; nothing else in the package imports it.
 
-Read in this order: `config`, `pictures`, `tokenizer`, `texts`, `augment`, `batches`, `anchors`, `model_folder`, `zero_shot`,
-`validate`, `encoder`.
+Read in this order: `config`, `taxa`, `pictures`, `tokenizer`, `texts`, `names`, `augment`, `distil`, `batches`, `losses`,
+`anchors`, `objective`, `start`, `scratch`, `lora`, `tuning`, `vectors`, `world`, `step`, `schedule`, `state`, `zero_shot`,
+`validate`, `journal`, `curves`, `finish`, `model_folder`, `encoder`.
 """

@@ -12,11 +12,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from bioclip_search.prompts import RANKS
-from bioclip_search.train.pictures import Taxon
-from bioclip_search.train.texts import lineage_nodes
-
-ABSENT = -1e4
-"""The logit of a label that stands in no sum: far below all others, yet finite, so that no gradient is undefined."""
+from bioclip_search.train.losses import OUT
+from bioclip_search.train.taxa import Taxon, lineage_nodes
 
 SCALE = 16.0
 """What a cosine is multiplied with at the start; the vectors have no fixed length and learn their own."""
@@ -62,12 +59,12 @@ class TaxonAnchors(nn.Module):
             label_ids: (b,) int64.
         """
         logits = SCALE * image_vectors @ self.class_vectors().T  # (b, l)
-        log_p = F.log_softmax(logits.masked_fill(self.is_related[label_ids] | ~self.is_taught, ABSENT), dim=1)  # (b, l)
-        losses, counts = torch.zeros(len(label_ids)), torch.zeros(len(label_ids))
+        log_p = F.log_softmax(logits.masked_fill(self.is_related[label_ids] | ~self.is_taught, OUT), dim=1)  # (b, l)
+        losses, counts = log_p.new_zeros(2, len(label_ids))  # (b,) each
         for level in self.levels:
             own = level[label_ids]  # (b,)
             inside = level == own.unsqueeze(1)  # (b, l)
-            losses = losses - log_p.masked_fill(~inside, ABSENT).logsumexp(dim=1) * (own >= 0)
+            losses = losses - log_p.masked_fill(~inside, OUT).logsumexp(dim=1) * (own >= 0)
             counts = counts + (own >= 0)
         return (losses / counts).mean()
 
@@ -82,8 +79,8 @@ class TaxonAnchors(nn.Module):
             is_open: (t, l) bool; labels that are open without being true are left out.
         """
         logits = SCALE * text_vectors @ F.normalize(self.class_vectors().detach(), dim=1).T  # (t, l)
-        log_p = F.log_softmax(logits.masked_fill((is_open & ~is_true) | ~self.is_taught, ABSENT), dim=1)  # (t, l)
-        return -log_p.masked_fill(~is_true, ABSENT).logsumexp(dim=1).mean()
+        log_p = F.log_softmax(logits.masked_fill((is_open & ~is_true) | ~self.is_taught, OUT), dim=1)  # (t, l)
+        return -log_p.masked_fill(~is_true, OUT).logsumexp(dim=1).mean()
 
     def class_vectors(self) -> torch.Tensor:
         """(l, d) float32: for each label the sum over its lineage and itself."""

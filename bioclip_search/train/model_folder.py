@@ -1,7 +1,4 @@
-"""Builds the small CLIP model and writes it as a folder that open_clip loads by itself.
-
-Training it is left to `encoder`.
-"""
+"""Writes a trained model as a folder that open_clip loads by itself, whatever it had started from."""
 
 from __future__ import annotations
 
@@ -12,70 +9,55 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from open_clip import CustomTextCLIP, create_model
+from open_clip import create_model
 from safetensors.torch import save_file
 from torch import nn
 
+from bioclip_search.encoder.loading import CONFIG_FILE
 from bioclip_search.errors import ModelError
-from bioclip_search.train import tokenizer
-from bioclip_search.train.augment import MEAN, STD
-from bioclip_search.train.config import EncoderConfig
+from bioclip_search.train.start import Start
 
-CONFIG_FILE, WEIGHTS_FILE = "open_clip_config.json", "open_clip_model.safetensors"
+WEIGHTS_FILE = "open_clip_model.safetensors"
 
 
-def model_config(config: EncoderConfig, n_merges: int, px: int) -> dict[str, Any]:
-    """The description of both towers in open_clip's words."""
-    return {
-        "embed_dim": config.embed_dim,
-        "custom_text": True,
-        "vision_cfg": {
-            "timm_model_name": config.vision,
-            "timm_model_pretrained": False,
-            "timm_pool": "avg",
-            "timm_proj": "",
-            "image_size": px,
-        },
-        "text_cfg": {
-            "context_length": config.context_length,
-            "vocab_size": tokenizer.vocabulary_size(n_merges),
-            "tokenizer_kwargs": {"bpe_path": tokenizer.FILE_NAME},
-            "width": config.text_width,
-            "heads": config.text_heads,
-            "layers": config.text_layers,
-        },
-    }
+def write_model_folder(out: Path, start: Start, weights: Mapping[str, torch.Tensor], px: int, *, saved: str = "fp16") -> Path:
+    """The folder with configuration, weights and tokenizer; files already there are replaced.
 
-
-def build_model(config: EncoderConfig, n_merges: int) -> CustomTextCLIP:
-    """An untrained model; the seed of the settings decides its weights."""
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed)
-        towers = model_config(config, n_merges, config.end_px)
-        model = CustomTextCLIP(towers["embed_dim"], towers["vision_cfg"], towers["text_cfg"])
-    return model.to(memory_format=torch.channels_last)
-
-
-def write_model_folder(out: Path, config: EncoderConfig, weights: Mapping[str, torch.Tensor], merges_file: Path, n_merges: int, px: int) -> Path:
-    """The folder with configuration, weights as 16-bit floats and vocabulary; files already there are replaced.
+    Args:
+        px: The picture size that the model is to be used with.
+        saved: fp16 or fp32.
 
     Raises:
-        ModelError: A weight is not finite as a 16-bit float: the training has failed.
+        ModelError: A weight is not finite in that precision: the training has failed.
     """
-    halves = {name: value.half() if value.is_floating_point() else value for name, value in weights.items()}
-    if broken := [name for name, value in halves.items() if not value.isfinite().all()]:
+    kept = {name: _as_saved(value, saved) for name, value in weights.items()}
+    if broken := [name for name, value in kept.items() if not value.isfinite().all()]:
         raise ModelError(f"The trained weights {', '.join(broken)} are not finite; train again with a lower learning_rate.")
     out.mkdir(parents=True, exist_ok=True)
-    preprocess = {"size": [px, px], "mode": "RGB", "mean": MEAN, "std": STD, "interpolation": "bicubic", "resize_mode": "squash"}
-    settings = {"model_cfg": model_config(config, n_merges, px), "preprocess_cfg": preprocess}
-    (out / CONFIG_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
-    save_file({name: value.contiguous() for name, value in halves.items()}, out / WEIGHTS_FILE)
+    (out / CONFIG_FILE).write_text(json.dumps(_settings(start, px), indent=2) + "\n", encoding="utf-8")
+    save_file(kept, out / WEIGHTS_FILE)
     (out / WEIGHTS_FILE).chmod(0o644)  # safetensors lets only the owner read it
-    if merges_file.resolve() != (out / tokenizer.FILE_NAME).resolve():
-        shutil.copyfile(merges_file, out / tokenizer.FILE_NAME)
+    for file in start.tokenizer_files:
+        if file.resolve() != (out / file.name).resolve():
+            shutil.copyfile(file, out / file.name)
+    if not start.tokenizer_files and hasattr(start.tokenize, "save_pretrained"):
+        start.tokenize.save_pretrained(str(out))
     return out
 
 
 def load_model_folder(folder: Path) -> nn.Module:
     """The model as anyone would load it, its 16-bit weights included."""
     return create_model(f"local-dir:{folder}").eval()
+
+
+def _as_saved(value: torch.Tensor, saved: str) -> torch.Tensor:
+    value = value.detach().cpu().contiguous().clone()
+    return value.half() if saved == "fp16" and value.is_floating_point() else value
+
+
+def _settings(start: Start, px: int) -> dict[str, Any]:
+    """The start's own settings, with the picture size where that has changed."""
+    if px == start.px:
+        return start.settings
+    model, preprocess = start.settings["model_cfg"], start.settings["preprocess_cfg"]
+    return {"model_cfg": model | {"vision_cfg": model["vision_cfg"] | {"image_size": px}}, "preprocess_cfg": preprocess | {"size": [px, px]}}

@@ -1,92 +1,62 @@
-"""Teaches the text tower the names that have no picture: the last part of a run, with the picture tower finished.
+"""Draws names that have no picture, so that the pictures are set against them too.
 
 A run sees the names of its own pictures only, a few hundred; an index holds many thousands more, and where nobody
-said that a cat is none of ten thousand birds, their small likenesses add up. Here every picture is set against names
-drawn from the checklists as well. The wording is left to `prompts`, the truth of the pictures' own names to `texts`.
+said that a cat is none of ten thousand birds, their small likenesses add up. The wording is left to `texts`.
 """
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch import nn
-from torch.nn import functional as F
 
-from bioclip_search.prompts import TEXT_TYPES, describe
-from bioclip_search.train.config import EncoderConfig
-from bioclip_search.train.pictures import Taxon
-from bioclip_search.train.texts import Tokenizer, lineage_nodes
-from bioclip_search.train.zero_shot import encode_tokens
+from bioclip_search.prompts import RANKS
+from bioclip_search.train.taxa import Node, Taxon, lineage_nodes
+from bioclip_search.train.texts import Tokenizer, draw_wording
 
-log = logging.getLogger(__name__)
-
-USUAL_TYPE, USUAL_SHARE = "taxon_com", 0.6
-"""The text type that indexes are built with, and how often it is drawn; else any of the five."""
-
-LOG_STEPS = 20
+NOBODY = -1
 
 
-@dataclass(frozen=True, eq=False)
-class FinishedPictures:
-    """The training pictures as the finished picture tower sees them: unit rows (n, d), labels (n,), draw weights (n,)."""
+class DrawnNames(NamedTuple):
+    """Tokens (m, c) of the names, and (b, m) bool: one lies within the other, so that nobody can say the name is wrong."""
 
-    vectors: torch.Tensor
-    label_ids: torch.Tensor
-    weights: torch.Tensor
+    tokens: torch.Tensor
+    is_related: torch.Tensor
 
 
-def teach_names(
-    model: nn.Module, pictures: FinishedPictures, labels: Sequence[Taxon], checklist: Sequence[Taxon], tokenize: Tokenizer, config: EncoderConfig
-) -> None:
-    """Trains the text tower and the logit scale of `model` in place, for `config.names_steps` steps.
+class NameBank:
+    """All names of some checklists, and how they stand to the labels of the pictures."""
 
-    A batch's loss is -log P(own label) among the batch's labels and the names drawn, which stand for the whole
-    checklist: each counts as many times as it takes to make up the number of names there are (sampled softmax,
-    Bengio & Senécal 2008).
-    """
-    for parameter in model.visual.parameters():
-        parameter.requires_grad_(False)
-    taught = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(taught, lr=config.names_learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.98))
-    ends = [lineage_nodes(label)[-1] for label in labels]
-    nodes = [frozenset(lineage_nodes(label)) for label in labels]
-    for step in range(config.names_steps):
-        generator = torch.Generator().manual_seed(config.seed * 2_000_003 + step)
-        picked = torch.multinomial(pictures.weights, config.batch_size, replacement=True, generator=generator)  # (b,)
-        own, place = pictures.label_ids[picked].unique(return_inverse=True)  # (k,), (b,)
-        drawn = torch.randint(len(checklist), (config.names_drawn,), generator=generator).tolist()
-        taxa = [labels[i] for i in own.tolist()] + [checklist[i] for i in drawn]  # k + m
-        texts = encode_tokens(model, tokenize(_worded(taxa, generator)))  # (k + m, d)
-        logits = model.logit_scale.exp() * pictures.vectors[picked] @ texts.T  # (b, k + m)
-        logits[:, len(own) :] += math.log(max(1.0, len(checklist) / config.names_drawn))
-        related = torch.tensor([[_is_related(ends[i], nodes[i], taxon) for taxon in taxa] for i in own.tolist()])  # (k, k + m)
-        related[torch.arange(len(own)), torch.arange(len(own))] = False
-        loss = F.cross_entropy(logits.masked_fill(related[place], -1e4), place)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        for group in optimiser.param_groups:
-            group["lr"] = config.names_learning_rate * 0.5 * (1 + math.cos(math.pi * step / config.names_steps))
-        optimiser.step()
-        with torch.no_grad():
-            model.logit_scale.clamp_(max=math.log(100))
-        if step % LOG_STEPS == 0:
-            log.info("names: step %d of %d  loss %.3f  scale %.1f", step, config.names_steps, loss.item(), model.logit_scale.exp().item())
+    def __init__(self, checklist: Sequence[Taxon], labels: Sequence[Taxon], tokenize: Tokenizer, n_drawn: int):
+        number: dict[Node, int] = {}
+        self.checklist, self.tokenize, self.n_drawn = checklist, tokenize, n_drawn
+        self.label_lineages, self.name_lineages = (_lineages(taxa, number) for taxa in (labels, checklist))  # (l, 7), (n, 7)
+
+    @property
+    def log_weight(self) -> float:
+        """What is added to each drawn name's logit, for it stands for the whole list (sampled softmax, Bengio & Senécal 2008)."""
+        return math.log(max(1.0, len(self.checklist) / self.n_drawn))
+
+    def draw(self, label_ids: torch.Tensor, generator: torch.Generator) -> DrawnNames:
+        drawn = torch.randint(len(self.checklist), (self.n_drawn,), generator=generator)  # (m,)
+        tokens = self.tokenize(draw_wording([self.checklist[i] for i in drawn.tolist()], generator))  # (m, c)
+        return DrawnNames(tokens, _is_related(self.label_lineages[label_ids], self.name_lineages[drawn]))
 
 
-def _worded(taxa: Sequence[Taxon], generator: torch.Generator) -> list[str]:
-    """Each taxon in words, most often of the usual type."""
-    random = torch.rand(len(taxa), 2, generator=generator).tolist()
-    return [
-        describe(taxon, USUAL_TYPE if usual < USUAL_SHARE else TEXT_TYPES[int(kind * len(TEXT_TYPES))])
-        for taxon, (usual, kind) in zip(taxa, random, strict=True)
-    ]
+def _lineages(taxa: Sequence[Taxon], number: dict[Node, int]) -> torch.Tensor:
+    """(n, 7) int64: the taxa that each lies in, itself last and repeated to the end of the row; NOBODY if it has no name."""
+    rows = []
+    for taxon in taxa:
+        row = [number.setdefault(node, len(number)) for node in lineage_nodes(taxon)] or [NOBODY]
+        rows.append(row + row[-1:] * (len(RANKS) - len(row)))
+    return torch.tensor(rows, dtype=torch.int64).reshape(-1, len(RANKS))
 
 
-def _is_related(end: tuple[str, str], nodes: frozenset[tuple[str, str]], taxon: Taxon) -> bool:
-    """Whether one lies within the other, so that nobody can say that the name is wrong."""
-    other = lineage_nodes(taxon)
-    return end in other or other[-1] in nodes
+def _is_related(labels: torch.Tensor, names: torch.Tensor) -> torch.Tensor:
+    """(b, m) bool from (b, 7) and (m, 7): the last taxon of the one stands in the row of the other."""
+    label_ends, name_ends = labels[:, -1], names[:, -1]
+    within = (names.unsqueeze(0) == label_ends.view(-1, 1, 1)).any(dim=2)  # (b, m)
+    above = (labels.unsqueeze(1) == name_ends.view(1, -1, 1)).any(dim=2)  # (b, m)
+    return within | above

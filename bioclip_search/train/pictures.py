@@ -8,17 +8,19 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
+from torchvision.transforms import functional as tv
 
 from bioclip_search.errors import PictureError, TableError
 from bioclip_search.prompts import RANKS
 from bioclip_search.train.config import PictureSetConfig
+from bioclip_search.train.taxa import Taxon, read_named_taxa
 
 TRAIN, SEEN, UNSEEN = "train", "seen", "unseen"
 """Parts: taught; kept back though its taxon is taught; kept back together with every picture of its species."""
@@ -26,12 +28,25 @@ TRAIN, SEEN, UNSEEN = "train", "seen", "unseen"
 STUDIO_MARK = "leafsnap"
 """Pictures whose source says so are cut-outs on a black table; the black must not come to mean "plant"."""
 
-Taxon = dict[str, str | None]
+BOX_MARGIN = 0.1
+"""How much of a box's sides is added around it when it is cut out, so that no ear is lost."""
+
+MIN_BOX_PX = 8
+"""A box with a shorter side shows nothing and is passed over."""
+
+SQUASH = "squash"
+
+Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """One row of a picture set: the encoded bytes, what the picture shows, and its part."""
+    """One picture of a set: the encoded bytes, what it shows, and its part.
+
+    Attributes:
+        crop_xyxy: The part of the image that the picture is, in pixels; None for all of it.
+        box_xyxy: Where in the image the organism is, if known.
+    """
 
     data: bytes
     taxon: Taxon
@@ -39,6 +54,8 @@ class LabelledPicture:
     set_name: str
     split: str
     part: str = TRAIN
+    crop_xyxy: Box | None = None
+    box_xyxy: Box | None = None
 
     @property
     def is_studio(self) -> bool:
@@ -67,7 +84,7 @@ def assign_parts(pictures: Sequence[LabelledPicture], sets: Sequence[PictureSetC
     held = {
         species for p in pictures if (species := p.taxon["species"]) and species not in taught and hash_fraction(species) < by_name[p.set_name].hold_species
     }
-    return [_with_part(p, _part(p, by_name[p.set_name], held)) for p in pictures]
+    return [replace(p, part=_part(p, by_name[p.set_name], held)) for p in pictures]
 
 
 def hash_fraction(key: str) -> float:
@@ -75,8 +92,12 @@ def hash_fraction(key: str) -> float:
     return int.from_bytes(sha256(key.encode()).digest()[:8], "big") / 2**64
 
 
-def decode_pictures(pictures: Sequence[LabelledPicture], px: int, threads: int = 2) -> np.ndarray:
-    """The pictures squashed to a square, aspect ratio given up so that no margin is lost: (n, px, px, 3) uint8 RGB.
+def decode_pictures(pictures: Sequence[LabelledPicture], px: int, threads: int = 2, resize_mode: str = SQUASH) -> np.ndarray:
+    """The pictures as squares: (n, px, px, 3) uint8 RGB.
+
+    Args:
+        resize_mode: `squash` gives the aspect ratio up so that no margin is lost; any other cuts the middle out of the
+            picture whose short side has been resized.
 
     Raises:
         PictureError: A picture cannot be decoded; the message names it.
@@ -84,12 +105,29 @@ def decode_pictures(pictures: Sequence[LabelledPicture], px: int, threads: int =
     pixels = np.empty((len(pictures), px, px, 3), np.uint8)  # (n, px, px, 3)
 
     def decode(i: int) -> None:
-        pixels[i] = _decode(pictures[i], px)
+        pixels[i] = _square(open_picture(pictures[i]), px, resize_mode)
 
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(decode, range(len(pictures))):
             pass
     return pixels
+
+
+def open_picture(picture: LabelledPicture) -> Image.Image:
+    """The picture in RGB, cut out of its image if it is a part of one.
+
+    Raises:
+        PictureError: It cannot be decoded; the message names it.
+    """
+    try:
+        with Image.open(io.BytesIO(picture.data)) as image:
+            whole = image.convert("RGB")
+    except (OSError, ValueError) as error:
+        raise PictureError(f"Cannot decode {picture.source_id} of set {picture.set_name}: {error}") from error
+    if picture.crop_xyxy is None:
+        return whole
+    left, top, right, bottom = picture.crop_xyxy
+    return whole.crop((left, top, min(right, whole.width), min(bottom, whole.height)))
 
 
 def _part(picture: LabelledPicture, entry: PictureSetConfig, held_species: set[str | None]) -> str:
@@ -99,27 +137,53 @@ def _part(picture: LabelledPicture, entry: PictureSetConfig, held_species: set[s
     return SEEN if picture.split != TRAIN or is_drawn else TRAIN
 
 
-def _with_part(picture: LabelledPicture, part: str) -> LabelledPicture:
-    return LabelledPicture(picture.data, picture.taxon, picture.source_id, picture.set_name, picture.split, part)
-
-
 def _read_set(data_root: Path, entry: PictureSetConfig) -> Iterable[LabelledPicture]:
     files = sorted(data_root.glob(entry.files))
     if not files:
         raise TableError(f"Picture set {entry.name!r}: nothing matches {entry.files!r} under {data_root}; check data_root.")
+    taxa = read_named_taxa(data_root, entry.taxa) if entry.boxes else {}
     for file in files:
-        try:
-            rows = pq.read_table(file, columns=["image", "source_id", *RANKS, "common_name", "split"]).to_pylist()
-        except (OSError, ValueError) as error:
-            raise TableError(f"Picture set {entry.name!r}: cannot read {file}: {error}") from error
-        for row in rows:
-            taxon = {rank: row[rank] for rank in (*RANKS, "common_name")}
-            yield LabelledPicture(row["image"]["bytes"], taxon, row["source_id"], entry.name, row["split"])
+        yield from _read_boxes(file, entry, taxa) if entry.boxes else _read_rows(file, entry)
 
 
-def _decode(picture: LabelledPicture, px: int) -> np.ndarray:
+def _read_rows(file: Path, entry: PictureSetConfig) -> Iterable[LabelledPicture]:
+    for row in _rows(file, entry, ["image", "source_id", *RANKS, "common_name", "split"], "box_xyxy"):
+        taxon = {rank: row[rank] for rank in (*RANKS, "common_name")}
+        box = _widened(row["box_xyxy"]) if row.get("box_xyxy") else None
+        yield LabelledPicture(row["image"]["bytes"], taxon, row["source_id"], entry.name, row["split"], box_xyxy=box)
+
+
+def _read_boxes(file: Path, entry: PictureSetConfig, taxa: dict[str, Taxon]) -> Iterable[LabelledPicture]:
+    """Each box as a picture; all of one image carry its name, so that they fall into one part."""
+    for row in _rows(file, entry, ["image", "source_id", "objects", "split"]):
+        for (x, y, width, height), category in zip(row["objects"]["bbox"], row["objects"]["category"], strict=True):
+            if category not in taxa:
+                raise TableError(f"Picture set {entry.name!r}: no taxon {category!r} in {entry.taxa}; set `taxa` to the tables that hold it.")
+            crop = _widened((x, y, x + width, y + height))
+            if crop:
+                yield LabelledPicture(row["image"]["bytes"], taxa[category], row["source_id"], entry.name, row["split"], crop_xyxy=crop)
+
+
+def _rows(file: Path, entry: PictureSetConfig, columns: list[str], *optional: str) -> list[dict]:
     try:
-        with Image.open(io.BytesIO(picture.data)) as image:
-            return np.asarray(image.convert("RGB").resize((px, px), Image.Resampling.BICUBIC))
+        found = set(pq.read_schema(file).names)
+        return pq.read_table(file, columns=[*columns, *(name for name in optional if name in found)]).to_pylist()
     except (OSError, ValueError) as error:
-        raise PictureError(f"Cannot decode {picture.source_id} of set {picture.set_name}: {error}") from error
+        raise TableError(f"Picture set {entry.name!r}: cannot read {file}: {error}") from error
+
+
+def _widened(box_xyxy: Sequence[float]) -> Box | None:
+    """The box with its margin, or None if it is too small to show anything."""
+    left, top, right, bottom = box_xyxy
+    width, height = right - left, bottom - top
+    if min(width, height) < MIN_BOX_PX:
+        return None
+    dx, dy = width * BOX_MARGIN, height * BOX_MARGIN
+    return max(0, round(left - dx)), max(0, round(top - dy)), round(right + dx), round(bottom + dy)
+
+
+def _square(image: Image.Image, px: int, resize_mode: str) -> np.ndarray:
+    if resize_mode != SQUASH:
+        short = min(image.size)
+        image = tv.center_crop(image, [short, short])
+    return np.asarray(image.resize((px, px), Image.Resampling.BICUBIC))

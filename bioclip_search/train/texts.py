@@ -12,14 +12,16 @@ import numpy as np
 import torch
 
 from bioclip_search.prompts import BARE_TEMPLATE, ONE_TEMPLATE, RANKS, TEXT_TYPES, describe
-from bioclip_search.train.pictures import Taxon
+from bioclip_search.train.taxa import Node, Taxon, lineage_nodes, taxon_above
 
 TEMPLATES = (*BARE_TEMPLATE, *ONE_TEMPLATE)
 VERNACULAR_TYPES = ("com", "sci_com", "taxon_com")
 COARSE_TYPES = ("sci", "taxon")
 """How a higher taxon is put into words: its vernacular name is in no table, so only the scientific ones."""
 
-Node = tuple[str, str]
+USUAL_TYPE, USUAL_SHARE = "taxon_com", 0.6
+"""The text type that indexes are built with, and how often it is drawn for names without pictures; else any of the five."""
+
 Tokenizer = Callable[[Sequence[str]], torch.Tensor]
 
 
@@ -54,21 +56,6 @@ def distinct_labels(taxa: Sequence[Taxon]) -> tuple[list[Taxon], np.ndarray]:
     return labels, np.asarray(inverse, np.int64)
 
 
-def lineage_nodes(taxon: Taxon) -> list[Node]:
-    """The taxa that a label lies in, highest first, itself last; a missing rank is passed over.
-
-    >>> lineage_nodes({"kingdom": "Animalia", "class": "Aves"})
-    [('kingdom', 'Animalia'), ('class', 'Aves')]
-    """
-    return [(rank, name) for rank in RANKS if (name := taxon.get(rank))]
-
-
-def taxon_above(taxon: Taxon, rank: str) -> Taxon:
-    """The taxon of that rank which contains the given one, without a vernacular name."""
-    kept = RANKS[: RANKS.index(rank) + 1]
-    return {key: taxon.get(key) if key in kept else None for key in (*RANKS, "common_name")}
-
-
 def build_text_bank(labels: Sequence[Taxon], tokenize: Tokenizer) -> TextBank:
     """The sentences of all labels and of all taxa above them; a sentence that two labels share stands once."""
     writer = _Writer()
@@ -93,6 +80,15 @@ def draw_sentences(bank: TextBank, label_ids: torch.Tensor, coarse_share: float,
         choices = bank.coarse[label] if coarse < coarse_share and len(bank.coarse[label]) else bank.own[label]
         drawn.append(choices[int(kind * len(choices)), int(template < template_share)])
     return torch.stack(drawn)
+
+
+def draw_wording(taxa: Sequence[Taxon], generator: torch.Generator) -> list[str]:
+    """Each taxon in words, most often of the usual type."""
+    random = torch.rand(len(taxa), 2, generator=generator).tolist()
+    return [
+        describe(taxon, USUAL_TYPE if usual < USUAL_SHARE else TEXT_TYPES[int(kind * len(TEXT_TYPES))])
+        for taxon, (usual, kind) in zip(taxa, random, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import heapq
 import itertools
+import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -76,6 +77,13 @@ def write_merges(merges: Iterable[Pair], path: Path) -> None:
 def load_tokenizer(path: Path, context_length: int) -> SimpleTokenizer:
     """open_clip's tokenizer over a vocabulary that `write_merges` wrote."""
     return SimpleTokenizer(bpe_path=str(path), context_length=context_length)
+
+
+def tokenizer_of(merges: Iterable[Pair], context_length: int) -> SimpleTokenizer:
+    """The same for merges that are not, or not yet, in a file of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_merges(merges, Path(folder) / FILE_NAME)
+        return load_tokenizer(Path(folder) / FILE_NAME, context_length)
 
 
 def _symbols(word: str) -> list[str]:

@@ -15,12 +15,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from bioclip_search.prompts import RANKS, describe
-from bioclip_search.train.augment import normalise
-from bioclip_search.train.pictures import Taxon
-from bioclip_search.train.texts import Tokenizer, lineage_nodes
+from bioclip_search.train.augment import MEAN, STD, normalise
+from bioclip_search.train.taxa import Taxon, lineage_nodes
+from bioclip_search.train.texts import Tokenizer
+from bioclip_search.train.vectors import image_vectors, text_vectors
 
 BATCH = 256
 PRIMARY_METRIC = "top1"
+UNSEEN_METRICS = ("top1_genus", "top1_family", "top1_order", "top1_class")
 
 
 @dataclass(frozen=True)
@@ -48,36 +50,21 @@ def answer_key(taxon: Taxon) -> tuple[str, str, str | None]:
 
 @torch.inference_mode()
 def embed_texts(model: nn.Module, tokenize: Tokenizer, texts: Sequence[str]) -> torch.Tensor:
-    """(n, d) float32, unit rows."""
-    parts = [encode_tokens(model, tokenize(texts[i : i + BATCH])) for i in range(0, len(texts), BATCH)]
+    """(n, d) float32 on the CPU, unit rows."""
+    parts = [text_vectors(model, tokenize(texts[i : i + BATCH])).cpu() for i in range(0, len(texts), BATCH)]
     return torch.cat(parts) if parts else torch.zeros(0, 0)
 
 
 @torch.inference_mode()
-def embed_pictures(model: nn.Module, pixels: np.ndarray, px: int) -> torch.Tensor:
-    """(n, d) float32, unit rows, of (n, s, s, 3) uint8 pictures, resized to px where s differs."""
+def embed_pictures(model: nn.Module, pixels: np.ndarray, px: int, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> torch.Tensor:
+    """(n, d) float32 on the CPU, unit rows, of (n, s, s, 3) uint8 pictures, resized to px where s differs."""
     rows = []
     for i in range(0, len(pixels), BATCH):
-        images = torch.from_numpy(pixels[i : i + BATCH]).permute(0, 3, 1, 2).float() / 255  # (b, 3, s, s)
+        images = torch.from_numpy(pixels[i : i + BATCH]).to(model.logit_scale.device).permute(0, 3, 1, 2).float() / 255  # (b, 3, s, s)
         if images.shape[-1] != px:
             images = F.interpolate(images, size=px, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-        rows.append(model.encode_image(normalise(images), normalize=True))  # (b, d)
-    return torch.cat(rows)
-
-
-def encode_tokens(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
-    """(n, d) float32, unit rows, of (n, c) tokens; columns that are empty in every row are cut off to save time.
-
-    Subtle: the text tower looks only to the left and pools at the end mark, so the cut changes nothing; but its mask
-    has the full length and must be cut as well, for the time of the call.
-    """
-    longest = int((tokens != 0).sum(dim=1).max())
-    whole = model.text.attn_mask  # (c, c)
-    model.text.attn_mask = whole[:longest, :longest]
-    try:
-        return model.encode_text(tokens[:, :longest], normalize=True)
-    finally:
-        model.text.attn_mask = whole
+        rows.append(image_vectors(model, normalise(images, mean, std)).cpu())  # (b, d)
+    return torch.cat(rows) if rows else torch.zeros(0, 0)
 
 
 def score_answers(truths: Sequence[Taxon], image_vectors: torch.Tensor, candidates: Candidates) -> dict[str, float]:
@@ -99,9 +86,22 @@ def score_answers(truths: Sequence[Taxon], image_vectors: torch.Tensor, candidat
     return result
 
 
+def watched_metric(scores: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """For each part the figure that the checkpoint is chosen by, and as `metric` their mean.
+
+    Where the taxa were taught that is top-1 at the label's rank; in parts called unseen, the mean of top-1 at genus,
+    family, order and class, for there the species is rarely right and the others are what a fallback stands on.
+    """
+    found = {}
+    for name, part in scores.items():
+        at_ranks = [part[key] for key in UNSEEN_METRICS if key in part]
+        found[name] = round(float(np.mean(at_ranks)), 4) if name.endswith("/unseen") and at_ranks else part[PRIMARY_METRIC]
+    return {"metric": round(float(np.mean(list(found.values()))), 4) if found else 0.0} | found
+
+
 def mean_top1(scores: Mapping[str, Mapping[str, float]]) -> float:
-    """The mean of `top1` over all parts, each counted once whatever its size."""
-    return float(np.mean([part[PRIMARY_METRIC] for part in scores.values()]))
+    """The mean of `top1` over all parts, each counted once whatever its size; 0 if there are none."""
+    return float(np.mean([part[PRIMARY_METRIC] for part in scores.values()] or [0.0]))
 
 
 def _mean(hits: Sequence[bool]) -> float:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from bioclip_search.prompts import RANKS
-from bioclip_search.train.config import EncoderConfig, PictureSetConfig
+from bioclip_search.train.config import EncoderConfig, LossConfig, ModelConfig, PictureSetConfig, ScheduleConfig
 
 REDSTART = dict(zip(RANKS, ["Animalia", "Chordata", "Aves", "Passeriformes", "Muscicapidae", "Phoenicurus", "Phoenicurus phoenicurus"], strict=True))
 LEAF = dict(zip(RANKS, ["Plantae", "Tracheophyta", "Magnoliopsida", "Fagales", "Fagaceae", "Quercus", "Quercus robur"], strict=True))
@@ -49,24 +49,22 @@ def tiny_config(tmp_path: Path) -> EncoderConfig:
     return EncoderConfig(
         sets=(PictureSetConfig("squares", "squares/*.parquet"),),
         data_root=str(tmp_path / "data"),
-        vision="test_resnet",
         threads=1,
-        embed_dim=16,
-        text_width=16,
-        text_layers=1,
-        text_heads=2,
-        n_merges=60,
-        store_px=40,
-        start_px=32,
-        end_px=48,
-        eval_px=(32, 48),
-        minutes=1e6,
-        steps=12,
-        batch_size=12,
-        learning_rate=3e-3,
-        ema_decay=0.5,
-        log_steps=1,
-        save_minutes=0.0,
-        watch_minutes=1e9,
-        watch_pictures=3,
+        device="cpu",
+        model=ModelConfig(vision="test_resnet", image_px=48, embed_dim=16, text_width=16, text_layers=1, text_heads=2, n_merges=60),
+        schedule=ScheduleConfig(
+            steps=12,
+            batch_size=12,
+            learning_rate=3e-3,
+            ema_decay=0.5,
+            store_px=40,
+            start_px=32,
+            end_px=48,
+            eval_px=(32, 48),
+            watch_steps=6,
+            watch_pictures=3,
+            save_steps=1,
+            log_steps=1,
+        ),
+        loss=LossConfig(anchors=1.0),
     )

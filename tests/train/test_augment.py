@@ -1,19 +1,28 @@
 import torch
 
-from bioclip_search.train.augment import MEAN, STD, augment_batch, normalise, replace_background
+from bioclip_search.train.augment import BACKGROUND_SHARE, MEAN, STD, augment_batch, draw_changes, normalise, replace_background
 
 
 def batch(n: int = 6, side: int = 40) -> torch.Tensor:
     return torch.randint(0, 256, (n, side, side, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
+def changes(seed: int, n: int = 6):
+    return draw_changes(n, torch.Generator().manual_seed(seed))
+
+
 def test_one_generator_state_gives_one_batch():
-    studio = torch.zeros(6, dtype=torch.bool)
-    one, same, other = (augment_batch(batch(), studio, 32, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    one, same, other = (augment_batch(batch(), changes(seed), 32) for seed in (1, 1, 2))
     assert one.shape == (6, 3, 32, 32)
     assert one.isfinite().all()
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_a_part_of_the_pictures_is_changed_as_in_the_whole_batch():
+    whole = augment_batch(batch(64), changes(3, 64), 32)
+    part = augment_batch(batch(64)[40:50], changes(3, 64).rows(slice(40, 50)), 32)
+    assert torch.allclose(whole[40:50], part, atol=1e-6)
 
 
 def test_the_mean_colour_becomes_nought():
@@ -22,11 +31,11 @@ def test_the_mean_colour_becomes_nought():
     assert torch.allclose(normalise(grey + torch.tensor(STD).view(1, 3, 1, 1)), torch.ones(1))
 
 
-def test_only_the_black_of_studio_pictures_is_replaced():
-    images = torch.zeros(40, 3, 4, 4)
-    images[:, :, 0, 0] = 0.9
-    studio = torch.arange(40) < 20
-    changed = replace_background(images, studio, torch.Generator().manual_seed(0))
-    assert torch.equal(changed[20:], images[20:])
-    assert (changed[:, :, 0, 0] == images[:, :, 0, 0]).all()
-    assert (changed[:20, :, 1, 1].sum(dim=1) > 0).any()
+def test_only_the_black_of_a_studio_picture_is_replaced():
+    pixels, others = torch.zeros(3, 4, 4, 3, dtype=torch.uint8), torch.full((3, 4, 4, 3), 99, dtype=torch.uint8)
+    pixels[:, 0, 0] = 230
+    # By a colour, by another picture, and not at all: `chance` above the share keeps the table.
+    random = torch.tensor([[0.0, 0.2, 0.5, 0.25, 0.75], [0.0, 0.9, 0, 0, 0], [BACKGROUND_SHARE, 0.2, 0.5, 0.5, 0.5]])
+    changed = replace_background(pixels, others, random)
+    assert (changed[:, 0, 0] == 230).all()
+    assert changed[:, 1, 1].tolist() == [[127, 63, 191], [99, 99, 99], [0, 0, 0]]

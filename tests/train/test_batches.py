@@ -4,25 +4,58 @@ from pathlib import Path
 import pytest
 import torch
 
-from bioclip_search.train.batches import BatchSource
+from bioclip_search.train.batches import BatchSource, Share, batches_of
 from bioclip_search.train.pictures import TRAIN, read_pictures
 from bioclip_search.train.texts import build_text_bank, distinct_labels
 
 
 @pytest.fixture
-def source(tiny_config):
+def make(tiny_config):
     pictures = read_pictures(Path(tiny_config.data_root), tiny_config.sets)
     # Of the third species only one picture is left to teach with.
     kept = [p for p in pictures if p.part == TRAIN][:15]
     labels, ids = distinct_labels([p.taxon for p in kept])
     bank = build_text_bank(labels, lambda texts: torch.arange(len(texts)).repeat(4, 1).T)
-    return BatchSource(replace(tiny_config, batch_size=64), kept, torch.from_numpy(ids), bank)
+    config = replace(tiny_config, schedule=replace(tiny_config.schedule, batch_size=64))
+
+    def make(**options):
+        return BatchSource(config, kept, torch.from_numpy(ids), bank, **options)
+
+    return make
+
+
+@pytest.fixture
+def source(make):
+    return make()
+
+
+def same(one, other) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one[:6], other[:6], strict=True))
 
 
 def test_a_batch_is_a_function_of_its_number(source):
-    one, same, other = source.draw(5, 32), source.draw(5, 32), source.draw(6, 32)
-    assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
-    assert not torch.equal(one[0], other[0])
+    assert same(source.draw(5, 32), source.draw(5, 32))
+    assert not same(source.draw(5, 32), source.draw(6, 32))
+
+
+def test_the_number_of_workers_changes_no_batch(source):
+    alone, together = (list(batches_of(source, lambda step: 32 + 16 * (step // 4), 3, 6, workers)) for workers in (0, 2))
+    assert [batch.images.shape[-1] for batch in alone] == [32, 48, 48]
+    assert all(same(one, other) for one, other in zip(alone, together, strict=True))
+
+
+def test_two_processes_share_the_pictures_of_one_batch_between_them(make):
+    whole = make().draw(2, 32)
+    parts = [make(share=Share(rank, 2)).draw(2, 32) for rank in (0, 1)]
+    assert torch.allclose(torch.cat([part.images for part in parts]), whole.images, atol=1e-6)
+    assert all(same(part._replace(images=whole.images), whole) for part in parts)
+
+
+def test_steps_without_texts_have_none(make, tiny_config):
+    source = make()
+    source.config = replace(source.config, texts=replace(source.config.texts, every=2))
+    assert len(source.draw(1, 32).tokens) == 0
+    assert torch.equal(source.draw(2, 32).tokens, make().draw(2, 32).tokens)
 
 
 def test_shapes_agree_and_every_picture_and_sentence_has_a_true_partner(source):

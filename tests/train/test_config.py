@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from bioclip_search.errors import TableError
-from bioclip_search.train.config import EncoderConfig, PictureSetConfig
+from bioclip_search.train.config import EncoderConfig, ModelConfig, PictureSetConfig, ScheduleConfig, TeacherConfig, TuneConfig
+
+SET = '[[sets]]\nname = "a"\nfiles = "a/*"\n'
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -12,8 +14,16 @@ def write(tmp_path: Path, text: str) -> Path:
 
 
 def test_settings_are_read_with_their_sets(tmp_path):
-    config = EncoderConfig.from_toml(write(tmp_path, 'seed = 7\neval_px = [64]\n[[sets]]\nname = "a"\nfiles = "a/*"\nweight = 2.0\n'))
-    assert config == EncoderConfig(sets=(PictureSetConfig("a", "a/*", weight=2.0),), seed=7, eval_px=(64,))
+    text = 'seed = 7\n[model]\nstart = "bioclip"\n[tune]\nmode = "lora"\nkeep_start = 0.5\n[schedule]\neval_px = [64]\nwarmup = 0\n'
+    config = EncoderConfig.from_toml(write(tmp_path, text + '[[teachers]]\nname = "t"\nfile = "t.tflite"\n' + SET + "weight = 2\n"))
+    assert config == EncoderConfig(
+        sets=(PictureSetConfig("a", "a/*", weight=2.0),),
+        seed=7,
+        model=ModelConfig(start="bioclip"),
+        tune=TuneConfig(mode="lora", keep_start=(0.5,)),
+        schedule=ScheduleConfig(eval_px=(64,), warmup=0.0),
+        teachers=(TeacherConfig("t", "t.tflite"),),
+    )
 
 
 @pytest.mark.parametrize(
@@ -23,8 +33,22 @@ def test_settings_are_read_with_their_sets(tmp_path):
         ('sed = 1\n[[sets]]\nname = "a"\nfiles = "a"\n', "unknown settings sed"),
         ('[[sets]]\nname = "a"\n', "incomplete"),
         ("seed = \n", "Cannot read"),
+        ('seed = "one"\n' + SET, "\\[seed\\] must be int, not 'one'"),
+        ("seed = true\n" + SET, "must be int, not True"),
+        ("model = 3\n" + SET, "\\[model\\] must be a table of settings"),
+        ("[schedule]\nstep = 3\n" + SET, "\\[schedule\\] holds unknown settings step"),
+        ('[tune]\nmode = "half"\n' + SET, "mode 'half' is none of full, locked, last-blocks, lora"),
+        ('[tune]\nmode = "lora"\n' + SET, "mode lora needs a start"),
+        ('[tune]\nmode = "locked"\n' + SET, "nothing would be locked"),
+        ("[tune]\nkeep_start = 0.5\n" + SET, "nothing to keep"),
+        ('[model]\nstart = "bioclip"\n[tune]\nkeep_start = 1.5\n' + SET, "shares from 0 to 1"),
+        ('[model]\nsave = "int4"\n' + SET, "save 'int4' is none of"),
+        ("[schedule]\nsteps = 0\n" + SET, "must be 1 or more"),
+        ("[schedule]\nlog_steps = 0\n" + SET, "must be 1 or more"),
+        ("[texts]\nevery = 2\n" + SET, "every above 1 needs"),
+        ("[texts]\nnames_drawn = 2\n" + SET, "go together"),
     ],
-    ids=["no sets", "misspelt", "set without files", "no TOML"],
+    ids=lambda text: None,
 )
 def test_settings_that_cannot_be_used_are_named(tmp_path, text, message):
     with pytest.raises(TableError, match=message):
@@ -36,6 +60,13 @@ def test_the_shipped_settings_are_valid():
     assert [entry.name for entry in config.sets] == ["birds", "butterflies", "tiny", "monkeys", "wild"]
 
 
+def test_sizes_that_are_left_out_are_the_models_own():
+    sizes = EncoderConfig(sets=(), schedule=ScheduleConfig(end_px=96, eval_px=(96, 128))).with_sizes(224).schedule
+    assert (sizes.store_px, sizes.start_px, sizes.end_px, sizes.eval_px) == (128, 96, 96, (96, 128))
+    sizes = EncoderConfig(sets=()).with_sizes(224).schedule
+    assert (sizes.store_px, sizes.start_px, sizes.end_px, sizes.eval_px) == (224, 224, 224, (224,))
+
+
 def test_the_fingerprint_follows_every_setting():
-    one, other = EncoderConfig(sets=()), EncoderConfig(sets=(), seed=1)
+    one, other = EncoderConfig(sets=()), EncoderConfig(sets=(), tune=TuneConfig(lora_rank=4))
     assert one.fingerprint == EncoderConfig(sets=()).fingerprint != other.fingerprint

@@ -1,56 +1,68 @@
 import json
-from pathlib import Path
+from dataclasses import replace
 
 import open_clip
 import pytest
 import torch
 
+from bioclip_search.encoder.loading import CONFIG_FILE
+from bioclip_search.encoder.opening import open_encoder
 from bioclip_search.errors import ModelError
 from bioclip_search.train import tokenizer
-from bioclip_search.train.config import EncoderConfig
-from bioclip_search.train.model_folder import CONFIG_FILE, WEIGHTS_FILE, build_model, load_model_folder, write_model_folder
+from bioclip_search.train.model_folder import WEIGHTS_FILE, load_model_folder, write_model_folder
+from bioclip_search.train.scratch import start_from_scratch
+from bioclip_search.train.start import open_start
+from tests.train.conftest import TAXA
 
 
 @pytest.fixture
-def merges_file(tmp_path):
-    tokenizer.write_merges([("l", "i")], tmp_path / "merges.gz")
-    return tmp_path / "merges.gz"
+def start(tiny_config, tmp_path):
+    return start_from_scratch(tiny_config, [taxon for taxon, _ in TAXA], tmp_path)
 
 
-def test_a_folder_gives_back_the_weights_to_half_precision(tiny_config, tmp_path, merges_file):
-    model = build_model(tiny_config, 1)
-    out = write_model_folder(tmp_path / "model", tiny_config, model.state_dict(), merges_file, 1, 48)
+def test_a_folder_gives_back_the_weights_to_half_precision(start, tmp_path):
+    weights = start.model.state_dict()
+    out = write_model_folder(tmp_path / "model", start, weights, 48)
     assert sorted(file.name for file in out.iterdir()) == sorted([CONFIG_FILE, WEIGHTS_FILE, tokenizer.FILE_NAME])
     loaded = load_model_folder(out)
     assert not loaded.training
-    for name, value in model.state_dict().items():
+    for name, value in weights.items():
         assert torch.equal(loaded.state_dict()[name], value.half().float() if value.is_floating_point() else value), name
 
 
-def test_the_preprocessing_squashes_to_the_size_that_was_chosen(tiny_config, tmp_path, merges_file):
-    out = write_model_folder(tmp_path / "model", tiny_config, build_model(tiny_config, 1).state_dict(), merges_file, 1, 48)
+def test_a_folder_can_hold_the_weights_in_full(start, tmp_path):
+    loaded = load_model_folder(write_model_folder(tmp_path / "model", start, start.model.state_dict(), 48, saved="fp32"))
+    assert all(torch.equal(loaded.state_dict()[name], value) for name, value in start.model.state_dict().items())
+
+
+def test_the_preprocessing_squashes_to_the_size_that_was_chosen(start, tmp_path):
+    out = write_model_folder(tmp_path / "model", start, start.model.state_dict(), 32)
     preprocess = json.loads((out / CONFIG_FILE).read_text())["preprocess_cfg"]
-    assert (preprocess["size"], preprocess["resize_mode"]) == ([48, 48], "squash")
-    assert open_clip.create_model(f"local-dir:{out}").visual.image_size == (48, 48)
+    assert (preprocess["size"], preprocess["resize_mode"]) == ([32, 32], "squash")
+    assert open_clip.create_model(f"local-dir:{out}").visual.image_size == (32, 32)
 
 
-def test_the_seed_decides_the_first_weights_and_leaves_the_global_one_alone(tiny_config):
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
-    one, same = build_model(tiny_config, 1).state_dict(), build_model(tiny_config, 1).state_dict()
-    assert all(torch.equal(one[name], same[name]) for name in one)
-    assert torch.equal(torch.get_rng_state(), before)
-
-
-def test_weights_that_are_not_finite_are_refused(tiny_config, tmp_path, merges_file):
-    weights = build_model(tiny_config, 1).state_dict() | {"logit_scale": torch.tensor(1e9)}
+def test_weights_that_are_not_finite_are_refused(start, tmp_path):
     with pytest.raises(ModelError, match="logit_scale"):
-        write_model_folder(tmp_path / "model", tiny_config, weights, merges_file, 1, 48)
+        write_model_folder(tmp_path / "model", start, start.model.state_dict() | {"logit_scale": torch.tensor(1e9)}, 48)
 
 
-def test_the_shipped_settings_make_a_model_within_its_limit():
-    config = EncoderConfig.from_toml(Path(__file__).parents[2] / "data_manifest/starter-encoder.toml")
-    model = build_model(config, config.n_merges).eval()
-    with torch.inference_mode():
-        assert model.encode_image(torch.zeros(1, 3, config.end_px, config.end_px)).shape == (1, config.embed_dim)
-    assert sum(value.numel() for value in model.state_dict().values()) * 2 < 8.5e6  # bytes as 16-bit floats
+def test_a_folder_written_from_another_keeps_its_settings_and_answers(model_folder, tmp_path):
+    start = open_start(str(model_folder))
+    out = write_model_folder(tmp_path / "model", start, start.weights, start.px, saved="fp32")
+    before, after = (json.loads((folder / CONFIG_FILE).read_text()) for folder in (model_folder, out))
+    assert after["model_cfg"] == before["model_cfg"]
+    assert {key: after["preprocess_cfg"][key] for key in ("size", "resize_mode", "interpolation")} == {
+        "size": 64, "resize_mode": "shortest", "interpolation": "bicubic",
+    }  # fmt: skip
+    words = ["red fox", "Turdus merula"]
+    one, other = (open_encoder(folder, device="cpu", precision="fp32").encode_texts(words) for folder in (model_folder, out))
+    assert (one == other).all()
+
+
+def test_a_folder_written_from_a_trained_one_with_a_vocabulary_has_it_too(start, tmp_path):
+    first = write_model_folder(tmp_path / "first", start, start.model.state_dict(), 48)
+    again = open_start(str(first))
+    second = write_model_folder(tmp_path / "second", replace(again), again.weights, 48)
+    assert (second / tokenizer.FILE_NAME).read_bytes() == (first / tokenizer.FILE_NAME).read_bytes()
+    assert (second / WEIGHTS_FILE).read_bytes() == (first / WEIGHTS_FILE).read_bytes()

@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from bioclip_search.prompts import RANKS
-from bioclip_search.train.model_folder import build_model
-from bioclip_search.train.zero_shot import Candidates, answer_key, gather_candidates, mean_top1, score_answers
+from bioclip_search.train.scratch import build_model
+from bioclip_search.train.zero_shot import Candidates, answer_key, gather_candidates, mean_top1, score_answers, watched_metric
 
 
 def taxon(genus: str, species: str | None, common_name: str | None = None) -> dict[str, str | None]:
@@ -40,13 +40,19 @@ def test_mean_counts_every_part_once():
     assert mean_top1({"a": {"top1": 1.0, "n": 1}, "b": {"top1": 0.0, "n": 99}}) == 0.5
 
 
+def test_the_checkpoint_is_chosen_by_top1_of_taught_and_higher_ranks_of_untaught_taxa():
+    # Unseen: the mean of 0.1, 0.3, 0.5 and 0.9 is 0.45, of which top-1 at the species is no part. (0.8 + 0.45) / 2 = 0.625
+    unseen = {"top1": 0.0, "top1_genus": 0.1, "top1_family": 0.3, "top1_order": 0.5, "top1_class": 0.9, "top1_kingdom": 1.0}
+    assert watched_metric({"a/seen": {"top1": 0.8}, "b/unseen": unseen}) == {"metric": 0.625, "a/seen": 0.8, "b/unseen": 0.45}
+
+
 def test_candidates_keep_order_and_pass_over_doubles(tiny_config):
-    model = build_model(tiny_config, 60).eval()
+    model = build_model(tiny_config.model, 0, 60).eval()
     seen = []
 
     def tokenize(texts):
         seen.extend(texts)
-        return torch.ones(len(texts), tiny_config.context_length, dtype=torch.int64)
+        return torch.ones(len(texts), tiny_config.model.context_length, dtype=torch.int64)
 
     found = gather_candidates(model, tokenize, [LION, CAT, LION], [TIGER, LION | {"common_name": "King of beasts"}])
     assert [entry["species"] for entry in found.taxa] == ["Panthera leo", "Felis catus", "Panthera tigris"]

@@ -1,0 +1,53 @@
+"""The unit vectors of a batch's pictures and texts, as a run learns on them: the one place where the towers are called.
+
+What the vectors are compared with is left to `objective`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.func import functional_call
+from torch.nn import functional as F
+
+POOLS_AT_END_MARK = ("argmax", "eos")
+
+
+def image_vectors(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """(b, d) float32, unit rows, of (b, 3, px, px) pictures."""
+    return F.normalize(model.encode_image(images).float(), dim=1)
+
+
+def text_vectors(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:
+    """(t, d) float32, unit rows, of (t, c) tokens; columns that are empty in every row are cut off to save time.
+
+    Subtle: a tower that looks only to the left and pools at the end mark is not changed by the cut; but its mask and
+    its positions have the full length and must be cut as well, for the time of the call. Other towers get all columns.
+    """
+    device = model.logit_scale.device
+    cut = _shortened(model, tokens)
+    if not cut:
+        return F.normalize(model.encode_text(tokens.to(device)).float(), dim=1)
+    longest = next(iter(cut.values())).shape[0]
+    return F.normalize(functional_call(_TextSide(model), cut, (tokens[:, :longest].to(device),), tie_weights=False).float(), dim=1)
+
+
+class _TextSide(nn.Module):
+    """The model as a module whose forward pass is the text tower."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return self.model.encode_text(tokens)
+
+
+def _shortened(model: nn.Module, tokens: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The positions and the mask cut to the longest text, by name; nothing where a cut would change the vectors."""
+    prefix, tower = ("model.text.", model.text) if hasattr(model, "text") else ("model.", model)
+    pool = getattr(tower, "pool_type", None) or getattr(tower, "text_pool_type", None)
+    if getattr(tower, "attn_mask", None) is None or pool not in POOLS_AT_END_MARK or getattr(tower, "cls_emb", None) is not None:
+        return {}
+    longest = int((tokens != 0).any(dim=0).nonzero().max()) + 1
+    return {prefix + "positional_embedding": tower.positional_embedding[:longest], prefix + "attn_mask": tower.attn_mask[:longest, :longest]}
