@@ -194,7 +194,7 @@ def test_none_means_no_detector():
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones():
-    with pytest.raises(ModelError, match=r"Unknown detector 'mega'.*none, MDV6-yolov9-c.*\.onnx"):
+    with pytest.raises(ModelError, match=r"Unknown detector 'mega'.*none, starter, MDV6-yolov9-c.*\.onnx"):
         load_detector("mega")
 
 

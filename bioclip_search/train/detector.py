@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.models.detection.fcos import FCOS
 from torchvision.models.detection.image_list import ImageList
 
-from bioclip_search.detectors.network import Architecture, build_network
+from bioclip_search.detectors.network import build_network
 from bioclip_search.detectors.organism import DetectorNote, OrganismDetector, load_organism_detector, write_detector
 from bioclip_search.errors import ModelError, TableError
 from bioclip_search.train.box_metrics import average_precision_score, recall_score
@@ -85,7 +85,7 @@ class TrainingState:
     def __init__(self, config: DetectorConfig, run: Path):
         self.config, self.run = config, run
         torch.manual_seed(config.seed)  # the network's first weights; nothing else draws from torch
-        self.network = build_network(_architecture(config))
+        self.network = build_network(config.architecture)
         if config.start:
             _start_from(self.network, Path(config.data_root) / config.start)
         _freeze(self.network, config.frozen_blocks)
@@ -190,15 +190,8 @@ def _step(state: TrainingState, scenes: SceneSource) -> dict[str, float]:
     return {"learning_rate": rate, "loss": loss.item()} | {name: value.item() for name, value in losses.items()}
 
 
-def _architecture(config: DetectorConfig) -> Architecture:
-    try:
-        return Architecture(config.backbone, config.channels, config.head_convs)
-    except ValueError as error:
-        raise TableError(f"The settings of the detector do not fit: {error}") from error
-
-
 def _note(config: DetectorConfig) -> DetectorNote:
-    return DetectorNote(config.name, _architecture(config), config.px, training=config.note, licences=config.licences)
+    return DetectorNote(config.name, config.architecture, config.px, training=config.note, licences=config.licences)
 
 
 def _start_from(network: FCOS, path: Path) -> None:

@@ -10,9 +10,13 @@ import tomllib
 from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from bioclip_search.detectors.organism import PX_RANGE
 from bioclip_search.errors import TableError
+
+if TYPE_CHECKING:
+    from bioclip_search.detectors.network import Architecture
 
 
 @dataclass(frozen=True)
@@ -90,10 +94,23 @@ class DetectorConfig:
             raise TableError(f"{path} names no boxes to learn from; add at least one [[boxes]] table with name and files.")
         for key in ("boxes", "silver"):
             if key in values:
+                if not isinstance(values[key], list) or not all(isinstance(entry, dict) for entry in values[key]):
+                    raise TableError(f"{path}: {key} should be a list of tables [[{key}]], it is {values[key]!r}.")
                 values[key] = tuple(_checked(BoxSetConfig, entry, path) for entry in values[key])
         config = _checked(cls, values, path)
         _check_ranges(config, path)
         return config
+
+    @property
+    def architecture(self) -> Architecture:
+        """The network's shape.
+
+        Raises:
+            ValueError: There is no such network.
+        """
+        from bioclip_search.detectors.network import Architecture
+
+        return Architecture(self.backbone, self.channels, self.head_convs)
 
     @property
     def silver_sets(self) -> tuple[BoxSetConfig, ...]:
@@ -126,5 +143,11 @@ def _check_ranges(config: DetectorConfig, path: Path | str) -> None:
             raise TableError(f"{path}: {key} should be above 0, it is {getattr(config, key)}.")
     if config.train_px % 32 or not 64 <= config.train_px <= 1024:
         raise TableError(f"{path}: train_px should be a multiple of 32 between 64 and 1024, it is {config.train_px}.")
+    if not PX_RANGE[0] <= config.px <= PX_RANGE[1]:
+        raise TableError(f"{path}: px should be between {PX_RANGE[0]} and {PX_RANGE[1]}, it is {config.px}.")
+    try:
+        config.architecture  # noqa: B018
+    except ValueError as error:
+        raise TableError(f"{path}: {error}") from error
     if min(config.photo_share, config.mosaic_share) < 0 or config.photo_share + config.mosaic_share > 1:
         raise TableError(f"{path}: photo_share and mosaic_share should be parts of 1, they are {config.photo_share} and {config.mosaic_share}.")
