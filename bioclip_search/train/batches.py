@@ -43,6 +43,13 @@ class Batch(NamedTuple):
     lessons: tuple[Lesson, ...] = ()
 
 
+class Store(Protocol):
+    """What shows the pictures of a step."""
+
+    def show(self, picked: torch.Tensor, px: int, generator: torch.Generator, rows: slice) -> torch.Tensor:
+        """Those of the picked pictures (b,) that stand in `rows`, changed at random: (b', 3, px, px), or features (b', f)."""
+
+
 class Source(Protocol):
     """Where batches come from; number `step` must be a function of the settings and of `step` alone."""
 
@@ -70,7 +77,8 @@ class Share:
 class PictureStore:
     """The training pictures in memory, as squares, with the cut-outs of their boxes where those are shown at times."""
 
-    def __init__(self, config: EncoderConfig, taught: Sequence[LabelledPicture]):
+    def __init__(self, config: EncoderConfig, taught: Sequence[LabelledPicture], mean: Sequence[float] = MEAN, std: Sequence[float] = STD):
+        self.mean, self.std = mean, std
         share = {entry.name: entry.box_share for entry in config.sets}
         cut = [i for i, picture in enumerate(taught) if picture.box_xyxy and share[picture.set_name]]
         crops = [replace(taught[i], crop_xyxy=taught[i].box_xyxy) for i in cut]
@@ -80,6 +88,12 @@ class PictureStore:
         self.crop_of = torch.arange(len(taught))  # (n,) where the cut-out stands; the picture itself if there is none
         self.crop_of[cut] = len(taught) + torch.arange(len(cut))
         self.box_share = torch.tensor([share[picture.set_name] for picture in taught])  # (n,)
+
+    def show(self, picked: torch.Tensor, px: int, generator: torch.Generator, rows: slice) -> torch.Tensor:
+        views = self.views(picked, generator)
+        changes = draw_changes(len(picked), generator)
+        pixels = self.images(views, self.is_studio[picked], changes, rows)
+        return augment_batch(pixels, changes.rows(rows, pixels.device), px, self.mean, self.std)
 
     def views(self, picked: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """(b,) int64, which pixels to show for each of these pictures."""
@@ -109,17 +123,16 @@ class BatchSource:
         names: NameBank | None = None,
         books: Sequence[LessonBook] = (),
         *,
+        store: Store | None = None,
         share: Share = Share(),
-        mean: Sequence[float] = MEAN,
-        std: Sequence[float] = STD,
     ):
         kept = [i for i, picture in enumerate(pictures) if picture.part == TRAIN]
         taught = [pictures[i] for i in kept]
         self.config, self.bank, self.names, self.books, self.share = config, bank, names, books, share
-        self.mean, self.std, self.n_pictures = mean, std, len(taught)
-        self.store = PictureStore(config, taught)
+        self.n_pictures = len(taught)
+        self.store = store or PictureStore(config, taught)
         self.label_ids = label_ids[kept]  # (n,)
-        set_weight = {entry.name: entry.weight for entry in config.sets}
+        set_weight = {entry.name: entry.weight for entry in config.sets} | {entry.name: entry.hearsay for entry in config.teachers}
         counts = torch.bincount(self.label_ids, minlength=len(bank.own))  # (l,)
         self.is_taught = counts > 0
         self.weights = torch.tensor([set_weight[picture.set_name] for picture in taught]) / counts[self.label_ids].sqrt()
@@ -128,10 +141,7 @@ class BatchSource:
         config, b = self.config, self.config.schedule.batch_size
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + step)
         picked = torch.multinomial(self.weights, b, replacement=True, generator=generator)  # (b,)
-        views = self.store.views(picked, generator)
-        changes, rows = draw_changes(b, generator), self.share.rows(b)
-        pixels = self.store.images(views, self.store.is_studio[picked], changes, rows)
-        images = augment_batch(pixels, changes.rows(rows, pixels.device), px, self.mean, self.std)
+        images = self.store.show(picked, px, generator, self.share.rows(b))
         return self._with_texts(Batch(images, self.label_ids[picked], *_no_texts(b)), picked, step % config.texts.every == 0, generator)
 
     def _with_texts(self, batch: Batch, picked: torch.Tensor, has_texts: bool, generator: torch.Generator) -> Batch:
@@ -151,7 +161,8 @@ class BatchSource:
 
     def to(self, device: torch.device) -> BatchSource:
         """Keeps the pixels on the device, so that pictures are changed there; takes effect in place."""
-        self.store.pixels = self.store.pixels.to(device)
+        if isinstance(self.store, PictureStore):
+            self.store.pixels = self.store.pixels.to(device)
         return self
 
 

@@ -70,6 +70,7 @@ class TuneConfig:
 
     `keep_start` are the shares of the start's weights that the result may hold (WiSE-FT, Wortsman et al. 2022); of
     several the validation chooses. `layer_decay` divides the learning rate from each block to the one below.
+    With `views`, a locked picture tower looks at that many views of each picture once, before the first step.
     """
 
     mode: str = FULL
@@ -77,6 +78,7 @@ class TuneConfig:
     last_blocks: int = 2
     lora_rank: int = 8
     lora_alpha: float = 16.0
+    views: int = 0
     layer_decay: float = 1.0
     keep_start: tuple[float, ...] = (0.0,)
 
@@ -135,13 +137,22 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class TeacherConfig:
-    """A finished classifier whose features or class probabilities the student is led by."""
+    """A finished classifier whose features or class probabilities the student is led by.
+
+    With `hearsay`, the weight of a single picture, its species are taught without pictures of them (see `hearsay`): the
+    teacher must be part number `tower` of the locked picture tower; pictures of the taxon `within` lend the background, but for
+    those of the sets `not_from`.
+    """
 
     name: str
     file: str
     labels: str = ""
     features: float = 1.0
     classes: float = 1.0
+    hearsay: float = 0.0
+    tower: int = 0
+    within: str = ""
+    not_from: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -235,6 +246,8 @@ def _contradictions(config: EncoderConfig) -> list[str]:
         (min(schedule.steps, schedule.batch_size, schedule.accumulate, config.texts.every) < 1, "steps, batch_size, accumulate and every must be 1 or more."),
         (min(schedule.watch_steps, schedule.save_steps, schedule.log_steps) < 1, "watch_steps, save_steps and log_steps must be 1 or more."),
         (config.texts.every > 1 and not config.loss.anchors and not config.teachers, "every above 1 needs anchors or teachers, or steps would teach nothing."),
+        (bool(tune.views) and tune.mode != LOCKED, "views need a locked picture tower."),
+        (any(teacher.hearsay for teacher in config.teachers) and not tune.views, "hearsay needs a locked picture tower and views."),
         (bool(config.texts.names_drawn) != bool(config.texts.names), "names and names_drawn go together."),
     ]
     return [message for is_wrong, message in checks if is_wrong]

@@ -18,11 +18,13 @@ from typing import Any
 import torch
 
 from bioclip_search.encoder.openclip import choose_precision
-from bioclip_search.train.batches import Batch, BatchSource, batches_of
+from bioclip_search.train.batches import Batch, BatchSource, PictureStore, Store, batches_of
 from bioclip_search.train.config import SCRATCH, EncoderConfig
 from bioclip_search.train.curves import CURVES_FILE, draw_curves
 from bioclip_search.train.distil import LessonBook, TeacherKnowledge
+from bioclip_search.train.features import FeatureStore, look_once
 from bioclip_search.train.finish import choose_weights
+from bioclip_search.train.hearsay import hearsay_pictures, listen
 from bioclip_search.train.journal import Journal, Listener
 from bioclip_search.train.model_folder import load_model_folder, write_model_folder
 from bioclip_search.train.names import NameBank
@@ -34,6 +36,7 @@ from bioclip_search.train.start import Start, check_sizes, open_start
 from bioclip_search.train.state import TrainingState
 from bioclip_search.train.step import add_gradients
 from bioclip_search.train.taxa import Taxon, read_taxa
+from bioclip_search.train.teachers import read_teacher
 from bioclip_search.train.texts import build_text_bank, distinct_labels
 from bioclip_search.train.tuning import choose_learners, train_mode
 from bioclip_search.train.validate import Validation
@@ -91,6 +94,7 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, pro
 def _prepare(config: EncoderConfig, world: World, folder: Path) -> Run:
     root = Path(config.data_root)
     pictures = read_pictures(root, config.sets)
+    pictures += hearsay_pictures(config, pictures)
     labels, label_ids = distinct_labels([picture.taxon for picture in pictures])
     is_scratch = config.model.start == SCRATCH
     start = start_from_scratch(config, labels, folder, is_writer=world.is_first) if is_scratch else open_start(config.model.start)
@@ -98,8 +102,10 @@ def _prepare(config: EncoderConfig, world: World, folder: Path) -> Run:
     check_sizes(start.model, config.schedule)
     choose_learners(start, config.tune, config.seed)
     start.model.to(world.device)
-    knowledge = read_knowledge(config, [picture for picture in pictures if picture.part == TRAIN], folder)
-    source, names = _source(config, world, start, pictures, labels, torch.from_numpy(label_ids), knowledge)
+    taught = [picture for picture in pictures if picture.part == TRAIN and picture.data]
+    knowledge = read_knowledge(config, taught, folder)
+    store = _store(config, start, pictures, taught, folder)
+    source, names = _source(config, world, start, pictures, labels, torch.from_numpy(label_ids), knowledge, store)
     objective = Objective(config.loss, labels, source.is_taught, knowledge, start.dim, config.seed, names.log_weight if names else 0.0).to(world.device)
     distractors = read_taxa(root / config.distractors) if config.distractors else []
     validation = Validation(config, pictures, start, distractors) if world.is_first else None
@@ -108,11 +114,16 @@ def _prepare(config: EncoderConfig, world: World, folder: Path) -> Run:
 
 def read_knowledge(config: EncoderConfig, taught: Sequence[LabelledPicture], folder: Path) -> list[TeacherKnowledge]:
     """What each teacher of the settings knows of the training pictures; found out once and kept in the folder."""
-    if not config.teachers:
-        return []
-    from bioclip_search.train.teachers import read_teacher
+    return [read_teacher(config, entry, taught, folder) for entry in config.teachers if entry.features or entry.classes]
 
-    return [read_teacher(config, entry, taught, folder) for entry in config.teachers]
+
+def _store(config: EncoderConfig, start: Start, pictures: Sequence[LabelledPicture], taught: Sequence[LabelledPicture], folder: Path) -> Store:
+    """What shows the pictures of a step: the pictures, or what a locked tower saw of them."""
+    if not config.tune.views:
+        preprocess = start.settings["preprocess_cfg"]
+        return PictureStore(config, taught, preprocess["mean"], preprocess["std"])
+    features = look_once(config, start, taught, folder)
+    return FeatureStore(features, listen(config, pictures, features[0]))
 
 
 def _source(
@@ -123,14 +134,14 @@ def _source(
     labels: list[Taxon],
     label_ids: torch.Tensor,
     knowledge: list[TeacherKnowledge],
+    store: Store,
 ) -> tuple[BatchSource, NameBank | None]:
     """Where the batches come from; without worker processes the pictures are changed on the device."""
     checklist = [taxon for table in config.texts.names for taxon in read_taxa(Path(config.data_root) / table)]
     names = NameBank(checklist, labels, start.tokenize, config.texts.names_drawn) if checklist else None
     books = [LessonBook(entry, start.tokenize, config.loss.classes_drawn) for entry in knowledge]
-    preprocess = start.settings["preprocess_cfg"]
     bank = build_text_bank(labels, start.tokenize)
-    source = BatchSource(config, pictures, label_ids, bank, names, books, share=world.share, mean=preprocess["mean"], std=preprocess["std"])
+    source = BatchSource(config, pictures, label_ids, bank, names, books, store=store, share=world.share)
     return source if config.workers else source.to(world.device), names
 
 

@@ -6,7 +6,8 @@ iNaturalist (Apache-2.0). What is learned from a teacher is left to `distil`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,18 @@ import torch
 
 from bioclip_search.encoder.towers import mobilenetv2_100_plain
 from bioclip_search.errors import MissingExtraError, ModelError
-from bioclip_search.train.augment import MEAN, STD
-from bioclip_search.train.pictures import Taxon
+from bioclip_search.train.augment import MEAN, STD, normalise
+from bioclip_search.train.config import EncoderConfig, TeacherConfig
+from bioclip_search.train.distil import TeacherKnowledge
+from bioclip_search.train.pictures import LabelledPicture, decode_pictures
+from bioclip_search.train.taxa import Taxon, read_named_taxa
 
 ZERO_POINT, SCALE = 128.0, 128.0
 """The teachers were taught on (byte - 128) / 128."""
+
+INPUT_PX = 224
+BATCH = 8
+"""Pictures at a time; on a CPU small batches stay in the cache."""
 
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 MAX_FILE_BYTES = 100 * 2**20
@@ -33,6 +41,50 @@ class Layer:
     kind: str
     weight: np.ndarray
     bias: np.ndarray
+
+
+def read_teacher(config: EncoderConfig, teacher: TeacherConfig, taught: Sequence[LabelledPicture], folder: Path) -> TeacherKnowledge:
+    """What the teacher sees in each of these pictures and what it takes them for; found out once and kept in the folder.
+
+    Raises:
+        ModelError: A file is missing or holds another network, or the classes and their names differ in number.
+    """
+    root = Path(config.data_root)
+    named = class_taxa(root / teacher.labels, species_of(config)) if teacher.labels else []
+    path = folder / f"teacher-{teacher.name}.npz"
+    if not path.is_file():
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **_ask(root / teacher.file, taught, config.threads))
+        os.replace(part, path)
+    with np.load(path, allow_pickle=False) as answers:
+        features, probabilities = answers["features"], answers["probabilities"]
+    if len(features) != len(taught) or (named and len(named) != probabilities.shape[1]):
+        raise ModelError(
+            f"Teacher {teacher.name}: {len(features)} pictures and {probabilities.shape[1]} classes in {path}, expected {len(taught)} and "
+            f"{len(named)}; check its `labels`, and delete the file if the picture sets have changed."
+        )
+    return TeacherKnowledge(teacher.name, features, probabilities if named else None, tuple(named), teacher.features, teacher.classes)
+
+
+def species_of(config: EncoderConfig) -> dict[str, Taxon]:
+    """Every name of the settings' vocabulary tables with its lineage."""
+    return {name: taxon for table in config.model.vocabulary for name, taxon in read_named_taxa(Path(config.data_root), table).items()}
+
+
+@torch.inference_mode()
+def _ask(path: Path, pictures: Sequence[LabelledPicture], threads: int) -> dict[str, np.ndarray]:
+    """Features (n, 1280) and class probabilities (n, c), float16, from pictures of the size that the teacher was taught with."""
+    tower = mobilenetv2_100_plain(num_classes=0).eval()
+    tower.load_state_dict(mobilenet_weights(path))
+    weight, bias = classifier_weights(path)
+    features, probabilities = [], []
+    for first in range(0, len(pictures), BATCH):
+        pixels = torch.from_numpy(decode_pictures(pictures[first : first + BATCH], INPUT_PX, threads))  # (b, 224, 224, 3)
+        seen = tower(normalise(pixels.permute(0, 3, 1, 2).float() / 255).contiguous(memory_format=torch.channels_last))  # (b, 1280)
+        features.append(seen.half().numpy())
+        probabilities.append((seen @ weight.T + bias).softmax(dim=1).half().numpy())
+    return {"features": np.concatenate(features), "probabilities": np.concatenate(probabilities)}
 
 
 def read_layers(path: Path) -> list[Layer]:

@@ -18,7 +18,7 @@ from bioclip_search.train.config import EncoderConfig
 from bioclip_search.train.pictures import TRAIN, LabelledPicture, decode_pictures, hash_fraction, open_picture
 from bioclip_search.train.start import Start
 from bioclip_search.train.taxa import Taxon
-from bioclip_search.train.vectors import image_vectors
+from bioclip_search.train.vectors import image_vectors, trunk_features
 from bioclip_search.train.zero_shot import BATCH, Candidates, embed_pictures, gather_candidates, mean_top1, score_answers, watched_metric
 
 NOTE = (
@@ -42,6 +42,7 @@ class Validation:
         self.preprocess = start.settings["preprocess_cfg"]
         self.pictures = [picture for picture in pictures if picture.part != TRAIN]
         self.set_taxa = {entry.name: [p.taxon for p in pictures if p.set_name == entry.name] for entry in config.sets}
+        self.features: dict[int, torch.Tensor] = {}
         self.parts = self._parts()
         self.watched = np.sort(np.concatenate([rows[: config.schedule.watch_pictures] for rows in self.parts.values()] or [np.zeros(0, np.int64)]))
         watched = [self.pictures[i] for i in self.watched]
@@ -49,8 +50,7 @@ class Validation:
 
     def watch(self, model: nn.Module, px: int | None = None) -> dict[str, float]:
         """`metric` and the figure of each part, on the fixed sample; the metric alone, and 0, if nothing was kept back."""
-        vectors = embed_pictures(model, self.pixels, px or self.config.schedule.end_px, self.preprocess["mean"], self.preprocess["std"])  # (w, d)
-        return watched_metric(self._scores(model, vectors, self.watched))
+        return watched_metric(self._scores(model, self._embed_watched(model, px or self.config.schedule.end_px), self.watched))
 
     def measure(self, model: nn.Module, px: int) -> dict[str, Any]:
         """The metrics of every part, from pictures prepared as the model folder says."""
@@ -58,6 +58,16 @@ class Validation:
         vectors = self._embed_all(model, px)  # (n, d)
         own, mixed = self._scores(model, vectors, everything), self._scores(model, vectors, everything, mixed=True)
         return {"note": NOTE, "mean_top1": round(mean_top1(own), 4), "chosen_by": watched_metric(own), "own_labels": own, "mixed": mixed}
+
+    def _embed_watched(self, model: nn.Module, px: int) -> torch.Tensor:
+        """(w, d) float32, unit rows; what a locked picture tower sees below its projection is computed once for each size."""
+        scale = self.preprocess["mean"], self.preprocess["std"]
+        if not self.config.tune.views:
+            return embed_pictures(model, self.pixels, px, *scale)
+        if px not in self.features:
+            self.features[px] = embed_pictures(model, self.pixels, px, *scale, embed=trunk_features)
+        with torch.inference_mode():
+            return image_vectors(model, self.features[px].to(model.logit_scale.device)).cpu()
 
     def _parts(self) -> dict[str, np.ndarray]:
         """The rows of each part `set/part`, in the order in which they are chosen for the sample."""

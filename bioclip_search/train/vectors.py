@@ -14,8 +14,20 @@ POOLS_AT_END_MARK = ("argmax", "eos")
 
 
 def image_vectors(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """(b, d) float32, unit rows, of (b, 3, px, px) pictures."""
+    """(b, d) float32, unit rows, of (b, 3, px, px) pictures, or of (b, f) features that the trunk made of them."""
+    if images.ndim == 2:
+        return F.normalize((model.visual.head(images) if has_trunk(model) else images).float(), dim=1)
     return F.normalize(model.encode_image(images).float(), dim=1)
+
+
+def trunk_features(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """(b, f), what the picture tower makes of pictures below its projection; of a tower without a trunk, its vectors."""
+    return model.visual.trunk(images) if has_trunk(model) else model.encode_image(images)
+
+
+def has_trunk(model: nn.Module) -> bool:
+    """Whether the picture tower is one of timm's, with a head of its own above it."""
+    return hasattr(model.visual, "trunk") and hasattr(model.visual, "head")
 
 
 def text_vectors(model: nn.Module, tokens: torch.Tensor) -> torch.Tensor:

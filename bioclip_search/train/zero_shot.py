@@ -5,7 +5,7 @@ Which pictures were kept back is decided in `pictures`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -22,6 +22,8 @@ from bioclip_search.train.vectors import image_vectors, text_vectors
 
 BATCH = 256
 PRIMARY_METRIC = "top1"
+Embed = Callable[[nn.Module, torch.Tensor], torch.Tensor]
+
 UNSEEN_METRICS = ("top1_genus", "top1_family", "top1_order", "top1_class")
 
 
@@ -56,14 +58,16 @@ def embed_texts(model: nn.Module, tokenize: Tokenizer, texts: Sequence[str]) -> 
 
 
 @torch.inference_mode()
-def embed_pictures(model: nn.Module, pixels: np.ndarray, px: int, mean: Sequence[float] = MEAN, std: Sequence[float] = STD) -> torch.Tensor:
-    """(n, d) float32 on the CPU, unit rows, of (n, s, s, 3) uint8 pictures, resized to px where s differs."""
+def embed_pictures(
+    model: nn.Module, pixels: np.ndarray, px: int, mean: Sequence[float] = MEAN, std: Sequence[float] = STD, embed: Embed = image_vectors
+) -> torch.Tensor:
+    """What `embed` makes, on the CPU, of (n, s, s, 3) uint8 pictures, resized to px where s differs; by default (n, d) unit rows."""
     rows = []
     for i in range(0, len(pixels), BATCH):
         images = torch.from_numpy(pixels[i : i + BATCH]).to(model.logit_scale.device).permute(0, 3, 1, 2).float() / 255  # (b, 3, s, s)
         if images.shape[-1] != px:
             images = F.interpolate(images, size=px, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
-        rows.append(image_vectors(model, normalise(images, mean, std)).cpu())  # (b, d)
+        rows.append(embed(model, normalise(images, mean, std)).cpu())  # (b, d)
     return torch.cat(rows) if rows else torch.zeros(0, 0)
 
 

@@ -57,7 +57,7 @@ def test_settings_that_cannot_be_used_are_named(tmp_path, text, message):
 
 def test_the_shipped_settings_are_valid():
     config = EncoderConfig.from_toml(Path(__file__).parents[2] / "data_manifest/starter-encoder.toml")
-    assert [entry.name for entry in config.sets] == ["birds", "butterflies", "tiny", "monkeys", "wild"]
+    assert [entry.name for entry in config.sets] == ["birds", "butterflies", "tiny", "monkeys", "wild", "boxes"]
 
 
 def test_sizes_that_are_left_out_are_the_models_own():

@@ -1,0 +1,119 @@
+"""What a locked picture tower sees of every training picture, looked at once, in several changed views, and kept on disk.
+
+As long as the tower does not learn, a picture's features never change; learning from them needs no GPU. What learns is
+the projection above them and the text tower. How pictures are changed is left to `batches` and `augment`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from bioclip_search.train.augment import normalise
+from bioclip_search.train.batches import PictureStore
+from bioclip_search.train.config import EncoderConfig
+from bioclip_search.train.hearsay import Hearsay
+from bioclip_search.train.pictures import LabelledPicture, decode_pictures
+from bioclip_search.train.start import Start
+from bioclip_search.train.vectors import trunk_features
+
+log = logging.getLogger(__name__)
+
+CHUNK = 512
+"""Pictures in one file: what a killed run loses at most."""
+
+BATCH = 8
+"""Pictures that pass the trunk together; on a CPU small batches stay in the cache."""
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureStore:
+    """Shows features in place of pictures, each time of a view drawn at random; behind them, pictures known by hearsay.
+
+    Attributes:
+        features: (v, n, f) float16.
+    """
+
+    features: torch.Tensor
+    hearsay: tuple[Hearsay, ...] = ()
+
+    def show(self, picked: torch.Tensor, px: int, generator: torch.Generator, rows: slice) -> torch.Tensor:
+        """(b', f) float32, the features of these rows."""
+        views = torch.randint(len(self.features), (len(picked),), generator=generator)
+        chance = torch.rand(len(picked), generator=generator)
+        n = self.features.shape[1]
+        shown = self.features[views, picked.clamp(max=n - 1)].float()  # (b, f)
+        first = n
+        for entry in self.hearsay:
+            mine = ((picked >= first) & (picked < first + len(entry))).nonzero().flatten()
+            hosts = entry.hosts_of(chance[mine])
+            shown[mine] = entry.transform(self.features[views[mine], entry.rows[hosts]].float(), hosts, picked[mine] - first)
+            first += len(entry)
+        return shown[rows]
+
+
+def look_once(config: EncoderConfig, start: Start, taught: Sequence[LabelledPicture], folder: Path, tell: Callable[[str], None] = log.info) -> torch.Tensor:
+    """(views, n, f) float16, the features of all pictures: the first view as in use, the others changed at random.
+
+    What the folder holds already is not computed again; a chunk's file appears when it is whole.
+    """
+    kept = folder / f"features-{_key(config)}"
+    kept.mkdir(parents=True, exist_ok=True)
+    views = []
+    for view in range(config.tune.views):
+        chunks = []
+        for number, chunk in enumerate(_chunks(taught)):
+            path = kept / f"{view:02}-{number:04}.npy"
+            if not path.is_file():
+                _save(path, _look(config, start, chunk, view, number))
+                tell(f"view {view + 1} of {config.tune.views}: {min((number + 1) * CHUNK, len(taught)):,} of {len(taught):,} pictures looked at")
+            chunks.append(np.load(path, allow_pickle=False))
+        views.append(np.concatenate(chunks))  # (n, f)
+    return torch.from_numpy(np.stack(views))
+
+
+def pass_trunk(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
+    """(n, f) float16 on the CPU, of (n, 3, px, px) normalised pictures."""
+    device = model.logit_scale.device
+    with torch.inference_mode():
+        parts = [trunk_features(model, part.to(device)).half().cpu() for part in images.split(BATCH)]
+    return torch.cat(parts)
+
+
+def _look(config: EncoderConfig, start: Start, chunk: Sequence[LabelledPicture], view: int, number: int) -> np.ndarray:
+    preprocess, px = start.settings["preprocess_cfg"], config.schedule.end_px
+    if view == 0:
+        pixels = torch.from_numpy(decode_pictures(chunk, px, config.threads, preprocess.get("resize_mode", "shortest")))
+        images = normalise(pixels.permute(0, 3, 1, 2).float() / 255, preprocess["mean"], preprocess["std"])  # (k, 3, px, px)
+    else:
+        store = PictureStore(config, chunk, preprocess["mean"], preprocess["std"])
+        generator = torch.Generator().manual_seed((config.seed * 1_000 + view) * 100_000 + number)
+        images = store.show(torch.arange(len(chunk)), px, generator, slice(None))
+    return pass_trunk(start.model.eval(), images.contiguous(memory_format=torch.channels_last)).numpy()
+
+
+def _chunks(taught: Sequence[LabelledPicture]) -> Iterator[Sequence[LabelledPicture]]:
+    return (taught[first : first + CHUNK] for first in range(0, len(taught), CHUNK))
+
+
+def _save(path: Path, features: np.ndarray) -> None:
+    part = path.with_suffix(".part")
+    with part.open("wb") as file:
+        np.save(file, features, allow_pickle=False)
+    os.replace(part, path)
+
+
+def _key(config: EncoderConfig) -> str:
+    """Differs whenever the pictures, the way they are changed, or the tower that looks at them would."""
+    what = [config.seed, config.data_root, [asdict(entry) | {"weight": 0} for entry in config.sets]]
+    what += [config.model.start, config.model.vision, config.model.vision_weights, config.schedule.store_px, config.schedule.end_px]
+    return sha256(json.dumps(what).encode()).hexdigest()[:12]
