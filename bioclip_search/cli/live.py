@@ -13,7 +13,7 @@ MINUTE_S, HOUR_S = 60, 3600
 
 
 class LiveLine:
-    """Called with the rows of a run, each with step, steps, loss, images_per_s and left_s."""
+    """Called with the rows of a run, as `train_encoder` tells them."""
 
     def __init__(self) -> None:
         self.is_live = sys.stderr.isatty()
@@ -27,12 +27,18 @@ class LiveLine:
             click.echo(err=True)
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        line = f"step {row['step']:,} of {row['steps']:,}  loss {row['loss']:.3f}  {row['images_per_s']:,.0f} images/s  {in_words(row['left_s'])} left"
+        line = f"{_done(row)}  {row['images_per_s']:,.0f} images/s  {in_words(row['left_s'])} left"
         if not self.is_live:
             click.echo(line, err=True)
             return
         click.echo("\r" + line.ljust(self.width), nl=False, err=True)
         self.width = len(line)
+
+
+def _done(row: Mapping[str, Any]) -> str:
+    if "view" in row:
+        return f"view {row['view']} of {row['views']}: {row['seen']:,} of {row['n']:,} pictures looked at"
+    return f"step {row['step']:,} of {row['steps']:,}  loss {row['loss']:.3f}"
 
 
 def in_words(seconds: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -31,7 +32,8 @@ def encoder(config: Path, out: Path, resume: bool) -> None:
 
     with LiveLine() as tell:
         folder = train_encoder(EncoderConfig.from_toml(config), out, resume=resume, progress=tell)
-    click.echo(f"{folder}: written", err=True)
+    if os.environ.get("RANK", "0") == "0":  # under torchrun the first process speaks for all
+        click.echo(f"{folder}: written", err=True)
 
 
 @train.command()

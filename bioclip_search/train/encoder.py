@@ -66,7 +66,8 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, pro
 
     Args:
         resume: Go on from the checkpoint of an earlier call with the same settings, if there is one.
-        progress: Called now and then with the step and how many there are, losses and images per second.
+        progress: Called now and then with a row: step of steps, losses, images_per_s and left_s; while a locked tower looks at
+            the pictures, view of views and seen of n instead.
 
     Raises:
         TableError: The pictures or a checklist cannot be read.
@@ -77,7 +78,7 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, pro
     folder = out.with_name(out.name + ".run")
     folder.mkdir(parents=True, exist_ok=True)
     with join_world(config.device) as world:
-        run = _prepare(config, world, folder)
+        run = _prepare(config, world, folder, progress if world.is_first else None)
         state = TrainingState(run.config, run.start.model, run.objective, folder)
         is_resumed = resume and state.load()
         journal = Journal(folder, state.progress.step, progress) if world.is_first else None
@@ -91,7 +92,7 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, pro
     return out
 
 
-def _prepare(config: EncoderConfig, world: World, folder: Path) -> Run:
+def _prepare(config: EncoderConfig, world: World, folder: Path, tell: Listener | None) -> Run:
     root = Path(config.data_root)
     pictures = read_pictures(root, config.sets)
     pictures += hearsay_pictures(config, pictures)
@@ -103,8 +104,9 @@ def _prepare(config: EncoderConfig, world: World, folder: Path) -> Run:
     choose_learners(start, config.tune, config.seed)
     start.model.to(world.device)
     taught = [picture for picture in pictures if picture.part == TRAIN and picture.data]
-    knowledge = read_knowledge(config, taught, folder)
-    store = _store(config, start, pictures, taught, folder)
+    with world.first_alone():
+        knowledge = read_knowledge(config, taught, folder)
+        store = _store(config, start, pictures, taught, folder, tell)
     source, names = _source(config, world, start, pictures, labels, torch.from_numpy(label_ids), knowledge, store)
     objective = Objective(config.loss, labels, source.is_taught, knowledge, start.dim, config.seed, names.log_weight if names else 0.0).to(world.device)
     distractors = read_taxa(root / config.distractors) if config.distractors else []
@@ -117,12 +119,14 @@ def read_knowledge(config: EncoderConfig, taught: Sequence[LabelledPicture], fol
     return [read_teacher(config, entry, taught, folder) for entry in config.teachers if entry.features or entry.classes]
 
 
-def _store(config: EncoderConfig, start: Start, pictures: Sequence[LabelledPicture], taught: Sequence[LabelledPicture], folder: Path) -> Store:
+def _store(
+    config: EncoderConfig, start: Start, pictures: Sequence[LabelledPicture], taught: Sequence[LabelledPicture], folder: Path, tell: Listener | None
+) -> Store:
     """What shows the pictures of a step: the pictures, or what a locked tower saw of them."""
     if not config.tune.views:
         preprocess = start.settings["preprocess_cfg"]
         return PictureStore(config, taught, preprocess["mean"], preprocess["std"])
-    features = look_once(config, start, taught, folder)
+    features = look_once(config, start, taught, folder, tell)
     return FeatureStore(features, listen(config, pictures, features[0]))
 
 

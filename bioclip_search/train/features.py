@@ -7,9 +7,9 @@ the projection above them and the text tower. How pictures are changed is left t
 from __future__ import annotations
 
 import json
-import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -22,11 +22,10 @@ from bioclip_search.train.augment import normalise
 from bioclip_search.train.batches import PictureStore
 from bioclip_search.train.config import EncoderConfig
 from bioclip_search.train.hearsay import Hearsay
+from bioclip_search.train.journal import Listener
 from bioclip_search.train.pictures import LabelledPicture, decode_pictures
 from bioclip_search.train.start import Start
 from bioclip_search.train.vectors import trunk_features
-
-log = logging.getLogger(__name__)
 
 CHUNK = 512
 """Pictures in one file: what a killed run loses at most."""
@@ -61,21 +60,26 @@ class FeatureStore:
         return shown[rows]
 
 
-def look_once(config: EncoderConfig, start: Start, taught: Sequence[LabelledPicture], folder: Path, tell: Callable[[str], None] = log.info) -> torch.Tensor:
+def look_once(config: EncoderConfig, start: Start, taught: Sequence[LabelledPicture], folder: Path, tell: Listener | None = None) -> torch.Tensor:
     """(views, n, f) float16, the features of all pictures: the first view as in use, the others changed at random.
 
     What the folder holds already is not computed again; a chunk's file appears when it is whole.
+
+    Args:
+        tell: Called after each chunk with view and views, seen of n pictures, images_per_s and left_s.
     """
     kept = folder / f"features-{_key(config)}"
     kept.mkdir(parents=True, exist_ok=True)
-    views = []
+    views, began, n_looked = [], time.monotonic(), 0
     for view in range(config.tune.views):
         chunks = []
         for number, chunk in enumerate(_chunks(taught)):
             path = kept / f"{view:02}-{number:04}.npy"
             if not path.is_file():
                 _save(path, _look(config, start, chunk, view, number))
-                tell(f"view {view + 1} of {config.tune.views}: {min((number + 1) * CHUNK, len(taught)):,} of {len(taught):,} pictures looked at")
+                n_looked += len(chunk)
+                if tell:
+                    tell(_outlook(config.tune.views, view, number * CHUNK + len(chunk), len(taught), n_looked / (time.monotonic() - began)))
             chunks.append(np.load(path, allow_pickle=False))
         views.append(np.concatenate(chunks))  # (n, f)
     return torch.from_numpy(np.stack(views))
@@ -99,6 +103,11 @@ def _look(config: EncoderConfig, start: Start, chunk: Sequence[LabelledPicture],
         generator = torch.Generator().manual_seed((config.seed * 1_000 + view) * 100_000 + number)
         images = store.show(torch.arange(len(chunk)), px, generator, slice(None))
     return pass_trunk(start.model.eval(), images.contiguous(memory_format=torch.channels_last)).numpy()
+
+
+def _outlook(views: int, view: int, seen: int, n: int, speed: float) -> dict[str, float]:
+    left = (views - view) * n - seen
+    return {"view": view + 1, "views": views, "seen": seen, "n": n, "images_per_s": round(speed, 1), "left_s": round(left / speed)}
 
 
 def _chunks(taught: Sequence[LabelledPicture]) -> Iterator[Sequence[LabelledPicture]]:

@@ -24,7 +24,9 @@ from bioclip_search.train.schedule import learning_rate
 from bioclip_search.train.tuning import parameter_groups
 
 CHECKPOINT, BEST = "checkpoint.pt", "best.safetensors"
-BETAS = (0.9, 0.98)
+BETAS, EPSILON = (0.9, 0.98), 1e-6
+"""AdamW's, as CLIP and OpenCLIP have them for transformers: a gradient that is all rounding moves nothing."""
+
 MAX_LOGIT_SCALE = math.log(100)
 """The bound that CLIP sets (Radford et al. 2021, section 2.5)."""
 
@@ -61,7 +63,7 @@ class TrainingState:
     def __init__(self, config: EncoderConfig, model: nn.Module, objective: Objective, run: Path):
         self.config, self.model, self.objective, self.run = config, model, objective, run
         self.progress = Progress()
-        self.optimiser = torch.optim.AdamW(parameter_groups(model, objective, config.tune, config.schedule.weight_decay), lr=0.0, betas=BETAS)
+        self.optimiser = torch.optim.AdamW(parameter_groups(model, objective, config.tune, config.schedule.weight_decay), lr=0.0, betas=BETAS, eps=EPSILON)
         fixed = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
         self.changing = {name: value.detach() for name, value in model.state_dict(keep_vars=True).items() if name not in fixed}
         self.average = {name: value.clone() for name, value in self.changing.items()}

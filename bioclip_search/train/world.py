@@ -10,12 +10,17 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 from torch import distributed
 
 from bioclip_search.encoder.openclip import choose_device
 from bioclip_search.train.batches import Share
+
+
+PATIENCE = timedelta(hours=12)
+"""How long the others wait for the first process, which may look at many pictures meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,15 @@ class World:
         for entry, summed in zip(taking_part, flat.split([entry.numel() for entry in taking_part]), strict=True):
             entry.grad = summed.view_as(entry)
 
+    @contextmanager
+    def first_alone(self) -> Iterator[None]:
+        """Lets the first process do what is written to disk; the others follow and find it there."""
+        if not self.is_first:
+            self.agree(True)
+        yield
+        if self.is_first:
+            self.agree(True)
+
     def agree(self, value: bool) -> bool:
         """What the first process says; also waits until all have come here."""
         if self.share.size == 1:
@@ -74,7 +88,7 @@ def join_world(device: str) -> Iterator[World]:
     if own.type == "cuda":
         own = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(own)
-    distributed.init_process_group("nccl" if own.type == "cuda" else "gloo")
+    distributed.init_process_group("nccl" if own.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield World(Share(distributed.get_rank(), size), own)
     finally:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bioclip_search.train.batches import BatchSource, Share, batches_of
+from bioclip_search.train.batches import BatchSource, PictureStore, Share, batches_of
 from bioclip_search.train.pictures import TRAIN, read_pictures
 from bioclip_search.train.texts import build_text_bank, distinct_labels
 
@@ -38,6 +38,7 @@ def test_a_batch_is_a_function_of_its_number(source):
     assert not same(source.draw(5, 32), source.draw(6, 32))
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more than this machine may have cores
 def test_the_number_of_workers_changes_no_batch(source):
     alone, together = (list(batches_of(source, lambda step: 32 + 16 * (step // 4), 3, 6, workers)) for workers in (0, 2))
     assert [batch.images.shape[-1] for batch in alone] == [32, 48, 48]
@@ -73,3 +74,23 @@ def test_a_label_is_drawn_by_the_square_root_of_its_pictures(source):
     assert source.n_pictures == 15
     by_label = torch.zeros(3).index_add(0, source.label_ids, source.weights)
     assert by_label.tolist() == pytest.approx([7**0.5, 7**0.5, 1.0])
+
+
+def test_a_box_is_shown_now_and_then_in_place_of_its_picture(make, tiny_config):
+    pictures = [replace(p, box_xyxy=(0, 0, 16, 16)) if i % 2 else p for i, p in enumerate(read_pictures(Path(tiny_config.data_root), tiny_config.sets)[:10])]
+    config = replace(tiny_config, sets=(replace(tiny_config.sets[0], box_share=0.5),))
+    store = PictureStore(config, pictures)
+    assert len(store.pixels) == 15
+    views = store.views(torch.arange(10).repeat(40), torch.Generator().manual_seed(0)).reshape(40, 10)
+    assert (views[:, ::2] == torch.arange(0, 10, 2)).all()
+    assert 0.3 < (views[:, 1::2] >= 10).float().mean() < 0.7
+    assert views[:, 1::2].amax(dim=0).tolist() == [10, 11, 12, 13, 14]
+
+
+def test_the_black_of_studio_pictures_is_replaced_before_they_are_changed(make):
+    source = make()
+    source.store.pixels.zero_()
+    source.store.is_studio[:] = True
+    changed = source.draw(0, 32).images.amax(dim=(1, 2, 3))
+    source.store.is_studio[:] = False
+    assert changed.max() > source.draw(0, 32).images.amax() + 0.5

@@ -1,4 +1,10 @@
+import io
+from dataclasses import replace
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from bioclip_search.errors import PictureError, TableError
 from bioclip_search.prompts import RANKS
@@ -11,6 +17,7 @@ from bioclip_search.train.pictures import (
     assign_parts,
     decode_pictures,
     hash_fraction,
+    open_picture,
     read_pictures,
 )
 
@@ -82,3 +89,59 @@ def test_a_picture_that_cannot_be_decoded_is_named():
 def test_a_set_without_files_says_where_it_looked(tmp_path):
     with pytest.raises(TableError, match="nothing matches 'birds/\\*'"):
         read_pictures(tmp_path, [BIRDS])
+
+
+WALLABY = ["Animalia", "Chordata", "Mammalia", "Diprotodontia", "Macropodidae", "Macropus", "Macropus agilis", "Agile Wallaby"]
+
+
+@pytest.fixture
+def boxes(tmp_path):
+    """One image, red at the left and green at the right, with a box on each half and one that is too small."""
+    image = Image.new("RGB", (80, 40), (220, 0, 0))
+    image.paste((0, 200, 0), (40, 0, 80, 40))
+    image.save(buffer := io.BytesIO(), "PNG")
+    objects = {"bbox": [[5.0, 5.0, 20.0, 30.0], [50.0, 5.0, 30.0, 35.0], [0.0, 0.0, 3.0, 3.0]], "category": ["Macropodidae", "Macropus agilis", "Macropus"]}
+    rows = [{"image": {"bytes": buffer.getvalue(), "path": None}, "width": 80, "height": 40, "objects": objects, "source_id": "a.jpg", "split": "train"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "boxes.parquet")
+    pq.write_table(pa.Table.from_pylist([dict(zip((*RANKS, "common_name"), WALLABY, strict=True))]), tmp_path / "taxa.parquet")
+    return PictureSetConfig("boxes", "boxes.parquet", boxes=True, taxa="taxa.parquet")
+
+
+def test_every_box_is_a_picture_named_by_its_category(tmp_path, boxes):
+    pictures = read_pictures(tmp_path, [boxes])
+    assert [(p.taxon["family"], p.taxon["species"]) for p in pictures] == [("Macropodidae", None), ("Macropodidae", "Macropus agilis")]
+    colours = decode_pictures(pictures, 8).reshape(2, -1, 3)
+    assert (colours[0] == (220, 0, 0)).all()
+    assert (colours[1] == (0, 200, 0)).all()
+    assert open_picture(pictures[1]).size == (33, 38)  # 30 x 35 and a tenth on each side, but for the image's edges at 80 and 40
+
+
+def test_boxes_of_one_image_are_kept_back_together(tmp_path, boxes):
+    for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0):
+        assert len({p.part for p in read_pictures(tmp_path, [replace(boxes, hold_pictures=share)])}) == 1
+
+
+def test_a_category_without_a_taxon_is_named(tmp_path, boxes):
+    pq.write_table(pq.read_table(tmp_path / "taxa.parquet").slice(0, 0), tmp_path / "taxa.parquet")
+    with pytest.raises(TableError, match="no taxon 'Macropodidae' in taxa.parquet"):
+        read_pictures(tmp_path, [boxes])
+
+
+def test_pictures_are_squashed_or_cut_to_their_middle(tmp_path, boxes):
+    whole = replace(read_pictures(tmp_path, [boxes])[0], crop_xyxy=None)
+    squashed, cut = (decode_pictures([whole], 8, resize_mode=mode)[0] for mode in ("squash", "shortest"))
+    assert [row[0].argmax() for row in (squashed[:, 0], squashed[:, -1], cut[:, 0], cut[:, -1])] == [0, 1, 0, 1]
+    assert squashed.shape == cut.shape == (8, 8, 3)
+    # In the cut, 20 px of each half are left; both halves are there, but a picture with a mark at its edge would lose it.
+    edge = Image.open(io.BytesIO(whole.data))
+    edge.paste((0, 0, 255), (0, 0, 10, 40))
+    edge.save(buffer := io.BytesIO(), "PNG")
+    marked = replace(whole, data=buffer.getvalue())
+    assert decode_pictures([marked], 8, resize_mode="squash")[0, 0, 0].argmax() == 2
+    assert decode_pictures([marked], 8, resize_mode="shortest")[0, 0, 0].argmax() == 0
+
+
+def test_an_organisms_box_comes_with_its_picture(shared):
+    (tiny, *_) = read_pictures(shared, [PictureSetConfig("tiny", "tiny/*.parquet")])
+    assert tiny.box_xyxy == (18, 11, 57, 50)  # [21, 14, 54, 47] and a tenth on each side
+    assert tiny.crop_xyxy is None
