@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -25,10 +26,15 @@ from bioclip_search.train.hearsay import Hearsay
 from bioclip_search.train.journal import Listener
 from bioclip_search.train.pictures import LabelledPicture, decode_pictures
 from bioclip_search.train.start import Start
-from bioclip_search.train.vectors import trunk_features
+from bioclip_search.train.vectors import has_trunk, trunk_features
 
 CHUNK = 512
 """Pictures in one file: what a killed run loses at most."""
+
+LEAST_DEVIATION = 1e-3
+"""Features of less deviation are silent, and are not blown up."""
+
+SCALE, PROJECTION = "visual.head.scale", "visual.head.proj"
 
 BATCH = 8
 """Pictures that pass the trunk together; on a CPU small batches stay in the cache."""
@@ -83,6 +89,37 @@ def look_once(config: EncoderConfig, start: Start, taught: Sequence[LabelledPict
             chunks.append(np.load(path, allow_pickle=False))
         views.append(np.concatenate(chunks))  # (n, f)
     return torch.from_numpy(np.stack(views))
+
+
+class Standardise(nn.Module):
+    """Features with mean 0 and deviation 1, (n, f): without it a projection learns several times slower."""
+
+    def __init__(self, features: torch.Tensor):
+        super().__init__()
+        deviation, mean = torch.std_mean(features.float(), dim=0)
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation.clamp(min=LEAST_DEVIATION))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return (features - self.mean) / self.deviation
+
+
+def standardise(model: nn.Module, features: torch.Tensor) -> None:
+    """Puts the features (n, f) on one scale below a projection that learns; a projection that is locked is left alone."""
+    projection = getattr(model.visual.head, "proj", None) if has_trunk(model) else None
+    if isinstance(projection, nn.Linear) and projection.bias is not None and projection.weight.requires_grad:
+        scale = Standardise(features).to(projection.weight.device)
+        model.visual.head = nn.Sequential(OrderedDict(scale=scale, **dict(model.visual.head.named_children())))
+
+
+def fold_scale(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The weights with the scale put into the projection above it: the same vectors, and what open_clip expects."""
+    if SCALE + ".mean" not in weights:
+        return weights
+    mean, deviation = weights[SCALE + ".mean"], weights[SCALE + ".deviation"]
+    kernel = weights[PROJECTION + ".weight"] / deviation  # (d, f)
+    rest = {name: value for name, value in weights.items() if not name.startswith(SCALE)}
+    return rest | {PROJECTION + ".weight": kernel, PROJECTION + ".bias": weights[PROJECTION + ".bias"] - kernel @ mean}
 
 
 def pass_trunk(model: nn.Module, images: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 from bioclip_search.errors import TableError
 from bioclip_search.train.config import EncoderConfig, ModelConfig, TuneConfig
 from bioclip_search.train.encoder import train_encoder
-from bioclip_search.train.features import FeatureStore, look_once
+from bioclip_search.train.features import FeatureStore, fold_scale, look_once, standardise
 from bioclip_search.train.hearsay import Hearsay
 from bioclip_search.train.model_folder import load_model_folder, write_model_folder
 from bioclip_search.train.pictures import TRAIN, read_pictures
@@ -94,3 +94,25 @@ def test_views_without_a_locked_tower_are_refused(tmp_path, tune):
     path.write_text(f'{tune}\n[[sets]]\nname = "a"\nfiles = "a/*.parquet"\n', encoding="utf-8")
     with pytest.raises(TableError, match="locked"):
         EncoderConfig.from_toml(path)
+
+
+def test_a_scale_below_the_projection_can_be_folded_into_it(locked_config):
+    """The features have mean 5 and deviation 3; what is silent is not divided by nought."""
+    model = load_model_folder(locked_config.model.start)
+    features = torch.randn(500, model.visual.head.proj.in_features, generator=torch.Generator().manual_seed(0)) * 3 + 5
+    features[:, 0] = 7.0
+    standardise(model, features)
+    scaled = model.visual.head.scale(features)
+    assert scaled.mean().abs() < 1e-3
+    assert (scaled.std(dim=0)[1:] - 1).abs().max() < 1e-3
+    weights = fold_scale(model.state_dict())
+    plain = load_model_folder(locked_config.model.start)
+    plain.load_state_dict(weights)
+    with torch.inference_mode():
+        assert torch.allclose(plain.visual.head(features), model.visual.head(features), atol=1e-4)
+
+
+def test_a_locked_projection_keeps_its_own_scale(locked_config):
+    model = load_model_folder(locked_config.model.start).requires_grad_(False)
+    standardise(model, torch.randn(10, model.visual.head.proj.in_features))
+    assert not hasattr(model.visual.head, "scale")
