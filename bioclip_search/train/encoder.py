@@ -9,8 +9,10 @@ data, start, steps and looks, the choice among the weights, the result.
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,12 @@ from typing import Any
 import torch
 
 from bioclip_search.encoder.openclip import choose_precision
+from bioclip_search.errors import ModelError
 from bioclip_search.train.batches import Batch, BatchSource, PictureStore, Store, batches_of
 from bioclip_search.train.config import SCRATCH, EncoderConfig
 from bioclip_search.train.curves import CURVES_FILE, draw_curves
 from bioclip_search.train.distil import LessonBook, TeacherKnowledge
-from bioclip_search.train.features import FeatureStore, look_once
+from bioclip_search.train.features import FeatureStore, fold_scale, look_once, standardise
 from bioclip_search.train.finish import choose_weights
 from bioclip_search.train.hearsay import hearsay_pictures, listen
 from bioclip_search.train.journal import Journal, Listener
@@ -72,7 +75,7 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, pro
     Raises:
         TableError: The pictures or a checklist cannot be read.
         PictureError: A picture cannot be decoded.
-        ModelError: The start cannot be opened or tuned so, or the checkpoint belongs to other settings.
+        ModelError: The start cannot be opened or tuned so, the checkpoint belongs to other settings, or the loss is no longer a number.
     """
     torch.set_num_threads(config.threads)
     folder = out.with_name(out.name + ".run")
@@ -84,12 +87,20 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, pro
         journal = Journal(folder, state.progress.step, progress) if world.is_first else None
         if not is_resumed and run.validation and config.model.start != SCRATCH:
             journal.watch({"step": 0, **run.validation.watch(state.model.eval())})
-        with torch.random.fork_rng():
+        with _own_chance(world.device):
             _train(run, state, journal)
         if journal:
             journal.close()
             _write_result(run, state, out)
     return out
+
+
+@contextmanager
+def _own_chance(device: torch.device) -> Iterator[None]:
+    """Leaves torch's global seed as it was, and takes CUDA's convolutions that give the same result again."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), torch.backends.cudnn.flags(benchmark=False, deterministic=True):
+        yield
 
 
 def _prepare(config: EncoderConfig, world: World, folder: Path, tell: Listener | None) -> Run:
@@ -127,6 +138,7 @@ def _store(
         preprocess = start.settings["preprocess_cfg"]
         return PictureStore(config, taught, preprocess["mean"], preprocess["std"])
     features = look_once(config, start, taught, folder, tell)
+    standardise(start.model, features[0])
     return FeatureStore(features, listen(config, pictures, features[0]))
 
 
@@ -178,6 +190,8 @@ def _learn(run: Run, state: TrainingState, batch: Batch, bf16: bool) -> None:
     parts, world, step = run.config.schedule.accumulate, run.world, state.progress.step
     seed = ((run.config.seed * 1_000_003 + step) * world.share.size + world.share.rank) * 2 * parts
     terms = add_gradients(state.model, state.objective, batch, world, dim=run.start.dim, n_parts=parts, seed=seed, bf16=bf16)
+    if not math.isfinite(sum(terms.values())):
+        raise ModelError(f'The loss is no longer a number at step {step + 1}; start again with a lower learning_rate, or precision = "fp32".')
     world.sum_gradients(state.learners)
     state.progress.add_losses(terms)
     state.update()
@@ -203,7 +217,7 @@ def _write_result(run: Run, state: TrainingState, out: Path) -> None:
     """The model folder with its metrics and curves, from the best weights of the run."""
     state.take_best()
     choice = choose_weights(run.config, run.start, run.validation)
-    write_model_folder(out, run.start, choice.weights, choice.px, saved=run.config.model.save)
+    write_model_folder(out, run.start, fold_scale(choice.weights), choice.px, saved=run.config.model.save)
     metrics = {"settings": asdict(run.config), "steps": state.progress.step, "chosen_step": state.progress.best_step}
     metrics |= {"kept_of_start": choice.keep_start, "px": choice.px, "training_pictures": run.source.n_pictures}
     metrics |= run.validation.measure(load_model_folder(out).to(run.world.device), choice.px)

@@ -32,7 +32,7 @@ CHUNK = 512
 """Pictures in one file: what a killed run loses at most."""
 
 LEAST_DEVIATION = 1e-3
-"""Features of less deviation are silent, and are not blown up."""
+"""Features of less deviation are silent: dividing by it would make noise of nothing, so they become nought."""
 
 SCALE, PROJECTION = "visual.head.scale", "visual.head.proj"
 
@@ -98,7 +98,7 @@ class Standardise(nn.Module):
         super().__init__()
         deviation, mean = torch.std_mean(features.float(), dim=0)
         self.register_buffer("mean", mean)
-        self.register_buffer("deviation", deviation.clamp(min=LEAST_DEVIATION))
+        self.register_buffer("deviation", deviation.masked_fill(deviation < LEAST_DEVIATION, torch.inf))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return (features - self.mean) / self.deviation

@@ -97,13 +97,14 @@ def test_views_without_a_locked_tower_are_refused(tmp_path, tune):
 
 
 def test_a_scale_below_the_projection_can_be_folded_into_it(locked_config):
-    """The features have mean 5 and deviation 3; what is silent is not divided by nought."""
+    """The features have mean 5 and deviation 3; what is silent becomes nought."""
     model = load_model_folder(locked_config.model.start)
     features = torch.randn(500, model.visual.head.proj.in_features, generator=torch.Generator().manual_seed(0)) * 3 + 5
     features[:, 0] = 7.0
     standardise(model, features)
     scaled = model.visual.head.scale(features)
     assert scaled.mean().abs() < 1e-3
+    assert not scaled[:, 0].any()
     assert (scaled.std(dim=0)[1:] - 1).abs().max() < 1e-3
     weights = fold_scale(model.state_dict())
     plain = load_model_folder(locked_config.model.start)
