@@ -62,11 +62,18 @@ def check_sizes(model: nn.Module, schedule: ScheduleConfig) -> None:
     Raises:
         ModelError: It cannot.
     """
-    sizes = {schedule.start_px, schedule.end_px, *schedule.eval_px}
-    own = getattr(model.visual, "image_size", None)
-    own_px = own[0] if isinstance(own, (tuple, list)) else own
-    if hasattr(model.visual, "positional_embedding") and sizes != {own_px}:
+    own_px = _fixed_px(model.visual)
+    if own_px and {schedule.start_px, schedule.end_px, *schedule.eval_px} != {own_px}:
         raise ModelError(f"This picture tower reads {own_px} px only; leave start_px, end_px and eval_px out, or set them to {own_px}.")
+
+
+def _fixed_px(visual: nn.Module) -> int | None:
+    """The size that the tower's positions are made for; None if it reads any."""
+    patches = getattr(getattr(visual, "trunk", None), "patch_embed", None)
+    if getattr(patches, "strict_img_size", False):
+        return patches.img_size[0]
+    size = getattr(visual, "image_size", None) if hasattr(visual, "positional_embedding") else None
+    return size[0] if isinstance(size, (tuple, list)) else size
 
 
 def _model_config(loaded: LoadedModel) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class TrainingState:
     def note(self, metric: float) -> None:
         """Takes in a look at the validation: keeps the averaged weights if they are the best, ends the run if its patience is."""
         progress, patience = self.progress, self.config.schedule.patience
-        if metric > progress.best_metric:
+        if not progress.best_step or metric > progress.best_metric:
             progress.best_metric, progress.best_step, progress.looks_since_best = metric, progress.step, 0
             _replace(self.run / BEST, lambda part: save_file({name: value.cpu().contiguous() for name, value in self.average.items()}, part))
         else:

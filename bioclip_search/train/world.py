@@ -18,7 +18,6 @@ from torch import distributed
 from bioclip_search.encoder.openclip import choose_device
 from bioclip_search.train.batches import Share
 
-
 PATIENCE = timedelta(hours=12)
 """How long the others wait for the first process, which may look at many pictures meanwhile."""
 

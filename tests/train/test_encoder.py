@@ -164,3 +164,9 @@ def test_names_without_pictures_take_part(tiny_config, tmp_path):
 def test_a_tower_of_one_size_is_not_fed_another(tuning, tmp_path):
     with pytest.raises(ModelError, match="reads 64 px only"):
         train_encoder(replace(tuning, schedule=replace(tuning.schedule, end_px=96)), tmp_path / "model")
+
+
+def test_a_loss_that_is_no_longer_a_number_ends_the_run_in_clear_words(tiny_config, tmp_path):
+    mad = replace(tiny_config, loss=LossConfig(contrastive=float("inf")))
+    with pytest.raises(ModelError, match="no longer a number at step 1; start again with a lower learning_rate"):
+        train_encoder(mad, tmp_path / "model")
