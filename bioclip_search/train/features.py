@@ -123,23 +123,24 @@ def fold_scale(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def pass_trunk(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """(n, f) float16 on the CPU, of (n, 3, px, px) normalised pictures."""
-    device = model.logit_scale.device
+    """(b, f) float16 on the CPU, of (b, 3, px, px) normalised pictures."""
     with torch.inference_mode():
-        parts = [trunk_features(model, part.to(device)).half().cpu() for part in images.split(BATCH)]
-    return torch.cat(parts)
+        return trunk_features(model, images.contiguous(memory_format=torch.channels_last).to(model.logit_scale.device)).half().cpu()
 
 
 def _look(config: EncoderConfig, start: Start, chunk: Sequence[LabelledPicture], view: int, number: int) -> np.ndarray:
-    preprocess, px = start.settings["preprocess_cfg"], config.schedule.end_px
+    """(k, f) float16; the pictures are changed a few at a time, which on a CPU is three times as fast as all at once."""
+    preprocess, px, model = start.settings["preprocess_cfg"], config.schedule.end_px, start.model.eval()
+    scale = preprocess["mean"], preprocess["std"]
     if view == 0:
         pixels = torch.from_numpy(decode_pictures(chunk, px, config.threads, preprocess.get("resize_mode", "shortest")))
-        images = normalise(pixels.permute(0, 3, 1, 2).float() / 255, preprocess["mean"], preprocess["std"])  # (k, 3, px, px)
+        parts = (normalise(part.permute(0, 3, 1, 2).float() / 255, *scale) for part in pixels.split(BATCH))
     else:
-        store = PictureStore(config, chunk, preprocess["mean"], preprocess["std"])
-        generator = torch.Generator().manual_seed((config.seed * 1_000 + view) * 100_000 + number)
-        images = store.show(torch.arange(len(chunk)), px, generator, slice(None))
-    return pass_trunk(start.model.eval(), images.contiguous(memory_format=torch.channels_last)).numpy()
+        store, seed = PictureStore(config, chunk, *scale), (config.seed * 1_000 + view) * 100_000 + number
+        everything = torch.arange(len(chunk))
+        rows = (slice(first, first + BATCH) for first in range(0, len(chunk), BATCH))
+        parts = (store.show(everything, px, torch.Generator().manual_seed(seed), few) for few in rows)
+    return torch.cat([pass_trunk(model, part) for part in parts]).numpy()
 
 
 def _outlook(views: int, view: int, seen: int, n: int, speed: float) -> dict[str, float]:
