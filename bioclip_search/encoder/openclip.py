@@ -21,6 +21,9 @@ from bioclip_search.encoder.preprocess import preprocessor
 from bioclip_search.errors import ModelError
 
 BATCH_PICTURES = 32
+CPU_BATCH_PICTURES = 8
+"""On a CPU what a convolution makes of more pictures does not stay in the cache: with 32 it takes twice as long."""
+
 BATCH_TEXTS = 256
 
 
@@ -58,7 +61,8 @@ class OpenClipEncoder:
         return fingerprint_of(self._loaded, self.preprocess) + VARIANT_SIGN + self.precision
 
     def encode_prepared(self, prepared: Sequence[torch.Tensor]) -> np.ndarray:
-        return self._in_batches(prepared, BATCH_PICTURES, torch.stack, self.model.encode_image)
+        size = CPU_BATCH_PICTURES if self.device.type == "cpu" else BATCH_PICTURES
+        return self._in_batches(prepared, size, _stacked, self.model.encode_image)
 
     def encode_images(self, pictures: Sequence[PIL.Image.Image]) -> np.ndarray:
         return self.encode_prepared([self.prepare(picture) for picture in pictures])
@@ -83,6 +87,11 @@ class OpenClipEncoder:
         if self.precision == "fp32":
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+
+def _stacked(pictures: Sequence[torch.Tensor]) -> torch.Tensor:
+    """(b, 3, size, size), laid out as convolutions like it best."""
+    return torch.stack(list(pictures)).contiguous(memory_format=torch.channels_last)
 
 
 def shorten_last_block(tower: torch.nn.Module) -> None:

@@ -1,12 +1,12 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [million] [identify] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [million] [identify] [starter] [their options]`."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import bench_identify, bench_million
+from tests.benchmarks import bench_identify, bench_million, bench_starter
 
-BENCHMARKS = {"million": bench_million.main, "identify": bench_identify.main}
+BENCHMARKS = {"million": bench_million.main, "identify": bench_identify.main, "starter": bench_starter.main}
 
 
 def main(arguments: list[str]) -> None:
