@@ -31,6 +31,8 @@ MAX_LOGIT_SCALE = math.log(100)
 """The bound that CLIP sets (Radford et al. 2021, section 2.5)."""
 
 MAX_GRADIENT_NORM = 1.0
+WORST = -1.0
+"""Below every metric; what counts for one that is no number."""
 
 
 @dataclass
@@ -38,7 +40,7 @@ class Progress:
     """How far a run has come: steps done, the best look at the validation, and the losses since the last line of the log."""
 
     step: int = 0
-    best_metric: float = -1.0
+    best_metric: float = WORST
     best_step: int = 0
     looks_since_best: int = 0
     loss_sums: dict[str, float] = field(default_factory=dict)
@@ -99,6 +101,7 @@ class TrainingState:
     def note(self, metric: float) -> None:
         """Takes in a look at the validation: keeps the averaged weights if they are the best, ends the run if its patience is."""
         progress, patience = self.progress, self.config.schedule.patience
+        metric = WORST if math.isnan(metric) else metric
         if not progress.best_step or metric > progress.best_metric:
             progress.best_metric, progress.best_step, progress.looks_since_best = metric, progress.step, 0
             _replace(self.run / BEST, lambda part: save_file({name: value.cpu().contiguous() for name, value in self.average.items()}, part))

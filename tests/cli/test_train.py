@@ -108,7 +108,7 @@ def test_the_architecture_of_bioclip_is_adapted_on_a_cpu_with_falling_loss(tmp_p
     from tests.peers.random_models import write_model_folder
 
     start = write_model_folder(tmp_path / "vit", "ViT-B-16")
-    result = train(write_settings(tmp_path, start, steps=12, batch=12, rate=3e-3), tmp_path / "mine")
+    result = train(write_settings(tmp_path, start, steps=10, batch=8, rate=3e-3), tmp_path / "mine")
     print("\n" + result.stderr)
     losses = losses_in(result.stderr)
-    assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
+    assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
