@@ -48,7 +48,7 @@ MOST_OF_A_PART = 400
 DETECTOR_FOLDER = "detector"
 
 ABOUT = {
-    "description": "starter: a small encoder over birds, amphibians and mammals of the world, iNaturalist 2021 and what it was taught",
+    "description": "starter: a small encoder and a small detector over birds, amphibians and mammals of the world, iNaturalist 2021 and what they were taught",
     "intended_use": "Trying the program out, and its tests. For real work build an index with BioCLIP 2 (see README).",
     "licence": "Apache-2.0 for the weights. Licences of the training pictures: data_manifest/README.md; many are not redistributable and none is included.",
     "taxa": (
@@ -58,7 +58,8 @@ ABOUT = {
 }
 
 NOTE = (
-    "No picture counted here was trained on; in the parts called unseen no picture of the species was. own_labels: among the labels of the set; mixed: among "
+    "No picture counted here was trained on; in the parts called unseen no picture of the species was, and its name was never the right answer; but the published classifiers "
+    "that the picture tower is made of had seen some of these birds and insects when their makers taught them. own_labels: among the labels of the set; mixed: among "
     "those of all sets and the 10,000 of iNaturalist 2021. The training looked at the same pictures to choose its checkpoint, so the figures are a little kind."
 )
 
@@ -147,7 +148,7 @@ def measure(index: Path, data: Path, sets: list[LabelledSet]) -> dict[str, Any]:
     whole = evaluate(searcher, second, labels=[INDEX], target_accuracy=TARGET)
     trained = named.skipped.get(TRAIN, 0)
     return {
-        "limits": f"A small encoder, taught {trained:,} small pictures. Its thresholds hold for pictures like those it was calibrated on, and for no others.",
+        "limits": f"Three published classifiers under one projection, which was taught {trained:,} small pictures. It knows birds and insects best. Its thresholds hold for pictures like those it was calibrated on, and for no others.",
         "metrics_of_kept_back_pictures": {"note": NOTE, "own_labels": figures(named, OWN), "mixed": figures(named, "mixed")},
         "metrics_of_the_fallback": {
             "note": f"Over the whole index, on the half of the pictures kept back that the calibration did not see, at a target of {TARGET:g} ({whole.ruling.threshold_from}).",
