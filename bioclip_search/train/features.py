@@ -26,7 +26,7 @@ from bioclip_search.train.hearsay import Hearsay
 from bioclip_search.train.journal import Listener
 from bioclip_search.train.pictures import LabelledPicture, decode_pictures
 from bioclip_search.train.start import Start
-from bioclip_search.train.vectors import has_trunk, trunk_features
+from bioclip_search.train.vectors import has_trunk, pictures_at_once, trunk_features
 
 CHUNK = 512
 """Pictures in one file: what a killed run loses at most."""
@@ -35,9 +35,6 @@ LEAST_DEVIATION = 1e-3
 """Features of less deviation are silent: dividing by it would make noise of nothing, so they become nought."""
 
 SCALE, PROJECTION = "visual.head.scale", "visual.head.proj"
-
-BATCH = 8
-"""Pictures that pass the trunk together; on a CPU small batches stay in the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +128,14 @@ def pass_trunk(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 def _look(config: EncoderConfig, start: Start, chunk: Sequence[LabelledPicture], view: int, number: int) -> np.ndarray:
     """(k, f) float16; the pictures are changed a few at a time, which on a CPU is three times as fast as all at once."""
     preprocess, px, model = start.settings["preprocess_cfg"], config.schedule.end_px, start.model.eval()
-    scale = preprocess["mean"], preprocess["std"]
+    scale, size = (preprocess["mean"], preprocess["std"]), pictures_at_once(model)
     if view == 0:
         pixels = torch.from_numpy(decode_pictures(chunk, px, config.threads, preprocess.get("resize_mode", "shortest")))
-        parts = (normalise(part.permute(0, 3, 1, 2).float() / 255, *scale) for part in pixels.split(BATCH))
+        parts = (normalise(part.permute(0, 3, 1, 2).float() / 255, *scale) for part in pixels.split(size))
     else:
         store, seed = PictureStore(config, chunk, *scale), (config.seed * 1_000 + view) * 100_000 + number
         everything = torch.arange(len(chunk))
-        rows = (slice(first, first + BATCH) for first in range(0, len(chunk), BATCH))
+        rows = (slice(first, first + size) for first in range(0, len(chunk), size))
         parts = (store.show(everything, px, torch.Generator().manual_seed(seed), few) for few in rows)
     return torch.cat([pass_trunk(model, part) for part in parts]).numpy()
 

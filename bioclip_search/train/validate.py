@@ -18,8 +18,8 @@ from bioclip_search.train.config import EncoderConfig
 from bioclip_search.train.pictures import TRAIN, LabelledPicture, decode_pictures, hash_fraction, open_picture
 from bioclip_search.train.start import Start
 from bioclip_search.train.taxa import Taxon
-from bioclip_search.train.vectors import image_vectors, trunk_features
-from bioclip_search.train.zero_shot import BATCH, Candidates, embed_pictures, gather_candidates, mean_top1, score_answers, watched_metric
+from bioclip_search.train.vectors import image_vectors, pictures_at_once, trunk_features
+from bioclip_search.train.zero_shot import Candidates, embed_pictures, gather_candidates, mean_top1, score_answers, watched_metric
 
 NOTE = (
     "No picture counted here was trained on; in the parts called unseen no picture of the species was. "
@@ -83,8 +83,8 @@ class Validation:
         prepare = preprocessor("open_clip", self.preprocess | {"size": px})
         rows = []
         with ThreadPoolExecutor(self.config.threads) as pool:
-            for first in range(0, len(self.pictures), BATCH):
-                images = torch.stack(list(pool.map(lambda picture: prepare(open_picture(picture)), self.pictures[first : first + BATCH])))
+            for first in range(0, len(self.pictures), size := pictures_at_once(model)):
+                images = torch.stack(list(pool.map(lambda picture: prepare(open_picture(picture)), self.pictures[first : first + size])))
                 rows.append(image_vectors(model, images.to(model.logit_scale.device)).cpu())  # (b, d)
         return torch.cat(rows) if rows else torch.zeros(0, 0)
 

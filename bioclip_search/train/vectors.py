@@ -10,6 +10,11 @@ from torch import nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from bioclip_search.encoder.openclip import CPU_BATCH_PICTURES
+
+PICTURES = 256
+"""Pictures that pass a tower together where nothing is learned; on a CPU far fewer."""
+
 POOLS_AT_END_MARK = ("argmax", "eos")
 
 
@@ -23,6 +28,11 @@ def image_vectors(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
 def trunk_features(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """(b, f), what the picture tower makes of pictures below its projection; of a tower without a trunk, its vectors."""
     return model.visual.trunk(images) if has_trunk(model) else model.encode_image(images)
+
+
+def pictures_at_once(model: nn.Module) -> int:
+    """How many pictures pass the tower together where nothing is learned."""
+    return CPU_BATCH_PICTURES if model.logit_scale.device.type == "cpu" else PICTURES
 
 
 def has_trunk(model: nn.Module) -> bool:

@@ -18,7 +18,7 @@ from bioclip_search.prompts import RANKS, describe
 from bioclip_search.train.augment import MEAN, STD, normalise
 from bioclip_search.train.taxa import Taxon, lineage_nodes
 from bioclip_search.train.texts import Tokenizer
-from bioclip_search.train.vectors import image_vectors, text_vectors
+from bioclip_search.train.vectors import image_vectors, pictures_at_once, text_vectors
 
 BATCH = 256
 PRIMARY_METRIC = "top1"
@@ -63,8 +63,8 @@ def embed_pictures(
 ) -> torch.Tensor:
     """What `embed` makes, on the CPU, of (n, s, s, 3) uint8 pictures, resized to px where s differs; by default (n, d) unit rows."""
     rows = []
-    for i in range(0, len(pixels), BATCH):
-        images = torch.from_numpy(pixels[i : i + BATCH]).to(model.logit_scale.device).permute(0, 3, 1, 2).float() / 255  # (b, 3, s, s)
+    for i in range(0, len(pixels), size := pictures_at_once(model)):
+        images = torch.from_numpy(pixels[i : i + size]).to(model.logit_scale.device).permute(0, 3, 1, 2).float() / 255  # (b, 3, s, s)
         if images.shape[-1] != px:
             images = F.interpolate(images, size=px, mode="bicubic", antialias=True, align_corners=False).clamp(0, 1)
         rows.append(embed(model, normalise(images, mean, std)).cpu())  # (b, d)
