@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.fcos import FCOS, FCOSHead
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import FeaturePyramidNetwork
 
 from bioclip_search.encoder.towers import mobilenetv2_100_plain
@@ -21,6 +22,9 @@ BACKBONES = {"mobilenetv2_100": mobilenetv2_100_plain}
 STRIDES = (8, 16, 32)
 LEVELS = (2, 3, 4)
 """The stages of the backbone that end at these strides."""
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's channels: what the backbone's first weights were learned with."""
 
 NMS_MAX_IOU = 0.6
 """Overlap above which the weaker of two boxes is dropped inside the network; the default of torchvision's FCOS."""
@@ -56,10 +60,18 @@ class Pyramid(nn.Module):
         return self.fpn({str(stride): level for stride, level in zip(STRIDES, self.body(images), strict=True)})
 
 
+class AsTheyAre(GeneralizedRCNNTransform):
+    """Normalises and pads pictures but never scales them; torchvision's own `_skip_resize` holds in training only."""
+
+    def resize(self, image: torch.Tensor, target: dict | None = None) -> tuple[torch.Tensor, dict | None]:
+        return image, target
+
+
 def build_network(architecture: Architecture, n_classes: int = 1) -> FCOS:
     """The network with random weights (Tian et al., FCOS, ICCV 2019); it takes pictures in [0, 1] as they are, unscaled."""
     pyramid = Pyramid(architecture)
     head = FCOSHead(architecture.channels, 1, n_classes, num_convs=architecture.head_convs)
     anchors = AnchorGenerator(tuple((stride,) for stride in STRIDES), ((1.0,),) * len(STRIDES))
-    network = FCOS(pyramid, n_classes, anchor_generator=anchors, head=head, nms_thresh=NMS_MAX_IOU, _skip_resize=True)
+    network = FCOS(pyramid, n_classes, anchor_generator=anchors, head=head, nms_thresh=NMS_MAX_IOU)
+    network.transform = AsTheyAre(0, 0, list(MEAN), list(STD))
     return network.to(memory_format=torch.channels_last)

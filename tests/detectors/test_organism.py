@@ -111,6 +111,15 @@ def test_the_longer_side_is_what_the_note_says(size, shape, case):
     assert scale == pytest.approx((shape[1] / size[0], shape[0] / size[1])), case
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_the_network_sees_pictures_as_they_are_in_training_and_after_it(training):
+    # torchvision scales to 800 px where it is not told otherwise, and its own switch holds in training only.
+    network = build_network(NOTE.architecture).train(training)
+    seen, _ = network.transform([torch.zeros(3, 64, 96), torch.zeros(3, 40, 70)])
+    assert seen.tensors.shape == (2, 3, 64, 96)
+    assert seen.image_sizes == [(64, 96), (40, 70)]
+
+
 # Answers
 
 
