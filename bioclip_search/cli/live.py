@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 MINUTE_S, HOUR_S = 60, 3600
+SLOW = 10
+"""Pictures per second below which the first decimal is worth showing."""
 
 
 class LiveLine:
@@ -27,7 +29,8 @@ class LiveLine:
             click.echo(err=True)
 
     def __call__(self, row: Mapping[str, Any]) -> None:
-        line = f"{_done(row)}  {row['images_per_s']:,.0f} images/s  {in_words(row['left_s'])} left"
+        speed = row["images_per_s"]
+        line = f"{_done(row)}  {speed:,.{0 if speed >= SLOW else 1}f} images/s  {in_words(row['left_s'])} left"
         if not self.is_live:
             click.echo(line, err=True)
             return
