@@ -12,6 +12,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save
 
+from bioclip_search import places
 from bioclip_search.detect import load_detector
 from bioclip_search.detectors.network import Architecture, build_network
 from bioclip_search.detectors.organism import (
@@ -298,3 +299,16 @@ def test_weights_that_are_not_finite_are_refused(copy):
 def test_a_device_that_is_not_there_is_a_model_error(folder, device):
     with pytest.raises(ModelError, match=device):
         load_organism_detector(folder, device=device)
+
+
+def test_the_starter_is_found_by_name_and_sees_the_cat():
+    shipped = places.shipped("index")
+    if shipped is None or not (shipped / "starter" / "detector" / NOTE_FILE).is_file():
+        pytest.skip("the starter's detector is not in this checkout")
+    data = pytest.importorskip("skimage.data")
+    detector = load_detector("Starter", device="cpu")
+    assert detector.name == "starter"
+    (best, *_) = detector.detect([PIL.Image.fromarray(data.chelsea())], 0.2)[0]
+    left, top, right, bottom = best.box_xyxy  # the cat's head fills most of 451 x 300 px
+    assert right - left > 150
+    assert bottom - top > 150
