@@ -41,7 +41,7 @@ def test_scores_outside_a_set_are_minus_infinity(vectors, rows):
     among = LeafSet.of([(10, 40), (600, 650)], COUNT)
     scores = vectors.scores(rows[:2], among)
     assert np.isneginf(scores[:, ~among.mask]).all()
-    assert np.array_equal(scores[:, among.mask], vectors.scores(rows[:2])[:, among.mask])
+    assert np.allclose(scores[:, among.mask], vectors.scores(rows[:2])[:, among.mask], rtol=0, atol=1e-6)  # the order of sums hangs on the number of cores
 
 
 def test_the_nearest_rows_are_those_of_brute_force(vectors, rows):
