@@ -18,7 +18,7 @@ from bioclip_search.errors import MissingExtraError
 from bioclip_search.index import Index, find_index
 from bioclip_search.searcher import Searcher
 
-MOST_MB = 15
+MOST_MB = 60
 REPOSITORY = Path(__file__).parents[1]
 
 
@@ -44,8 +44,14 @@ def test_it_is_sound_and_small():
 def test_its_card_says_what_it_is_how_good_and_for_what(searcher):
     about = searcher.index.card.about
     assert {"description", "intended_use", "limits", "licence", "taxa", "metrics_of_kept_back_pictures"} <= set(about)
-    assert searcher.index.card.calibration.thresholds == {}  # no accuracy is promised
-    assert searcher.index.card.vectors.count >= 10_000
+    assert searcher.index.card.vectors.count >= 25_000
+
+
+def test_a_higher_promise_needs_a_higher_threshold(searcher):
+    calibration = searcher.index.card.calibration
+    thresholds = [calibration.thresholds[target] for target in sorted(calibration.thresholds)]
+    assert thresholds == sorted(thresholds)
+    assert "kept back" in calibration.fitted_on
 
 
 def test_the_cat_is_surely_an_animal_and_no_species_is_claimed(searcher, photographs):
