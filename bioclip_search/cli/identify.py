@@ -28,7 +28,12 @@ images_argument = click.argument("images", nargs=-1, required=True, metavar="IMA
 @click.command()
 @images_argument
 @click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
-@click.option("--detector", default="none", show_default=True, help="none (whole picture), starter (small, any organism), another detector's name, or its folder or .onnx file.")
+@click.option(
+    "--detector",
+    default="none",
+    show_default=True,
+    help="none (whole picture), starter (small, any organism), another detector's name, or its folder or .onnx file.",
+)
 @click.option("--within", metavar="TAXON", help="Only this clade: Aves, birds, 'Plantae > Oenanthe'.")
 @click.option("--checklist", metavar="FILE", type=click.Path(), help="Only these taxa: one name per line, or a table.")
 @click.option("--exclude", metavar="TAXON", multiple=True, help="Not this clade; may be given several times.")
