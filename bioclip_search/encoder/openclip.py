@@ -90,8 +90,8 @@ class OpenClipEncoder:
 
 
 def _stacked(pictures: Sequence[torch.Tensor]) -> torch.Tensor:
-    """(b, 3, size, size), laid out as convolutions like it best."""
-    return torch.stack(list(pictures)).contiguous(memory_format=torch.channels_last)
+    """(b, 3, size, size), colours last in memory, as convolutions like it best and `preprocess` leaves them."""
+    return torch.stack([picture.permute(1, 2, 0) for picture in pictures]).permute(0, 3, 1, 2)
 
 
 def shorten_last_block(tower: torch.nn.Module) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import PIL.Image
 import torch
 from torchvision.transforms import functional as tv
@@ -39,12 +40,34 @@ def preprocessor(mode: str, config: dict[str, Any]) -> Callable[[PIL.Image.Image
     if mode not in MODES:
         raise ModelError(f"Unknown preprocessing {mode!r}; choose one of {', '.join(MODES)}.")
     if mode == "open_clip":
-        transform = image_transform_v2(PreprocessCfg(**config), is_train=False)
+        transform = _in_one_thread(image_transform_v2(PreprocessCfg(**config), is_train=False))
         return lambda picture: transform(_not_too_long(picture))
     size = config["size"] if isinstance(config["size"], int) else config["size"][0]
     shape = _squash if mode == "squash" else _letterbox
     mean, std = list(config["mean"]), list(config["std"])
     return lambda picture: tv.normalize(shape(_not_too_long(picture), size, mean), mean, std)
+
+
+def _in_one_thread(transform: Any) -> Callable[[PIL.Image.Image], torch.Tensor]:
+    """The same numbers, the last two steps done by NumPy.
+
+    Subtle: torch would take all cores for each of them, in every thread that prepares pictures, and so get in the way of
+    the encoder, which has all cores at work already.
+    """
+    *shaping, to_tensor, normalise = transform.transforms
+    if (type(to_tensor).__name__, type(normalise).__name__) != ("MaybeToTensor", "Normalize"):
+        return transform
+    mean, std = (np.array(values, np.float32) for values in (normalise.mean, normalise.std))
+
+    def prepare(picture: PIL.Image.Image) -> torch.Tensor:
+        for step in shaping:
+            picture = step(picture)
+        pixels = np.asarray(picture, np.float32) / np.float32(255)  # (size, size, 3)
+        pixels -= mean
+        pixels /= std
+        return torch.from_numpy(pixels).permute(2, 0, 1)  # (3, size, size), colours last in memory
+
+    return prepare
 
 
 def _squash(picture: PIL.Image.Image, size: int, mean: list[float]) -> torch.Tensor:
