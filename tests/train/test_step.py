@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from dataclasses import replace
@@ -135,7 +136,18 @@ def torchrun(script: Path, timeout_s: float = 120) -> None:
     assert process.returncode == 0, words
 
 
+@pytest.fixture
+def loopback() -> None:
+    """Processes find one another through 127.0.0.1, which a sandbox may have switched off."""
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname(), timeout=5):
+            pass
+    except OSError as error:
+        pytest.skip(f"no loopback network here: {error}")
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("loopback")
 def test_two_processes_sum_to_the_gradient_of_one(model_folder, tmp_path):
     script = tmp_path / "both.py"
     script.write_text(f"from tests.train.test_step import one_process\none_process({str(model_folder)!r}, {str(tmp_path / 'sum.pt')!r})\n")
@@ -148,6 +160,7 @@ def test_two_processes_sum_to_the_gradient_of_one(model_folder, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("loopback")
 def test_two_processes_train_the_model_that_one_trains(tiny_config, model_folder, tmp_path):
     from bioclip_search.train.config import ModelConfig
     from bioclip_search.train.encoder import train_encoder
