@@ -8,7 +8,7 @@ are real, its species is known by hearsay. That is how the names of the teacher'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,12 +57,13 @@ class Hearsay:
 
 def hearsay_pictures(config: EncoderConfig, pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
     """A picture without bytes for each species of each teacher with `hearsay`, in that order; none of a species kept back."""
-    kept_back = {picture.taxon["species"] for picture in pictures if picture.part == UNSEEN}
+    teachers = [teacher for teacher in config.teachers if teacher.hearsay]
+    known, kept_back = species_of(config) if teachers else {}, _kept_back(pictures)
     return [
         LabelledPicture(b"", taxon, taxon["species"] or "", teacher.name, TRAIN)
-        for teacher in config.teachers
-        if teacher.hearsay
-        for _, taxon in _species(config, teacher, kept_back)
+        for teacher in teachers
+        for _, taxon in _species(config, teacher, known)
+        if taxon["species"] not in kept_back
     ]
 
 
@@ -76,12 +77,20 @@ def listen(config: EncoderConfig, pictures: Sequence[LabelledPicture], features:
     Raises:
         ModelError: A teacher's classifier does not fit the tower, or too few pictures lie within its taxon.
     """
-    kept_back = {picture.taxon["species"] for picture in pictures if picture.part == UNSEEN}
+    teachers = [teacher for teacher in config.teachers if teacher.hearsay]
+    known, kept_back = species_of(config) if teachers else {}, _kept_back(pictures)
     taught = [picture for picture in pictures if picture.part == TRAIN and picture.data]
-    return tuple(_listen_to(config, teacher, taught, kept_back, features.float().numpy()) for teacher in config.teachers if teacher.hearsay)
+    return tuple(_listen_to(config, teacher, _species(config, teacher, known), taught, kept_back, features.float().numpy()) for teacher in teachers)
 
 
-def _listen_to(config: EncoderConfig, teacher: TeacherConfig, taught: Sequence[LabelledPicture], kept_back: set[str | None], features: np.ndarray) -> Hearsay:
+def _listen_to(
+    config: EncoderConfig,
+    teacher: TeacherConfig,
+    species: list[tuple[int, Taxon]],
+    taught: Sequence[LabelledPicture],
+    kept_back: set[str | None],
+    features: np.ndarray,
+) -> Hearsay:
     weight, bias = (entry.numpy() for entry in classifier_weights(Path(config.data_root) / teacher.file))  # (c, g), (c,)
     tower = slice(teacher.tower * weight.shape[1], (teacher.tower + 1) * weight.shape[1])
     rows = np.array([i for i, picture in enumerate(taught) if teacher.within in picture.taxon.values() and picture.set_name not in teacher.not_from])
@@ -90,15 +99,15 @@ def _listen_to(config: EncoderConfig, teacher: TeacherConfig, taught: Sequence[L
     if len(rows) < MIN_HOSTS:
         raise ModelError(f"Teacher {teacher.name}: {len(rows)} training pictures lie within {teacher.within!r}, expected at least {MIN_HOSTS}.")
     seen = features[rows]  # (h, f)
-    species = _species(config, teacher, kept_back)
-    number = {taxon["species"]: i for i, taxon in _species(config, teacher, set())}
+    number = {taxon["species"]: i for i, taxon in species}
+    told = [(i, taxon) for i, taxon in species if taxon["species"] not in kept_back]
     named = np.array([number.get(taught[i].taxon["species"], -1) for i in rows])
     shifts = _shifts(seen, seen[:, tower], weight)  # (c, f)
     shifts *= _best_length(seen[:, tower] - seen[:, tower].mean(axis=0), shifts[:, tower], named)
     own = np.where(named >= 0, named, (seen[:, tower] @ weight.T + bias).argmax(axis=1))
     return Hearsay(
-        taxa=tuple(taxon for _, taxon in species),
-        classes=torch.tensor([i for i, _ in species]),
+        taxa=tuple(taxon for _, taxon in told),
+        classes=torch.tensor([i for i, _ in told]),
         rows=torch.from_numpy(rows),
         own=torch.from_numpy(own),
         shifts=torch.from_numpy(shifts).half(),
@@ -118,7 +127,11 @@ def _best_length(actual: np.ndarray, shifts: np.ndarray, named: np.ndarray) -> f
     return float((actual[known] * expected).sum() / (expected**2).sum()) if known.any() else 1.0
 
 
-def _species(config: EncoderConfig, teacher: TeacherConfig, kept_back: set[str | None]) -> list[tuple[int, Taxon]]:
-    """The teacher's classes that are species within its taxon and not kept back, with their numbers."""
-    taxa = class_taxa(Path(config.data_root) / teacher.labels, species_of(config))
-    return [(i, taxon) for i, taxon in enumerate(taxa) if taxon and taxon["species"] and taxon["species"] not in kept_back and teacher.within in taxon.values()]
+def _kept_back(pictures: Sequence[LabelledPicture]) -> set[str | None]:
+    return {picture.taxon["species"] for picture in pictures if picture.part == UNSEEN}
+
+
+def _species(config: EncoderConfig, teacher: TeacherConfig, known: Mapping[str, Taxon]) -> list[tuple[int, Taxon]]:
+    """The teacher's classes that are species within its taxon, with their numbers."""
+    taxa = class_taxa(Path(config.data_root) / teacher.labels, known)
+    return [(i, taxon) for i, taxon in enumerate(taxa) if taxon and taxon["species"] and teacher.within in taxon.values()]
