@@ -79,6 +79,7 @@ class Taxonomy:
         self.ranks = tuple(ranks)
         self.report = report or ReadingReport(rows=leaves.num_rows, leaves=leaves.num_rows)
         self.row_of_leaf = np.arange(leaves.num_rows)  # (n,) the row of the table, from 0, that each leaf was read from
+        self.leaf_of_row = self.row_of_leaf  # (rows,) the leaf that each row became, -1 where it names no taxon
 
     @classmethod
     def from_table(cls, source: Any, ranks: Sequence[str] = RANKS) -> Taxonomy:
@@ -111,6 +112,8 @@ class Taxonomy:
         leaves = pa.table(columns).take(pa.array(kept)).combine_chunks()
         taxonomy = cls(leaves, ranks)
         taxonomy.row_of_leaf = kept
+        taxonomy.leaf_of_row = np.full(len(order), -1)
+        taxonomy.leaf_of_row[order[~is_empty]] = np.cumsum(~is_repeat[~is_empty]) - 1
         taxonomy.report = ReadingReport(
             rows=table.num_rows,
             leaves=len(kept),

@@ -68,7 +68,7 @@ def test_repeated_and_empty_rows_are_left_out_and_told():
     taxonomy = Taxonomy.from_table(table)
     assert taxonomy.leaves["species"].to_pylist() == ["Canis lupus", "Felis catus"]
     assert (taxonomy.report.duplicate_rows, taxonomy.report.empty_rows) == ((3,), (2,))
-    assert taxonomy.row_of_leaf.tolist() == [3, 0]
+    assert (taxonomy.row_of_leaf.tolist(), taxonomy.leaf_of_row.tolist()) == ([3, 0], [1, -1, 1, 0])
 
 
 @pytest.mark.parametrize(
