@@ -18,15 +18,16 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from bioclip_search.encoder import Encoder, encode_recipe, unit_rows
+from bioclip_search.encoder import Encoder, unit_rows
 from bioclip_search.errors import IndexFolderError
 from bioclip_search.index import Card, Index, write_vectors
 from bioclip_search.index.card import CARD_FILE, EncoderNote, TaxonomyNote, VectorsNote, note_file
 from bioclip_search.index.folder import ENCODER_FOLDER, NAMES_FILE, TAXA_FILE, VECTORS_FILE, verify_files
 from bioclip_search.index.vectors import BLOCK_ROWS, TRAINING_ROWS
 from bioclip_search.names import write_names
-from bioclip_search.prompts import RANKS, TextRecipe
+from bioclip_search.prompts import TextRecipe
 from bioclip_search.taxonomy import Taxonomy
+from bioclip_search.text_vectors import StoredVectors, TextVectors
 
 _EXISTS = "{} exists already. Give another name, or delete it first."
 
@@ -35,12 +36,23 @@ BLOCK_TAXA = 4096
 
 
 def build_index(
-    out: Path, taxonomy: Taxonomy, encoder: Encoder, *, recipe: TextRecipe | None = None, progress: Callable[[int, int], None] | None = None, **options: Any
+    out: Path,
+    taxonomy: Taxonomy,
+    encoder: Encoder,
+    *,
+    recipe: TextRecipe | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    **options: Any,
 ) -> Index:
     """Encodes the texts of every leaf and writes the index folder `out`, whole or not at all.
 
+    What is encoded is kept in the user's cache: a build that was stopped goes on where it was, and ends with the same
+    bytes; one with other taxa encodes only the names that are new.
+
     Args:
-        progress: Called with taxa done and taxa in all.
+        progress: Called with names encoded and names to encode.
+        say: Called with a line on the names that were at hand, and one on the rate.
         options: What `write_index` takes: `kind` (flat, fp16, int8), `encoder_folder` (copied into the index, so
             that it needs nothing else), `encoder_source`, `preprocess`, and `about` for the card.
 
@@ -50,7 +62,7 @@ def build_index(
     if out.exists():
         raise IndexFolderError(_EXISTS.format(out))
     recipe = recipe or TextRecipe()
-    vectors = np.concatenate(list(_encoded(taxonomy, encoder, recipe, progress)))  # (n, dim)
+    vectors = TextVectors(encoder, recipe).of(taxonomy.leaves, progress=progress, say=say)  # (n, dim)
     return write_index(out, taxonomy, vectors, encoder, recipe, **options)
 
 
@@ -80,7 +92,7 @@ def build_from_vectors(
 def write_index(
     out: Path,
     taxonomy: Taxonomy,
-    vectors: np.ndarray,
+    vectors: np.ndarray | StoredVectors,
     encoder: Encoder,
     recipe: TextRecipe,
     *,
@@ -160,15 +172,7 @@ def check_index(folder: Path) -> list[str]:
     return found
 
 
-def _encoded(taxonomy: Taxonomy, encoder: Encoder, recipe: TextRecipe, progress: Callable[[int, int], None] | None) -> Iterator[np.ndarray]:
-    for first in range(0, len(taxonomy), BLOCK_TAXA):
-        taxa = taxonomy.leaves.select([*[rank for rank in taxonomy.ranks if rank in RANKS], "common_name"]).slice(first, BLOCK_TAXA).to_pylist()
-        yield encode_recipe(encoder, list(recipe.texts(taxa)))
-        if progress:
-            progress(first + len(taxa), len(taxonomy))
-
-
-def _write_unit_vectors(path: Path, vectors: np.ndarray, order: np.ndarray, kind: str) -> np.ndarray:
+def _write_unit_vectors(path: Path, vectors: np.ndarray | StoredVectors, order: np.ndarray, kind: str) -> np.ndarray:
     """Writes the rows in order, block by block, and tells which of them are zero, (n,) bool."""
     zero = np.zeros(len(order), bool)
 

@@ -13,10 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioclip_search.encoder import Encoder, encode_recipe
-from bioclip_search.prompts import RANKS, TextRecipe
 from bioclip_search.searcher import Searcher
 from bioclip_search.taxonomy import Taxonomy
+from bioclip_search.text_vectors import TextVectors
 from bioclip_search.verdicts import RIGHT, Lineages, is_label, judge_at_rank
 
 OWN, MIXED, INDEX = "own", "mixed", "index"
@@ -80,7 +79,7 @@ def candidates_of_index(searcher: Searcher, numbers: dict[str, int]) -> Candidat
 def candidates_of_labels(name: str, tables: Sequence[pa.Table], texts: TextVectors, ranks: Sequence[str], numbers: dict[str, int]) -> Candidates:
     """The different labels of the tables, which hold the ranks and common_name; a text without a vector can never be an answer."""
     taxonomy = label_tree(pa.concat_tables(tables), ranks)
-    vectors = texts.of(taxonomy.leaves)  # (c, dim)
+    vectors = texts.of(taxonomy.leaves)[:]  # (c, dim)
     silent = ~vectors.any(axis=1)
 
     def scores(queries: np.ndarray) -> np.ndarray:
@@ -111,19 +110,3 @@ def label_tree(table: pa.Table, ranks: Sequence[str]) -> Taxonomy:
     vernacular = pc.if_else(pc.is_valid(kept[ranks[-1]]), pa.scalar(None, pa.string()), kept["common_name"])
     sorted_leaves = Taxonomy.from_table(kept.append_column("vernacular", vernacular), (*ranks, "vernacular")).leaves
     return Taxonomy(sorted_leaves.select([*ranks, "common_name"]), ranks)
-
-
-class TextVectors:
-    """The vectors of labels, each text encoded once however many lists it stands in."""
-
-    def __init__(self, encoder: Encoder, recipe: TextRecipe):
-        self.encoder, self.recipe = encoder, recipe
-        self._rows: dict[tuple[str, ...], np.ndarray] = {}
-
-    def of(self, taxa: pa.Table) -> np.ndarray:
-        """(n, dim) float32, unit rows or zero."""
-        rows = taxa.select([*[rank for rank in taxa.column_names if rank in RANKS], "common_name"]).to_pylist()
-        texts = [tuple(sentences) for sentences in self.recipe.texts(rows)]
-        new = [text for text in dict.fromkeys(texts) if text not in self._rows]
-        self._rows.update(zip(new, encode_recipe(self.encoder, new), strict=True))
-        return np.stack([self._rows[text] for text in texts])

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioclip_search.candidates import INDEX, MIXED, OWN, Candidates, TextVectors, candidates_of_index, candidates_of_labels
+from bioclip_search.candidates import INDEX, MIXED, OWN, Candidates, candidates_of_index, candidates_of_labels
 from bioclip_search.crops import Crop, cut_crops
 from bioclip_search.errors import TableError
 from bioclip_search.fallback import DEFAULT_THRESHOLD, decide
@@ -30,6 +30,7 @@ from bioclip_search.results import Failure
 from bioclip_search.searcher import BATCH_CROPS, Searcher
 from bioclip_search.tables import read_table, text_column
 from bioclip_search.taxonomy import Taxonomy, lineage_columns
+from bioclip_search.text_vectors import TextVectors
 from bioclip_search.verdicts import UNDECIDED, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
 
 DEFAULT_TARGET = 0.9

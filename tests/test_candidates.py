@@ -4,10 +4,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bioclip_search.candidates import TextVectors, candidates_of_index, candidates_of_labels, label_tree
+from bioclip_search.candidates import candidates_of_index, candidates_of_labels, label_tree
 from bioclip_search.index import Index
 from bioclip_search.prompts import BARE_TEMPLATE, RANKS, TextRecipe
 from bioclip_search.searcher import Searcher
+from bioclip_search.text_vectors import TextVectors
 from bioclip_search.verdicts import Lineages
 from tests.conftest import ColourEncoder, small_table
 
@@ -53,18 +54,18 @@ def test_the_same_binomial_in_two_kingdoms_is_two_labels_and_an_empty_row_none()
     assert len(label_tree(table(HELIX, plant, "- - - - - - - Thing"), RANKS)) == 2
 
 
-def test_a_list_holds_a_label_by_its_taxon_and_vernacular_name():
+def test_a_list_holds_a_label_by_its_taxon_and_vernacular_name(tmp_path):
     numbers: dict[str, int] = {}
-    texts = TextVectors(CountingEncoder(), RECIPE)
+    texts = TextVectors(CountingEncoder(), RECIPE, tmp_path)
     candidates = candidates_of_labels("own", [table(SNAIL, HELIX)], texts, RANKS, numbers)
     asked = Lineages.of(table(SNAIL, SLUG, HELIX, HELIX.replace("Helix_pomatia", "Helix_lucorum")), RANKS, numbers)
     assert candidates.hold(asked).tolist() == [True, False, True, False]
     assert candidates.hold(asked.take([])).tolist() == []
 
 
-def test_a_text_is_encoded_once_however_many_lists_it_stands_in():
+def test_a_text_is_encoded_once_however_many_lists_it_stands_in(tmp_path):
     encoder = CountingEncoder()
-    texts, numbers = TextVectors(encoder, RECIPE), {}
+    texts, numbers = TextVectors(encoder, RECIPE, tmp_path), {}
     one = candidates_of_labels("own", [table(SNAIL, HELIX)], texts, RANKS, numbers)
     two = candidates_of_labels("mixed", [table(SNAIL, HELIX), table(SLUG)], texts, RANKS, numbers)
     assert (encoder.asked, len(one), len(two)) == (3, 2, 3)
@@ -73,24 +74,24 @@ def test_a_text_is_encoded_once_however_many_lists_it_stands_in():
     assert two.scores(query)[0, 1] == pytest.approx(1)  # after the slug
 
 
-def test_a_text_without_a_vector_can_never_be_an_answer():
-    candidates = candidates_of_labels("own", [table(SNAIL.replace("Snail", "silent"), HELIX)], TextVectors(CountingEncoder(), RECIPE), RANKS, {})
+def test_a_text_without_a_vector_can_never_be_an_answer(tmp_path):
+    candidates = candidates_of_labels("own", [table(SNAIL.replace("Snail", "silent"), HELIX)], TextVectors(CountingEncoder(), RECIPE, tmp_path), RANKS, {})
     assert np.isneginf(candidates.scores(np.ones((1, 32), np.float32))[0]).tolist() == [True, False]
 
 
-def test_the_index_gives_the_same_list_as_its_own_table(small_index, encoder):
+def test_the_index_gives_the_same_list_as_its_own_table(small_index, encoder, tmp_path):
     numbers: dict[str, int] = {}
     of_index = candidates_of_index(Searcher(Index(small_index), encoder), numbers)
-    of_table = candidates_of_labels("own", [small_table()], TextVectors(encoder, RECIPE), RANKS, numbers)
+    of_table = candidates_of_labels("own", [small_table()], TextVectors(encoder, RECIPE, tmp_path), RANKS, numbers)
     queries = encoder.encode_texts(encoder.texts[:4])
     np.testing.assert_allclose(of_index.scores(queries), of_table.scores(queries), atol=1e-6)
     np.testing.assert_array_equal(of_index.lineages.codes, of_table.lineages.codes)
 
 
-def test_the_leaves_of_a_labels_taxa_are_found_at_every_rank():
+def test_the_leaves_of_a_labels_taxa_are_found_at_every_rank(tmp_path):
     numbers: dict[str, int] = {}
     plant = "Plantae - - - - Helix Helix_pomatia -"
-    candidates = candidates_of_labels("own", [table(SNAIL, SLUG, HELIX, plant)], TextVectors(CountingEncoder(), RECIPE), RANKS, numbers)
+    candidates = candidates_of_labels("own", [table(SNAIL, SLUG, HELIX, plant)], TextVectors(CountingEncoder(), RECIPE, tmp_path), RANKS, numbers)
     truths = Lineages.of(table(HELIX.replace("Helix_pomatia", "Helix_lucorum"), plant, SLUG), RANKS, numbers)
     found = candidates.intervals(truths).tolist()
     # leaves: slug 0, snail 1, the snail's Helix 2, the plant's 3; no phylum, class, order or family of the plant
