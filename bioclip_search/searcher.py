@@ -101,7 +101,7 @@ class Searcher:
 
     @cached_property
     def names(self) -> Names:
-        return Names(self.index.names_path, self.taxonomy)
+        return Names(self.index.names_path, self.taxonomy, self.taxonomy.leaf_of_row)
 
     @cached_property
     def silent_leaves(self) -> LeafSet:

@@ -58,3 +58,17 @@ def test_a_file_that_is_no_database_is_told(tmp_path, taxonomy):
     (tmp_path / "names.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(IndexDamagedError, match="is not a list of names"):
         Names(tmp_path / "names.sqlite", taxonomy)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        pytest.param("hemlock water dropwort", "Oenanthe crocata", id="a hyphen as a space"),
+        pytest.param("Hemlock waterdropwort", "Oenanthe crocata", id="a hyphen left out"),
+        pytest.param("Œnanthe crocata", "Oenanthe crocata", id="a ligature"),
+        pytest.param("Oenanthe x crocata", "Oenanthe crocata", id="a hybrid's sign"),
+        pytest.param("pantheraleo", "Panthera leo", id="a space left out"),
+    ],
+)
+def test_spellings_that_are_equal_are_one_name(names, asked, found):
+    assert names.the_one(asked).name == found

@@ -1,0 +1,208 @@
+"""Asks one `names.sqlite`: whole names, beginnings, words, spellings. It may come from anywhere and is not trusted.
+
+Gives rows as they stand there; which taxon a row means is left to `lookup`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sqlite3
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from bioclip_search import places
+from bioclip_search.errors import IndexDamagedError
+from bioclip_search.names.store import FORMAT, SCHEMA, entries, write_store
+from bioclip_search.taxonomy import Taxonomy
+
+log = logging.getLogger(__name__)
+
+LAST_LETTER = "\U0010ffff"
+"""Sorts behind every letter: names that begin with "pan" lie between "pan" and "pan" + this."""
+
+
+class Entry(NamedTuple):
+    """One name as the store holds it. `row` is the row of one leaf below the taxon."""
+
+    id: int
+    name: str
+    kind: str
+    rank: str
+    row: int
+    language: str | None
+    authorship: str | None
+    taxon_key: str | None
+
+
+class Section(NamedTuple):
+    """The ids [first, stop) of the names of one kind and language."""
+
+    first: int
+    stop: int
+    kind: str
+    language: str | None
+
+
+class Store:
+    """One file of names, opened read-only."""
+
+    def __init__(self, path: Path):
+        """Opens a file of format 2.
+
+        Raises:
+            IndexDamagedError: It is missing, no database, or not built as we build it.
+        """
+        self.path = path
+        try:
+            self._store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+            for setting in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
+                self._store.execute(f"PRAGMA {setting}")
+            self._check_schema()
+            self.sections = [Section(*row) for row in self._store.execute("SELECT first, stop, kind, language FROM section ORDER BY first")]
+            self.rows = self._store.execute("SELECT min(row), max(row) FROM name").fetchone()
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+
+    def by_ids(self, ids: Sequence[int]) -> list[Entry]:
+        """The names of these ids, in the order of the ids."""
+        found = {entry.id: entry for entry in self._entries(f"SELECT * FROM name WHERE id IN ({','.join('?' * len(ids))})", ids)}
+        return [found[number] for number in ids if number in found]
+
+    def exactly(self, key: str) -> list[Entry]:
+        """The names of this key, most important first."""
+        return self._entries("SELECT name.* FROM forwards JOIN name USING (id) WHERE folded = ? ORDER BY id", (key,))
+
+    def of_row(self, row: int) -> list[Entry]:
+        """All names of the taxa that are known by this row."""
+        return self._entries("SELECT * FROM name WHERE row = ? ORDER BY id", (row,))
+
+    def of_rows(self, first: int, last: int) -> list[Entry]:
+        """All names of the taxa that are known by the rows from first to last, in order of importance."""
+        return self._entries("SELECT * FROM name WHERE row BETWEEN ? AND ? ORDER BY id", (first, last))
+
+    def beginning(self, start: str, lengths: tuple[int, int], *, backwards: bool = False, most: int = -1) -> list[tuple[str, int]]:
+        """Keys (read from their end if `backwards`) of this beginning and of a length in the range, each with its id."""
+        table = "backwards" if backwards else "forwards"
+        return self._ask(
+            f"SELECT folded, id FROM {table} WHERE folded >= ? AND folded < ? AND length(folded) BETWEEN ? AND ? LIMIT ?",
+            (start, start + LAST_LETTER, *lengths, most),
+        )
+
+    def begins(self, start: str) -> int | None:
+        """The id of one name whose key begins so."""
+        found = self._ask("SELECT id FROM forwards WHERE folded >= ? AND folded < ? LIMIT 1", (start, start + LAST_LETTER))
+        return found[0][0] if found else None
+
+    def sounding(self, heard: str) -> list[tuple[str, int]]:
+        """Keys and ids of the scientific names that sound so."""
+        return [(entry[0], entry[1]) for entry in self._ask("SELECT heard, id FROM sound WHERE heard = ?", (heard,))]
+
+    def with_words(self, words: Sequence[str], first: int, stop: int, most: int, *, at_start: bool = False, rows: tuple[int, int] | None = None) -> list[Entry]:
+        """Names with all the words, the last one perhaps unfinished, with an id in [first, stop); most important first.
+
+        Args:
+            at_start: The name begins with these words, in this order; else any word may be unfinished and anywhere.
+            rows: Only names of taxa that are known by a row in this range, ends included.
+        """
+        asked = f'^ "{" ".join(words)}" *' if at_start else " AND ".join(f'"{word}" *' for word in words)
+        within = " AND name.row BETWEEN ? AND ?" if rows else ""
+        return self._entries(
+            f"SELECT name.* FROM words JOIN name ON name.id = words.rowid WHERE words MATCH ? AND words.rowid >= ? AND words.rowid < ?{within} ORDER BY words.rowid LIMIT ?",
+            (asked, first, stop, *(rows or ()), most),
+        )
+
+    def _entries(self, question: str, values: Iterable = ()) -> list[Entry]:
+        return [Entry(*row) for row in self._ask(question, tuple(values))]
+
+    def _ask(self, question: str, values: tuple) -> list[tuple]:
+        try:
+            return self._store.execute(question, values).fetchall()
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            raise self._damaged(error) from error
+
+    def _check_schema(self) -> None:
+        """Refuses whatever we would not have written: other tables in place of ours, views and triggers."""
+        told = self._store.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
+        ours = {name: sql for _, name, sql in told}
+        if any(ours.get(name) != sql for name, sql in SCHEMA.items()) or any(kind not in {"table", "index"} for kind, _, _ in told):
+            raise sqlite3.DatabaseError("it is not built as version 2 of this format is")
+
+    def _damaged(self, error: Exception) -> IndexDamagedError:
+        return IndexDamagedError(f"{self.path}: is not a list of names ({error}). Get the index again or rebuild it.")
+
+
+def open_store(path: Path, taxonomy: Taxonomy, rows: Sequence[int]) -> Store:
+    """The store at the path; of an older format, one that is written anew from the taxonomy, once, in the user's cache.
+
+    Args:
+        rows: (n,) the row of the index under which each leaf is kept.
+
+    Raises:
+        IndexDamagedError: It cannot be read, or is newer than this program.
+    """
+    version = format_of(path)
+    if version > FORMAT:
+        raise IndexDamagedError(f"{path}: is of format {version}, this program reads up to {FORMAT}. Get a newer bioclip-search.")
+    if version == FORMAT:
+        return Store(path)
+    stat = os.stat(path)
+    state = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {taxonomy.content_hash}"
+    return cached_store(state, lambda target: write_store(target, entries(taxonomy, rows=rows)))
+
+
+def cached_store(state: str, write: Callable[[Path], None]) -> Store:
+    """The store that `write(path)` makes, kept in the user's cache under the state it was made from.
+
+    Where the cache cannot be written, it is a temporary file that goes with the store.
+    """
+    home = places.user_cache() / "names"
+    kept = home / (sha256(f"{FORMAT} {state}".encode()).hexdigest()[:24] + ".sqlite")
+    if kept.is_file():
+        try:
+            return Store(kept)
+        except IndexDamagedError:
+            kept.unlink(missing_ok=True)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        return _written_whole(kept, write)
+    except (OSError, sqlite3.OperationalError) as error:
+        log.info("cannot keep the list of names in %s: %s", home, error)
+    scratch = Path(tempfile.mkdtemp(prefix="bioclip-search-names-"))
+    write(scratch / "names.sqlite")
+    store = Store(scratch / "names.sqlite")
+    weakref.finalize(store, shutil.rmtree, scratch, ignore_errors=True)
+    return store
+
+
+def _written_whole(kept: Path, write: Callable[[Path], None]) -> Store:
+    """Subtle: two processes may do this at once; each writes a file of its own, and the last one stays."""
+    scratch = Path(tempfile.mkdtemp(dir=kept.parent))
+    try:
+        write(scratch / "names.sqlite")
+        os.replace(scratch / "names.sqlite", kept)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Store(kept)
+
+
+def format_of(path: Path) -> int:
+    """The format of a file of names: 0 and 1 are those without synonyms and languages.
+
+    Raises:
+        IndexDamagedError: It is missing or no database.
+    """
+    try:
+        store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            store.execute("SELECT 1 FROM name LIMIT 1").fetchone()
+            return store.execute("PRAGMA user_version").fetchone()[0]
+        finally:
+            store.close()
+    except sqlite3.Error as error:
+        raise IndexDamagedError(f"{path}: is not a list of names ({error}). Get the index again or rebuild it.") from error
