@@ -1,6 +1,7 @@
-"""Makes an index folder out of a taxonomy and an encoder (or given vectors), and checks one through and through.
+"""Makes an index folder out of taxa and an encoder, or of taxa and vectors at hand.
 
-Stands on top of `taxonomy`, `names`, `prompts`, `encoder` and `index`; holds only the order in which they work.
+Stands on top of `taxonomy`, `names`, `text_vectors`, `published` and `index`; holds only the order in which they work.
+Looking through an index is left to `check`, taking a part of one to `trim`.
 """
 
 from __future__ import annotations
@@ -8,9 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,39 @@ from bioclip_search.encoder import Encoder, unit_rows
 from bioclip_search.errors import IndexFolderError
 from bioclip_search.index import Card, Index, write_vectors
 from bioclip_search.index.card import CARD_FILE, EncoderNote, TaxonomyNote, VectorsNote, note_file
-from bioclip_search.index.folder import ENCODER_FOLDER, NAMES_FILE, TAXA_FILE, VECTORS_FILE, verify_files
+from bioclip_search.index.folder import ENCODER_FOLDER, NAMES_FILE, TAXA_FILE, VECTORS_FILE
+from bioclip_search.index.replacing import new_folder, stop_if_there
 from bioclip_search.index.vectors import BLOCK_ROWS, TRAINING_ROWS
 from bioclip_search.names import write_names
 from bioclip_search.prompts import TextRecipe
+from bioclip_search.published import MATRIX_RECIPE, MatrixColumns, Published, stop_if_foreign
+from bioclip_search.tables import read_table
 from bioclip_search.taxonomy import Taxonomy
 from bioclip_search.text_vectors import StoredVectors, TextVectors
 
-_EXISTS = "{} exists already. Give another name, or delete it first."
 
-BLOCK_TAXA = 4096
-"""Taxa whose sentences are held in memory at a time while they are encoded."""
+@dataclass(frozen=True, eq=False)
+class TaxaRead:
+    """What a source gave: the taxonomy, further names of its taxa if there are any, and the report in words."""
+
+    taxonomy: Taxonomy
+    further: pa.Table | None
+    report: tuple[str, ...]
+
+
+def read_taxa(source: Any, columns: Mapping[str, str] | None = None, *, as_it_stands: bool = False) -> TaxaRead:
+    """The taxa of a table or checklist.
+
+    Args:
+        columns: What columns of ours are called in the source.
+        as_it_stands: The source is a table whose rows must keep their order, for they go with vectors.
+
+    Raises:
+        TableError: It cannot be read, or holds no taxon.
+    """
+    table = read_table(source)
+    taxonomy = Taxonomy.from_table(table)
+    return TaxaRead(taxonomy, None, tuple(taxonomy.report.lines()))
 
 
 def build_index(
@@ -59,8 +81,7 @@ def build_index(
     Raises:
         IndexFolderError: `out` exists, or the kind is unknown.
     """
-    if out.exists():
-        raise IndexFolderError(_EXISTS.format(out))
+    stop_if_there(out)
     recipe = recipe or TextRecipe()
     vectors = TextVectors(encoder, recipe).of(taxonomy.leaves, progress=progress, say=say)  # (n, dim)
     return write_index(out, taxonomy, vectors, encoder, recipe, **options)
@@ -82,6 +103,7 @@ def build_from_vectors(
             vectors = np.load(vectors, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError) as error:
             raise IndexFolderError(f"{vectors}: is no .npy file of numbers ({error}).") from error
+    stop_if_there(out)
     if vectors.shape != (taxonomy.report.rows, encoder.dim):
         raise IndexFolderError(
             f"Expected {taxonomy.report.rows} vectors of {encoder.dim} numbers, one per row of the table; got an array of shape {vectors.shape}."
@@ -89,14 +111,29 @@ def build_from_vectors(
     return write_index(out, taxonomy, vectors, encoder, recipe or TextRecipe(), order=taxonomy.row_of_leaf, **options)
 
 
+def build_published(out: Path, published: Published, encoder: Encoder, *, recipe: TextRecipe = MATRIX_RECIPE, **options: Any) -> Index:
+    """As `build_index`, from a matrix that was published; nothing is encoded but a few texts, to see that they fit.
+
+    Raises:
+        IndexFolderError: `out` exists, or a vector holds NaN.
+        IndexMismatchError: The vectors were made by another encoder or recipe.
+    """
+    stop_if_there(out)
+    taxonomy = Taxonomy.from_table(published.taxa)
+    stop_if_foreign(published, taxonomy, encoder, recipe)
+    about = {"vectors": f"read from {published.vectors.path.name}", **options.pop("about", {})}
+    return write_index(out, taxonomy, published.vectors, encoder, recipe, order=taxonomy.row_of_leaf, about=about, **options)
+
+
 def write_index(
     out: Path,
     taxonomy: Taxonomy,
-    vectors: np.ndarray | StoredVectors,
+    vectors: np.ndarray | StoredVectors | MatrixColumns,
     encoder: Encoder,
     recipe: TextRecipe,
     *,
     order: np.ndarray | None = None,
+    further: pa.Table | None = None,
     kind: str = "flat",
     preprocess: str = "open_clip",
     encoder_source: str | None = None,
@@ -107,17 +144,19 @@ def write_index(
 
     They are made unit rows; a zero row stays zero, is flagged, and will never be an answer.
 
+    Args:
+        further: Other names of the taxa, as `names.write_names` takes them.
+
     Raises:
         IndexFolderError: `out` exists, or a vector holds NaN.
     """
     order = np.arange(len(taxonomy)) if order is None else order
-    with _new_folder(out) as folder:
-        zero = _write_unit_vectors(folder / VECTORS_FILE, vectors, order, kind)
-        _write_taxa(folder / TAXA_FILE, taxonomy, zero)
-        write_names(folder / NAMES_FILE, taxonomy)
+    with new_folder(out) as folder:
+        zero = write_unit_vectors(folder / VECTORS_FILE, vectors, order, kind)
+        write_taxa(folder / TAXA_FILE, taxonomy, zero)
+        write_names(folder / NAMES_FILE, taxonomy, further)
         if encoder_folder:
             shutil.copytree(encoder_folder, folder / ENCODER_FOLDER)
-        files = sorted(path for path in folder.rglob("*") if path.is_file())
         card = Card(
             name=out.name,
             encoder=EncoderNote(
@@ -131,10 +170,15 @@ def write_index(
             taxonomy=TaxonomyNote(taxonomy.content_hash, taxonomy.ranks, len(taxonomy)),
             vectors=VectorsNote(kind, len(taxonomy), encoder.dim),
             about=about or {},
-            files={path.relative_to(folder).as_posix(): note_file(path) for path in files},
         )
-        card.write(folder)
+        seal(folder, card)
     return Index(out)
+
+
+def seal(folder: Path, card: Card) -> None:
+    """Writes the card of a folder whose other files are all there, and vouches for each of them."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CARD_FILE)
+    replace(card, files={path.relative_to(folder).as_posix(): note_file(path) for path in files}).write(folder)
 
 
 def change_card(folder: Path, **changes: Any) -> None:
@@ -145,34 +189,7 @@ def change_card(folder: Path, **changes: Any) -> None:
         os.replace(Path(scratch, CARD_FILE), folder / CARD_FILE)
 
 
-def check_index(folder: Path) -> list[str]:
-    """Everything that is wrong with an index, each in one line; empty where it is sound.
-
-    Hashes every file again, and compares taxa, vectors and names with each other and with the card.
-    """
-    try:
-        index = Index(folder, verify=False)
-        verify_files(folder, index.card, thorough=True)
-        vectors = index.vectors
-    except IndexFolderError as error:
-        return [str(error)]
-    taxonomy = Taxonomy.from_table(parquet.read_table(index.taxa_path), index.card.taxonomy.ranks)
-    found = []
-    if taxonomy.report.duplicate_rows or taxonomy.report.empty_rows or taxonomy.report.rows != index.card.taxonomy.leaves:
-        found.append(f"{TAXA_FILE}: {taxonomy.report.lines()[0]}, the card says {index.card.taxonomy.leaves:,}")
-    if taxonomy.content_hash != index.card.taxonomy.content_hash:
-        found.append(f"{TAXA_FILE}: its lineages are not those the card was written for")
-    norms = np.concatenate([np.linalg.norm(vectors.rows(first, min(first + BLOCK_TAXA, len(vectors))), axis=1) for first in range(0, len(vectors), BLOCK_TAXA)])
-    flagged = np.asarray(taxonomy.leaves["zero_vector"].combine_chunks())
-    odd = np.flatnonzero(~np.isclose(norms, 1, atol=0.05) & ~flagged)
-    if len(odd):
-        found.append(f"{VECTORS_FILE}: {len(odd):,} vectors are not of length one (first: row {odd[0] + 1})")
-    if flagged.any():
-        found.append(f"{TAXA_FILE}: {flagged.sum():,} taxa have a zero vector and can never be an answer")
-    return found
-
-
-def _write_unit_vectors(path: Path, vectors: np.ndarray | StoredVectors, order: np.ndarray, kind: str) -> np.ndarray:
+def write_unit_vectors(path: Path, vectors: np.ndarray | StoredVectors | MatrixColumns, order: np.ndarray, kind: str) -> np.ndarray:
     """Writes the rows in order, block by block, and tells which of them are zero, (n,) bool."""
     zero = np.zeros(len(order), bool)
 
@@ -187,24 +204,8 @@ def _write_unit_vectors(path: Path, vectors: np.ndarray | StoredVectors, order: 
     return zero
 
 
-def _write_taxa(path: Path, taxonomy: Taxonomy, zero: np.ndarray) -> None:
+def write_taxa(path: Path, taxonomy: Taxonomy, zero: np.ndarray) -> None:
     leaves = taxonomy.leaves
     if "zero_vector" in leaves.column_names:
         leaves = leaves.drop_columns("zero_vector")
     parquet.write_table(leaves.append_column("zero_vector", pa.array(zero)), path, compression="zstd")
-
-
-@contextmanager
-def _new_folder(out: Path) -> Iterator[Path]:
-    """A scratch folder beside `out` that takes its name when all went well and vanishes otherwise."""
-    if out.exists():
-        raise IndexFolderError(_EXISTS.format(out))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        yield scratch
-        scratch.chmod(0o755)
-        os.replace(scratch, out)
-    except BaseException:
-        shutil.rmtree(scratch, ignore_errors=True)
-        raise

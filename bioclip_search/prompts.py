@@ -21,6 +21,10 @@ RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 TEXT_TYPES = ("com", "sci", "taxon", "sci_com", "taxon_com")
 """Vernacular name; scientific name; the lineage; and the last two joined with the vernacular name."""
 
+MATRIX_TEXT_TYPE = "taxon_and_com"
+"""Lineage and vernacular name side by side, as the published tree-of-life matrices have them, each in the eighty templates
+(the script that made that of BioCLIP 2, make_txt_embedding.py); no model was trained with it."""
+
 COMMON_NAME_JOINT = " with common name "
 
 ONE_TEMPLATE = ("a photo of {}.",)
@@ -43,7 +47,7 @@ def describe(taxon: Mapping[str, str | None], text_type: str) -> str:
     'Animalia Chordata Aves Passeriformes Corvidae Pica hudsonia with common name Black-billed magpie'
 
     Raises:
-        TableError: The text type is none of `TEXT_TYPES`.
+        TableError: The text type is neither one of `TEXT_TYPES` nor `MATRIX_TEXT_TYPE`.
     """
     common = taxon.get("common_name") or ""
     if text_type == "com":
@@ -56,6 +60,8 @@ def describe(taxon: Mapping[str, str | None], text_type: str) -> str:
         return scientific_name(taxon) + (COMMON_NAME_JOINT + common if common else "")
     if text_type == "taxon_com":
         return lineage_words(taxon) + (COMMON_NAME_JOINT + common if common else "")
+    if text_type == MATRIX_TEXT_TYPE:
+        return f"{lineage_words(taxon)} {common}".strip()
     raise TableError(f"Unknown text type {text_type!r}; choose one of {', '.join(TEXT_TYPES)}.")
 
 
@@ -81,7 +87,7 @@ class TextRecipe:
     templates: tuple[str, ...] = ONE_TEMPLATE
 
     def __post_init__(self) -> None:
-        if self.text_type not in TEXT_TYPES:
+        if self.text_type not in (*TEXT_TYPES, MATRIX_TEXT_TYPE):
             raise TableError(f"Unknown text type {self.text_type!r}; choose one of {', '.join(TEXT_TYPES)}.")
         wrong = [template for template in self.templates if template.count("{}") != 1]
         if wrong or not self.templates:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bioclip_search.errors import TableError
-from bioclip_search.prompts import OPENAI_80_TEMPLATES, TextRecipe, describe, templates_named
+from bioclip_search.prompts import MATRIX_TEXT_TYPE, OPENAI_80_TEMPLATES, TextRecipe, describe, templates_named
 
 MAGPIE = {"kingdom": "Animalia", "phylum": "Chordata", "class": "Aves", "order": "Passeriformes", "family": "Corvidae", "genus": "Pica", "species": "Pica hudsonia", "common_name": "Black-billed magpie"}  # fmt: skip
 NAMELESS = {**MAGPIE, "common_name": None}
@@ -27,6 +27,12 @@ FAMILY = {"kingdom": "Animalia", "class": None, "family": "Corvidae", "genus": N
 )
 def test_the_five_text_types_read_as_bioclip_was_trained(taxon, text_type, words):
     assert describe(taxon, text_type) == words
+
+
+def test_the_published_matrices_have_lineage_and_vernacular_name_side_by_side():
+    assert describe(MAGPIE, MATRIX_TEXT_TYPE) == "Animalia Chordata Aves Passeriformes Corvidae Pica hudsonia Black-billed magpie"
+    assert describe(NAMELESS, MATRIX_TEXT_TYPE) == describe(NAMELESS, "taxon")
+    assert TextRecipe(MATRIX_TEXT_TYPE).text_type == MATRIX_TEXT_TYPE
 
 
 def test_an_unknown_text_type_or_template_is_an_error():

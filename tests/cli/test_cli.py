@@ -137,7 +137,7 @@ def test_index_info_check_and_list(folder, tmp_path):
     (copy / "names.sqlite").write_bytes(b"")
     result = run("index", "check", copy)
     assert result.return_value == 1
-    assert "names.sqlite: was changed" in result.stdout
+    assert "fault: names.sqlite was changed" in result.stdout
     assert run("index", "list").return_value in {0, None}
 
 

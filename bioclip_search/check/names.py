@@ -1,0 +1,59 @@
+"""What is wrong with the list of names of an index: names of no taxon, and taxa without a name.
+
+Compares it with the taxonomy; how it is searched is left to `names`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from bioclip_search.check.finding import FAULT, NOTE, Finding, found_one, found_rows
+from bioclip_search.intervals import Level
+from bioclip_search.names.store import ACCEPTED
+from bioclip_search.taxonomy import Taxonomy
+
+REPAIR = "`bioclip-search index check --repair` writes the list again."
+
+
+def check_names(path: Path, taxonomy: Taxonomy) -> Iterator[Finding]:
+    """Compares each name's rank and row with the tree, and the tree's taxa with the names that are accepted."""
+    try:
+        store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+        store.execute("PRAGMA trusted_schema = OFF")
+        columns = {column for _, column, *_ in store.execute("PRAGMA table_info(name)")}
+        if "start" in columns:
+            yield Finding("names", NOTE, 1, f"{path.name} is of an earlier version, and is made anew in the cache", (), REPAIR)
+            return
+        entries = store.execute("SELECT name, kind, rank, row FROM name").fetchall()
+    except sqlite3.DatabaseError as error:
+        yield found_one("names", f"{path.name} is not a list of names ({error})", REPAIR)
+        return
+    names, kinds, ranks, rows = zip(*entries, strict=True) if entries else ((), (), (), ())
+    is_accepted, ranks, rows = np.array(kinds, str) == ACCEPTED, np.array(ranks, str), np.array(rows, np.int64)
+    has_taxon = np.zeros(len(rows), bool)
+    for level in taxonomy.levels:
+        of_rank = np.flatnonzero((ranks == level.rank) & (rows >= 0) & (rows < len(taxonomy)))
+        number = _numbers_of(level, taxonomy.leaf_of_row[rows[of_rank]])
+        has_taxon[of_rank] = number >= 0
+        yield from _nameless(level, number[is_accepted[of_rank]], taxonomy)
+    yield from found_rows(
+        "orphan name", FAULT, ~has_taxon, "{} names are of no taxon of this index", lambda entry: f"{names[entry]}, row {rows[entry] + 1}", REPAIR
+    )
+
+
+def _numbers_of(level: Level, leaves: np.ndarray) -> np.ndarray:
+    """The number of the taxon that holds each leaf, (n,) int64; -1 where its lineage lacks the rank."""
+    if not len(level):
+        return np.full(len(leaves), -1)
+    number = np.searchsorted(level.start, leaves, side="right") - 1
+    return np.where((number >= 0) & (leaves < level.stop[number]), number, -1)
+
+
+def _nameless(level: Level, named: np.ndarray, taxonomy: Taxonomy) -> list[Finding]:
+    missing = np.setdiff1d(np.arange(len(level)), named)
+    what = f"{{}} taxa of the rank {level.rank} do not stand in the list of names"
+    return found_rows("taxon without a name", FAULT, missing, what, lambda number: taxonomy.taxon(level.rank, number).name, REPAIR)

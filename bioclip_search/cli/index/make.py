@@ -1,0 +1,94 @@
+"""`index build`: a checklist, a table or a published matrix becomes an index. All logic is in `build` and the rooms below it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bioclip_search.cli.index.show import size_mb
+from bioclip_search.cli.progress import progress_steps
+from bioclip_search.prompts import MATRIX_TEXT_TYPE, TEMPLATE_SETS, TEXT_TYPES
+
+
+@click.command()
+@click.argument("source", type=click.Path())
+@click.option("--out", required=True, help="Name (kept in your own index folder) or path of the new index.")
+@click.option("--encoder", default="starter", show_default=True, help="starter, bioclip-2, hf-hub:OWNER/NAME, or a model folder.")
+@click.option("--column", "columns", multiple=True, metavar="OURS=THEIRS", help="What a column of ours is called in SOURCE; may be repeated.")
+@click.option("--text-type", type=click.Choice((*TEXT_TYPES, MATRIX_TEXT_TYPE)), help="Which words stand for a taxon.  [default: taxon_com]")
+@click.option("--templates", help=f"{', '.join(TEMPLATE_SETS)}, or your own sentence with {{}}.  [default: one]")
+@click.option("--preprocess", default="open_clip", show_default=True, help="open_clip, squash or letterbox.")
+@click.option(
+    "--vectors", "kind", type=click.Choice(["flat", "fp16", "int8"]), default="flat", show_default=True, help="How vectors are kept: 4, 2 or 1 byte a number."
+)
+@click.option(
+    "--from-vectors", type=click.Path(), help="Take the text vectors from this .npy instead of encoding: one row per row of a table, or a published matrix."
+)
+@click.option("--include-encoder", is_flag=True, help="Copy the encoder's folder into the index, so that it needs nothing else.")
+@click.option("--device", default="auto", show_default=True)
+def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | None, **options: Any) -> None:
+    """Build an index from SOURCE: a table (CSV, TSV, Parquet) with columns kingdom … species and common_name, a checklist
+    (Darwin Core Archive, ColDP, NCBI, ITIS, iNaturalist), or the text matrix that BioCLIP's makers publish (its folder).
+
+    A build that was stopped goes on where it was when it is called again.
+
+    \b
+    Example: bioclip-search index build my-birds.csv --out my-birds
+    Example: bioclip-search index build txt_emb_species.json --encoder bioclip-2 --out bioclip-2
+    """
+    from bioclip_search.build import build_from_vectors, build_index, build_published, read_taxa
+    from bioclip_search.published import is_published, read_published
+
+    target = target_folder(out)
+    if is_published(source):
+        published = read_published(source, from_vectors)
+        for line in published.report:
+            say(line)
+        made = build_published(target, published, **_encoding(options, MATRIX_TEXT_TYPE, "openai80"))
+    else:
+        taxa = read_taxa(source, _pairs(columns), as_it_stands=bool(from_vectors))
+        for line in taxa.report:
+            say(line)
+        encoding = _encoding(options, "taxon_com", "one")
+        if from_vectors:
+            made = build_from_vectors(target, taxa.taxonomy, from_vectors, further=taxa.further, **encoding)
+        else:
+            with progress_steps("encoding names") as progress:
+                made = build_index(target, taxa.taxonomy, progress=progress, say=say, further=taxa.further, **encoding)
+    say(f"{made.folder}: {made.card.vectors.count:,} taxa, {size_mb(made.folder):.1f} MB")
+
+
+def say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def target_folder(out: str) -> Path:
+    """The path of a new index: as given, or the user's own index folder where only a name is given."""
+    from bioclip_search import places
+
+    return Path(out) if Path(out).name != out else places.user_indexes() / out
+
+
+def _encoding(options: dict[str, Any], text_type: str, templates: str) -> dict[str, Any]:
+    """The encoder and the recipe, with these defaults, as the functions of `build` take them."""
+    from bioclip_search.encoder.opening import open_encoder
+    from bioclip_search.errors import ModelError
+    from bioclip_search.prompts import TextRecipe, templates_named
+
+    recipe = TextRecipe(options["text_type"] or text_type, templates_named(options["templates"] or templates))
+    encoder = open_encoder(options["encoder"], device=options["device"], preprocess=options["preprocess"])
+    folder = Path(encoder.name.removeprefix("local-dir:"))
+    if options["include_encoder"] and not folder.is_dir():
+        raise ModelError(f"--include-encoder copies a model folder, and {encoder.name} is none.")
+    included = folder if options["include_encoder"] else None
+    return {"encoder": encoder, "recipe": recipe, "kind": options["kind"], "preprocess": options["preprocess"], "encoder_folder": included}
+
+
+def _pairs(columns: tuple[str, ...]) -> dict[str, str]:
+    """What each column of ours is called in the source."""
+    pairs = dict(column.partition("=")[::2] for column in columns)
+    if not all(ours and theirs for ours, theirs in pairs.items()):
+        raise click.BadParameter("expected OURS=THEIRS, such as species=Latin_name", param_hint="--column")
+    return pairs

@@ -1,0 +1,67 @@
+"""Folders that appear whole or not at all, and that take the place of another only once they are whole.
+
+What is written into them is left to those who ask.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bioclip_search.errors import IndexFolderError
+
+
+def stop_if_there(out: Path) -> None:
+    """Asks for another name where this one is taken.
+
+    Raises:
+        IndexFolderError: Something of this name exists.
+    """
+    if out.exists():
+        raise IndexFolderError(f"{out} exists already. Give another name, or delete it first.")
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """A scratch folder beside `out` that takes its name when all went well and vanishes otherwise."""
+    stop_if_there(out)
+    with _scratch(out) as scratch:
+        yield scratch
+        os.replace(scratch, out)
+
+
+@contextmanager
+def new_contents(folder: Path) -> Iterator[Path]:
+    """A scratch folder beside `folder` that takes its place when all went well and vanishes otherwise.
+
+    Subtle: no system exchanges two folders everywhere, so for a moment neither has the name. Whoever is stopped just
+    then finds both beside it, whole, the old one as `.NAME-old`.
+    """
+    folder = folder.resolve()
+    old = folder.with_name(f".{folder.name}-old")
+    stop_if_there(old)
+    with _scratch(folder) as scratch:
+        yield scratch
+        os.replace(folder, old)
+        try:
+            os.replace(scratch, folder)
+        except BaseException:
+            os.replace(old, folder)
+            raise
+    shutil.rmtree(old)
+
+
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        scratch.chmod(0o755)
+        yield scratch
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise

@@ -1,0 +1,161 @@
+"""Makes again what can be made again of an index: its list of names, broken vectors, flags, and its card.
+
+What is wrong is found by `check`; the lineages, and an encoder inside the index, come from outside and cannot be mended.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from bioclip_search.build import seal, write_taxa, write_unit_vectors
+from bioclip_search.check import read_taxonomy
+from bioclip_search.check.names import check_names
+from bioclip_search.check.vectors import UNIT_TOLERANCE, ZERO_LENGTH, flags_of, lengths_of
+from bioclip_search.encoder import Encoder, same_space
+from bioclip_search.errors import BioclipSearchError, IndexDamagedError, IndexFolderError, IndexMismatchError
+from bioclip_search.index import Card, Index, Vectors
+from bioclip_search.index.card import FileNote, note_file
+from bioclip_search.index.copying import copy_rows
+from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
+from bioclip_search.index.replacing import new_contents
+from bioclip_search.names import write_names
+from bioclip_search.names.reading import Store
+from bioclip_search.prompts import TextRecipe
+from bioclip_search.taxonomy import Taxonomy
+from bioclip_search.text_vectors import TextVectors
+from bioclip_search.trim import all_entries
+
+MENDED_FILES = {TAXA_FILE, VECTORS_FILE, NAMES_FILE}
+
+
+def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = "auto") -> list[str]:
+    """Mends an index as far as it can be, and says in lines what was mended and what was not.
+
+    The mended index is written beside the old one and takes its place when it is whole. Nothing is written where there
+    is nothing to mend.
+
+    Args:
+        encoder: The encoder of the index at hand; else the one that the card names is loaded, if it is needed.
+
+    Raises:
+        IndexDamagedError: The card or the lineages are lost, so that nothing can be made again.
+    """
+    card = Card.read(folder)
+    changed = {name for name, note in card.files.items() if not (folder / name).is_file() or note_file(folder / name) != note}
+    taxonomy = read_taxonomy(folder, card)
+    if taxonomy.content_hash != card.taxonomy.content_hash:
+        raise IndexDamagedError(
+            f"{folder / TAXA_FILE}: its lineages are not those that the card was written for, and cannot be made again. Build the index again."
+        )
+    vectors = _vectors_again(folder, card, taxonomy, encoder, device, lost=VECTORS_FILE in changed)
+    is_good = names_are_good = NAMES_FILE not in changed and not any(check_names(folder / NAMES_FILE, taxonomy))
+    is_good &= not vectors.encoded and TAXA_FILE not in changed and np.array_equal(vectors.zero, flags_of(taxonomy))
+    told = [*vectors.told, *(f"{name}: was changed and cannot be made again; copy it from where it came" for name in sorted(changed - MENDED_FILES))]
+    if is_good:
+        return [*told, "nothing was mended"]
+    with new_contents(folder) as fresh:
+        for name in card.files:
+            if (folder / name).is_file() and (name not in MENDED_FILES or (name == NAMES_FILE and names_are_good)):
+                _link(folder / name, fresh / name)
+        vectors.write(fresh / VECTORS_FILE)
+        write_taxa(fresh / TAXA_FILE, taxonomy, vectors.zero)
+        if not names_are_good:
+            told.append(_write_names(folder / NAMES_FILE, fresh / NAMES_FILE, taxonomy))
+        seal(fresh, replace(card, vectors=replace(card.vectors, count=len(taxonomy)), taxonomy=replace(card.taxonomy, leaves=len(taxonomy))))
+        _disown(fresh, {name: card.files[name] for name in changed - MENDED_FILES})
+    return told
+
+
+@dataclass(frozen=True, eq=False)
+class _VectorsAgain:
+    """What the vectors will be: how to write them, which are zero, how many were encoded again, and what to tell."""
+
+    write: Callable[[Path], None]
+    zero: np.ndarray  # (n,) bool
+    encoded: int
+    told: list[str]
+
+
+def _vectors_again(folder: Path, card: Card, taxonomy: Taxonomy, encoder: Encoder | None, device: str, *, lost: bool) -> _VectorsAgain:
+    """Encodes again what is broken or zero, or everything where the file is lost.
+
+    Raises:
+        IndexDamagedError: Everything is lost and the encoder is not at hand.
+    """
+    vectors = None if lost else _readable(folder, taxonomy)
+    lengths = np.zeros(len(taxonomy)) if vectors is None else lengths_of(vectors)
+    rows = np.flatnonzero(~(np.abs(lengths - 1) <= UNIT_TOLERANCE))  # NaN too
+    told, encoded = [], None
+    if len(rows):
+        try:
+            encoded = _encode(folder, card, taxonomy.leaves.take(pa.array(rows)), encoder, device)
+            told.append(f"{VECTORS_FILE}: {len(rows):,} vectors were made again from their texts")
+        except BioclipSearchError as error:
+            if vectors is None:
+                raise IndexDamagedError(f"{folder / VECTORS_FILE}: is lost, and cannot be made again without the encoder. {error}") from error
+            told.append(f"{VECTORS_FILE}: {len(rows):,} vectors were not mended, for that needs the encoder. {error}")
+    zero = lengths < ZERO_LENGTH
+    if encoded is not None:
+        zero[rows] = ~encoded.any(axis=1)
+    if vectors is None:
+        return _VectorsAgain(lambda path: _write_all(path, encoded, card), zero, len(rows), told)
+    instead = {} if encoded is None else dict(zip(rows.tolist(), encoded, strict=True))
+    changes = sum(bool(vector.any()) or not lengths[row] < ZERO_LENGTH for row, vector in instead.items())
+    return _VectorsAgain(lambda path: copy_rows(path, [vectors], np.arange(len(taxonomy)), instead), zero, changes, told)
+
+
+def _readable(folder: Path, taxonomy: Taxonomy) -> Vectors | None:
+    try:
+        vectors = Index(folder, verify=False).vectors
+    except IndexFolderError:
+        return None
+    return vectors if len(vectors) == len(taxonomy) else None
+
+
+def _encode(folder: Path, card: Card, taxa: pa.Table, encoder: Encoder | None, device: str) -> np.ndarray:
+    if encoder is None:
+        from bioclip_search.encoder.opening import open_encoder
+
+        encoder = open_encoder(Index(folder, verify=False).encoder_source, device=device, preprocess=card.encoder.preprocess)
+    if not same_space(encoder.fingerprint, card.encoder.fingerprint):
+        raise IndexMismatchError(f"The index was made with the encoder {card.encoder.fingerprint}, and {encoder.name} is {encoder.fingerprint}.")
+    return TextVectors(encoder, TextRecipe(card.recipe["text_type"], tuple(card.recipe["templates"]))).of(taxa)[:]
+
+
+def _write_all(path: Path, encoded: np.ndarray, card: Card) -> None:
+    write_unit_vectors(path, encoded, np.arange(len(encoded)), card.vectors.kind)
+
+
+def _write_names(old: Path, new: Path, taxonomy: Taxonomy) -> str:
+    """Writes the list of names, with what can still be read of the names that do not stand in the taxa themselves."""
+    try:
+        further = pa.concat_tables(all_entries(Store(old)))
+        rows = np.asarray(further["row"].combine_chunks())
+        further = further.filter(pa.array((rows >= 0) & (rows < len(taxonomy))))
+    except (IndexDamagedError, pa.ArrowInvalid):
+        write_names(new, taxonomy)
+        return f"{NAMES_FILE}: was made again from the taxa; synonyms and names in other languages, if it held any, are lost"
+    write_names(new, taxonomy, further)
+    return f"{NAMES_FILE}: was made again from the taxa, and from what could be read of the old one"
+
+
+def _link(old: Path, new: Path) -> None:
+    """The same file in another folder; no room is taken where the system has hard links."""
+    new.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(old, new)
+    except OSError:
+        shutil.copyfile(old, new)
+
+
+def _disown(folder: Path, notes: dict[str, FileNote]) -> None:
+    """Lets the card go on saying what these files should be, so that they are still found to be changed."""
+    card = Card.read(folder)
+    replace(card, files={**card.files, **notes}).write(folder)

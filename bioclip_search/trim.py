@@ -1,0 +1,184 @@
+"""A smaller index out of a larger one: the taxa of a clade, a checklist or a country, with the very vectors they had.
+
+Which taxa a filter keeps is left to `searcher`, writing rows of vectors to `index.copying`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from bioclip_search.build import seal
+from bioclip_search.errors import TableError
+from bioclip_search.index import Index, Vectors
+from bioclip_search.index.card import TaxonomyNote, VectorsNote
+from bioclip_search.index.copying import copy_rows
+from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
+from bioclip_search.index.replacing import new_folder
+from bioclip_search.intervals import LeafSet
+from bioclip_search.names import write_names
+from bioclip_search.names.reading import Entry, Store
+from bioclip_search.searcher import Searcher
+from bioclip_search.taxonomy import Taxonomy
+
+NAMED_ROWS = 1 << 16
+"""Rows whose names are read at a time."""
+
+ENTRY_COLUMNS = pa.schema([(field, pa.int64() if field in {"id", "row"} else pa.string()) for field in Entry._fields])
+
+TRAVELLING = ("encoder/", "detector/")
+"""Folders of an index that do not hang on which taxa it has."""
+
+
+def trim_index(
+    index: Index,
+    out: Path,
+    *,
+    within: str | Sequence[str] = (),
+    checklist: str | Path | Sequence[str] | None = None,
+    exclude: str | Sequence[str] = (),
+    country: str | None = None,
+    say: Callable[[str], None] | None = None,
+) -> Index:
+    """Writes the index `out` with those taxa of another that all filters keep; with no filter, all of them.
+
+    Its answers are those of the larger index under the same filters. Taxa that were added are merged with the others.
+    A calibration is not taken along: it promises an accuracy among the taxa that it was fitted on.
+
+    Args:
+        within: Clades, of which a taxon must be in one.
+        checklist: Only these taxa and all below them: a file of names or a list.
+        exclude: Not these taxa, nor any below them.
+        country: Only taxa that the checklist told for this country, by its three letters (ISO 3166 alpha-3).
+        say: Called with a line for each thing worth telling.
+
+    Raises:
+        IndexFolderError: `out` exists.
+        UnknownTaxonError: A clade or exclusion is not in the index.
+        TableError: Nothing is left, or the index does not know its taxa's countries.
+    """
+    say = say or (lambda line: None)
+    # Nothing is encoded here, so what the card says of the encoder will do for one.
+    searcher = Searcher(index, index.card.encoder)
+    kept = np.flatnonzero(_kept(searcher, within, checklist, exclude, country, say).mask)
+    whole = searcher.taxonomy
+    taxonomy = Taxonomy(whole.leaves.take(pa.array(kept)).combine_chunks(), whole.ranks)
+    with new_folder(out) as folder:
+        copy_rows(folder / VECTORS_FILE, parts_of(index), whole.row_of_leaf[kept])
+        parquet.write_table(taxonomy.leaves, folder / TAXA_FILE, compression="zstd")
+        write_names(folder / NAMES_FILE, taxonomy, names_of_kept(searcher, kept))
+        for name in index.card.files:
+            if name.startswith(TRAVELLING):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(index.folder / name, folder / name)
+        seal(folder, _card(index, out.name, taxonomy, _in_words(within, checklist, exclude, country)))
+    if index.card.calibration:
+        say("The calibration was left behind, for it holds for the taxa that it was fitted on: `--target-accuracy` needs a new one.")
+    say(f"{len(taxonomy):,} of {len(whole):,} taxa kept")
+    return Index(out)
+
+
+def parts_of(index: Index) -> list[Vectors]:
+    """The vectors of an index in the order of its rows: those it was built with, then those that were added."""
+    return [index.vectors]
+
+
+def names_of_kept(searcher: Searcher, kept: np.ndarray) -> pa.Table:
+    """The names of all taxa that have a leaf among the kept ones, each pointing to the first such leaf by its new number.
+
+    Args:
+        kept: (k,) int64, ascending.
+    """
+    taxonomy, parts = searcher.taxonomy, []
+    for entries in (entries for store in searcher.names.stores for entries in all_entries(store)):
+        leaves = taxonomy.leaf_of_row[np.asarray(entries["row"])]
+        for level in taxonomy.levels:
+            of_rank = np.flatnonzero(np.asarray(pc.equal(entries["rank"], level.rank)))
+            number = np.searchsorted(level.start, leaves[of_rank], side="right") - 1
+            first = np.searchsorted(kept, level.start[number])
+            lives = (first < len(kept)) & (kept[np.minimum(first, len(kept) - 1)] < level.stop[number])
+            names = entries.take(pa.array(of_rank[lives]))
+            parts.append(names.set_column(names.column_names.index("row"), "row", pa.array(first[lives], pa.int64())))
+    return pa.concat_tables(parts)
+
+
+def all_entries(store: Store) -> Iterator[pa.Table]:
+    """All names of a store, those of some rows at a time, as `names.write_names` takes further names."""
+    first, last = store.rows
+    for start in range(first, last + 1, NAMED_ROWS):
+        entries = store.of_rows(start, start + NAMED_ROWS - 1)
+        columns = zip(*entries, strict=True) if entries else [()] * len(Entry._fields)
+        yield pa.table(dict(zip(Entry._fields, map(list, columns), strict=True)), schema=ENTRY_COLUMNS)
+
+
+def _kept(
+    searcher: Searcher,
+    within: str | Sequence[str],
+    checklist: str | Path | Sequence[str] | None,
+    exclude: str | Sequence[str],
+    country: str | None,
+    say: Callable[[str], None],
+) -> LeafSet:
+    leaves = LeafSet.whole(len(searcher.taxonomy))
+    if clades := _several(within):
+        leaves = LeafSet.from_mask(np.any([searcher.restrict(within=clade).leaves.mask for clade in clades], axis=0))
+    if checklist is not None or exclude:
+        restriction = searcher.restrict(checklist=checklist, exclude=_several(exclude) or None)
+        leaves &= restriction.leaves
+        for unknown in restriction.unknown:
+            say(str(unknown))
+    if country is not None:
+        leaves &= _of_country(searcher.taxonomy, country, say)
+    if not len(leaves):
+        raise TableError(f"The filters leave no taxon of the index {searcher.index.card.name}. Widen the clade, the checklist or the country.")
+    return leaves
+
+
+def _of_country(taxonomy: Taxonomy, country: str, say: Callable[[str], None]) -> LeafSet:
+    if "countries" not in taxonomy.leaves.column_names:
+        raise TableError(
+            "This index does not know where its taxa occur: build it from a checklist with distributions, or give --checklist with the taxa of the country."
+        )
+    countries = taxonomy.leaves["countries"].combine_chunks()
+    is_there = np.asarray(pc.equal(pc.utf8_upper(countries.flatten()), country.upper()))
+    mask = np.zeros(len(taxonomy), bool)
+    mask[np.asarray(pc.list_parent_indices(countries))[is_there]] = True
+    if not mask.any():
+        known = ", ".join(sorted(set(countries.flatten().to_pylist()))[:10]) or "none"
+        raise TableError(f"No taxon of this index is told for {country!r}. Give three letters as in ISO 3166, such as {known}.")
+    untold = int(pc.sum(pc.equal(pc.fill_null(pc.list_value_length(countries), 0), 0)).as_py())
+    if untold:
+        say(f"{untold:,} taxa without any country were left out")
+    return LeafSet.from_mask(mask)
+
+
+def _card(index: Index, name: str, taxonomy: Taxonomy, filters: str) -> Any:
+    card = index.card
+    return replace(
+        card,
+        name=name,
+        taxonomy=TaxonomyNote(taxonomy.content_hash, taxonomy.ranks, len(taxonomy)),
+        vectors=VectorsNote(card.vectors.kind, len(taxonomy), card.vectors.dim),
+        about={**card.about, "trimmed": f"from {card.name} ({card.taxonomy.leaves:,} taxa; whatever else is told here was told of that): {filters}"},
+        calibration=None,
+    )
+
+
+def _in_words(within: str | Sequence[str], checklist: Any, exclude: str | Sequence[str], country: str | None) -> str:
+    parts = [f"within {' or '.join(_several(within))}"] if within else []
+    parts += ["on a checklist"] if checklist is not None else []
+    parts += [f"without {' and '.join(_several(exclude))}"] if exclude else []
+    parts += [f"told for {country.upper()}"] if country else []
+    return ", ".join(parts) or "all of them"
+
+
+def _several(names: str | Sequence[str]) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
