@@ -1,0 +1,142 @@
+"""Stages one plain table of taxa, CSV, TSV or Parquet: its columns guessed from their names, or given.
+
+Covers lists with a column for each rank, tables that point at parents (ITIS, WoRMS, iNaturalist's open data), and
+GBIF's species lists. Judging the rows is left to `resolve`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from bioclip_search.checklists.delimited import Delimited, describe_file, quoted
+from bioclip_search.checklists.ranks import ITIS_RANK_IDS
+from bioclip_search.checklists.staging import USAGE_COLUMNS, Staging, cell
+from bioclip_search.errors import TableError
+from bioclip_search.prompts import RANKS
+
+OTHER_NAMES = {
+    "key": "taxonid taxonkey taxid usagekey tsn aphiaid taxoncode id",
+    "parent_key": "parentnameusageid parenttaxonid parentid parentkey parenttaxid parenttsn parentnameusagekey parentusagekey",
+    "accepted_key": "acceptednameusageid acceptedtaxonid acceptedtaxonkey acceptedid acceptedkey acceptednameusagekey acceptedusagekey acceptedtsn tsnaccepted"
+    " validaphiaid validid",
+    "parent_name": "parentnameusage parentname parent",
+    "accepted_name": "acceptednameusage acceptedscientificname acceptedname validname",
+    "scientific_name": "scientificname completename sciname latinname scientific latin binomial taxonname fullname taxon name",
+    "canonical_name": "canonicalname namecomplete",
+    "generic_name": "genericname",
+    "specific_epithet": "specificepithet speciesepithet epithet",
+    "infraspecific_epithet": "infraspecificepithet subspeciesepithet",
+    "authorship": "scientificnameauthorship nameauthorship authority author taxonauthor authors scientificnameauthor",
+    "rank": "taxonrank rankname ranklabel verbatimtaxonrank",
+    "status": "taxonomicstatus taxonstatus nameusage usage taxonomicstate",
+    **{rank: f"{rank}name" for rank in RANKS},
+    "phylum": "phylumname division",
+    "common_name": "vernacularname commonname englishname englishcommonname popularname mainname",
+}
+"""Other names of our columns, lower case without punctuation, most trusted first."""
+
+EXTRA = {"ancestry": "ancestry", "active": "active", "rankid": "rankid"}
+"""iNaturalist's path of ancestors and sign of life, and ITIS's number for a rank."""
+
+
+def stage_plain(path: Path, name: str, staging: Staging, columns: Mapping[str, str] | None = None) -> None:
+    """Fills the staging from one table.
+
+    Args:
+        columns: Our name of a column to the table's own, for those that are not to be guessed.
+
+    Raises:
+        TableError: The table cannot be read, a given column is not there, or no column holds a name.
+    """
+    source, header = _open(path, name, staging)
+    found = _guess(header, columns or {}, name)
+    if not found.keys() & {"scientific_name", "canonical_name", *RANKS}:
+        raise TableError(
+            f"{name}: no column is known to hold names; it has {', '.join(header)}. "
+            'Rename one to scientificName or species, or say which: --column species="YOUR COLUMN".'
+        )
+    expressions = {ours: cell(theirs) for ours, theirs in found.items()}
+    where = _add_special(expressions)
+    _add_names_of_ranks(expressions)
+    staging.add("usages", source, {ours: expressions[ours] for ours in expressions if ours in USAGE_COLUMNS}, where=where)
+
+
+def _open(path: Path, name: str, staging: Staging) -> tuple[Delimited | str, dict[str, str]]:
+    """The table, and for each name in its header how SQL names the column."""
+    with path.open("rb") as file:
+        is_parquet = file.read(4) == b"PAR1"
+    if is_parquet:
+        source = f"read_parquet({quoted(_glob_free(path))})"
+        staging.run(f"CREATE TEMP VIEW parquet_source AS SELECT * FROM {source}", name)
+        described = staging.rows("SELECT column_name, column_type FROM (DESCRIBE parquet_source)")
+        header = {theirs: f'"{theirs.replace(chr(34), chr(34) * 2)}"::VARCHAR' for theirs, kind in described if "[" not in kind and "STRUCT" not in kind}
+        return source, header
+    file, cells = describe_file(path, name, staging.scratch, encoding="UTF-8", delimiter=None, quote='"', header_lines=1)
+    return file, {theirs: f"c{number}" for number, theirs in reversed(list(enumerate(cells)))}
+
+
+def _guess(header: Mapping[str, str], given: Mapping[str, str], name: str) -> dict[str, str]:
+    """Our columns and how SQL names theirs: the given ones, then by our own name, then by any other."""
+    unknown = sorted(set(given) - set(USAGE_COLUMNS))
+    if unknown:
+        raise TableError(f"Unknown column {', '.join(unknown)}; choose of {', '.join(USAGE_COLUMNS)}.")
+    missing = sorted(theirs for theirs in given.values() if theirs not in header)
+    if missing:
+        raise TableError(f"{name}: has no column {', '.join(missing)}; it has {', '.join(header)}.")
+    plain: dict[str, str] = {}
+    for theirs in header:
+        plain.setdefault(_plain_name(theirs), theirs)
+    found = {ours: header[theirs] for ours, theirs in given.items()}
+    taken = set(given.values())
+    for ours in (*USAGE_COLUMNS, *EXTRA):
+        others = OTHER_NAMES.get(ours, EXTRA.get(ours, ""))
+        for other in (_plain_name(ours), *others.split()):
+            theirs = plain.get(other)
+            if theirs is not None and theirs not in taken and ours not in found:
+                found[ours] = header[theirs]
+                taken.add(theirs)
+    return found
+
+
+def _add_special(expressions: dict[str, str]) -> str:
+    """Reads what only some sources have: a path of ancestors, numbers for ranks. Gives the rows to be taken, as SQL."""
+    if "ancestry" in expressions and "parent_key" not in expressions:
+        expressions["parent_key"] = f"nullif(regexp_extract({expressions['ancestry']}, '([^/]+)$', 1), '')"
+    if "rankid" in expressions and "rank" not in expressions:
+        cases = " ".join(f"WHEN '{number}' THEN '{rank}'" for number, rank in ITIS_RANK_IDS.items())
+        expressions["rank"] = f"CASE {expressions['rankid']} {cases} ELSE 'unranked' END"
+    if "active" in expressions and "status" not in expressions:
+        expressions["status"] = f"CASE WHEN lower({expressions['active']}) IN ('false', 'f', '0') THEN 'inactive' END"
+    return "true"
+
+
+def _add_names_of_ranks(expressions: dict[str, str]) -> None:
+    """Where a row has no name of its own, it is that of its deepest rank; an epithet stands beside its genus."""
+    genus = expressions.get("genus", "NULL")
+    species = expressions.get("species", "NULL")
+    if "species" not in expressions and "specific_epithet" in expressions and "scientific_name" not in expressions:
+        species = expressions["specific_epithet"]
+    binomial = f"CASE WHEN contains({species}, ' ') OR {genus} IS NULL THEN {species} ELSE {genus} || ' ' || {species} END"
+    if species != "NULL":
+        expressions["species"] = binomial
+    deepest = [rank for rank in reversed(RANKS) if rank in expressions]
+    if not deepest:
+        return
+    own = expressions.get("scientific_name") or expressions.get("canonical_name") or "NULL"
+    cases = " ".join(f"WHEN {expressions[rank]} IS NOT NULL THEN '{rank}'" for rank in deepest)
+    ranked = f"CASE WHEN {own} IS NULL THEN CASE {cases} END ELSE {expressions.get('rank', 'NULL')} END"
+    expressions["scientific_name"] = f"coalesce({', '.join([own, *(expressions[rank] for rank in deepest)])})"
+    expressions["rank"] = ranked
+
+
+def _plain_name(theirs: str) -> str:
+    """A column's name without namespace, case and punctuation: dwc:taxonID, taxon_id and Taxon ID are one."""
+    last = re.split(r"[/#:]", theirs.strip())[-1] or theirs
+    return re.sub(r"[^a-z0-9]", "", last.lower())
+
+
+def _glob_free(path: Path) -> str:
+    """The path with the signs escaped that DuckDB would take for a pattern."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
