@@ -17,15 +17,13 @@ from bioclip_search.errors import IndexDamagedError, UnknownTaxonError
 from bioclip_search.intervals import LeafSet
 from bioclip_search.names.fold import fold, fold_scientific, key
 from bioclip_search.names.languages import plain_language
+from bioclip_search.names.near import likest_names
 from bioclip_search.names.reading import Entry, Store, open_store
 from bioclip_search.names.store import VERNACULAR
 from bioclip_search.taxonomy import Taxon, Taxonomy
 
 NEAREST_SHOWN = 3
 """How many near names an error message suggests."""
-
-NEAREST_LIKENESS = 60
-"""Names less like the one asked for than this (rapidfuzz ratio, 0 to 100) are not suggested."""
 
 PATH_SIGN = ">"
 """Stands between ancestor and name where a name alone is ambiguous: "Plantae > Oenanthe"."""
@@ -107,10 +105,7 @@ class Names:
 
     def nearest(self, name: str) -> tuple[str, ...]:
         """The names most like this one, best first."""
-        from rapidfuzz import fuzz, process, utils
-
-        found = process.extract(name, self._all, scorer=fuzz.ratio, processor=utils.default_process, limit=NEAREST_SHOWN, score_cutoff=NEAREST_LIKENESS)
-        return tuple(match for match, _, _ in found)
+        return tuple(likest_names(self.stores, fold(name.split(PATH_SIGN)[-1]), NEAREST_SHOWN))
 
     def vernacular(self, taxa: Sequence[Taxon], language: str) -> list[str | None]:
         """The vernacular name of each taxon in a language (ISO 639-1), the one told first; None where there is none."""
@@ -141,11 +136,20 @@ class Names:
 
         Subtle: a taxon is known by the first of its rows in the base; in what was added, by any.
         """
-        rows = self._row_of_leaf[taxon.start : taxon.stop]
         for number, store in enumerate(self.stores):
-            here = rows[(rows >= store.rows[0]) & (rows <= store.rows[1])] if store.rows[0] is not None else rows[:0]
-            for row in np.sort(here)[: 1 if number == 0 else None].tolist():
-                yield from (entry for entry in store.of_row(row) if entry.rank == taxon.rank)
+            rows = self.rows_of(taxon, number)
+            if rows:
+                found = store.of_row(rows[0]) if number == 0 else store.of_rows(*rows)
+                yield from (entry for entry in found if entry.rank == taxon.rank and (number == 0 or self.taxon(entry) == taxon))
+
+    def rows_of(self, taxon: Taxon, store: int) -> tuple[int, int] | None:
+        """The first and the last row of a taxon's leaves in one store, None where it has none there."""
+        low, high = self.stores[store].rows
+        if self._rows_are_leaves and len(self.stores) == 1:
+            return taxon.start, taxon.stop - 1
+        rows = self._row_of_leaf[taxon.start : taxon.stop]
+        rows = rows[(rows >= low) & (rows <= high)] if low is not None else rows[:0]
+        return (int(rows.min()), int(rows.max())) if len(rows) else None
 
     def accepted(self, taxon: Taxon) -> Entry | None:
         """The entry of a taxon's accepted name, with its authorship and key."""
@@ -173,9 +177,9 @@ class Names:
         row_of_leaf[self._leaf_of_row[rows]] = rows
         return row_of_leaf
 
-    @property
-    def _all(self) -> list[str]:
-        return [name for store in self.stores for (name,) in store._ask("SELECT DISTINCT name FROM name", ())]
+    @cached_property
+    def _rows_are_leaves(self) -> bool:
+        return np.array_equal(self._leaf_of_row, np.arange(len(self.taxonomy)))
 
 
 def _depth_first(taxon: Taxon) -> tuple[int, int]:

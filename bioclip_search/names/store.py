@@ -6,6 +6,7 @@ move when an index grows; which leaves the taxon holds is left to `taxonomy`.
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioclip_search.names.fold import fold, fold_scientific, key, sound, word_endings
+from bioclip_search.names.parse import parse
 from bioclip_search.tables import text_column
 from bioclip_search.taxonomy import Taxonomy
 
@@ -37,6 +39,8 @@ SCHEMA = {
 """The ids of names run in order of importance, so that the first found are the ones to show; `section` holds the ids of
 each kind and language. `forwards` and `backwards` are the folded names and the same read from their end, for a name with
 one slip of the pen keeps its first or its last half; `sound` is for scientific names."""
+
+_BARE = re.compile(r"^[A-Z][a-z-]+(?: [a-z-]+){0,2}$")
 
 ENTRY_SCHEMA = pa.schema(
     [
@@ -105,7 +109,7 @@ def _write_spellings(store: sqlite3.Connection, ordered: pa.Table) -> None:
         for number, (name, is_scientific) in enumerate(zip(ordered["name"].to_pylist(), scientific, strict=True), start=1):
             folded = fold_scientific(name) if is_scientific else fold(name)
             if folded:
-                spellings.append((key(folded), number))
+                spellings.extend((spelling, number) for spelling in _keys(name, folded, is_scientific))
                 if is_scientific:
                     sounds.append((sound(folded), number))
                 yield number, f"{folded} {word_endings(folded)}".rstrip()
@@ -113,6 +117,16 @@ def _write_spellings(store: sqlite3.Connection, ordered: pa.Table) -> None:
     store.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", words())
     for table, rows in (("forwards", spellings), ("backwards", [(text[::-1], number) for text, number in spellings]), ("sound", sounds)):
         store.executemany(f"INSERT INTO {table} VALUES (?, ?)", sorted(rows))
+
+
+def _keys(name: str, folded: str, is_scientific: bool) -> set[str]:
+    """The name's key, and that of its bare words where it holds rank marks, a subgenus or authors."""
+    keys = {key(folded)}
+    if is_scientific and not _BARE.match(name):
+        parsed = parse(name)
+        if parsed.epithet and not parsed.qualifier:
+            keys.add(key(fold_scientific(parsed.canonical)))
+    return keys
 
 
 def _rows(ordered: pa.Table) -> Iterator[tuple]:

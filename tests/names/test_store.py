@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -13,30 +14,13 @@ from bioclip_search import places
 from bioclip_search.errors import IndexDamagedError
 from bioclip_search.names import Names, entries, write_names, write_store
 from bioclip_search.taxonomy import Taxonomy
-
-FURTHER = [
-    (0, "species", "Felis leo", "synonym", None, "Linnaeus, 1758", None),
-    (0, "species", "Panthera leo persica", "infraspecific", None, None, "key-persica"),
-    (0, "species", "Panthera leo", "accepted", None, "(Linnaeus, 1758)", "key-leo"),
-    (0, "species", "Löwe", "vernacular", "DE", None, None),
-    (0, "species", "Lion", "vernacular", "en", None, None),
-    (2, "family", "Felidae", "accepted", None, "Fischer von Waldheim, 1817", "key-felidae"),
-    (1, "family", "Katzen", "vernacular", "de", None, None),
-    (6, "class", "Fish that have no class", "vernacular", "en", None, None),
-]
-"""Rows of the small table: 0 lion, 1 snow leopard, 2 cat, 6 a carp, whose class is missing."""
-
-
-def further_names(rows=FURTHER) -> pa.Table:
-    columns = ("row", "rank", "name", "kind", "language", "authorship", "taxon_key")
-    types = (pa.int64(), *(pa.string() for _ in columns[1:]))
-    return pa.table([pa.array(values, kind) for values, kind in zip(zip(*rows, strict=True), types, strict=True)], names=columns)
+from tests.names.conftest import further_names
 
 
 @pytest.fixture
-def store(tmp_path, taxonomy) -> Path:
-    write_names(tmp_path / "names.sqlite", taxonomy, further_names())
-    return tmp_path / "names.sqlite"
+def own_store(store, tmp_path) -> Path:
+    """A copy to be spoiled."""
+    return Path(shutil.copy(store, tmp_path / "names.sqlite"))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +93,7 @@ def test_two_stores_answer_as_one(tmp_path, taxonomy):
 def test_a_vernacular_name_is_given_in_a_language(store, taxonomy, code, lion):
     names = Names(store, taxonomy)
     assert names.vernacular([names.the_one("Panthera leo"), names.the_one("Felis catus")], code) == [lion, None]
-    assert names.languages == ("de", "en")
+    assert names.languages == ("de", "en", "ja")
 
 
 def write_old(path: Path, version: int = 0) -> None:
@@ -153,27 +137,27 @@ def test_a_newer_format_is_refused(tmp_path, taxonomy):
         pytest.param("ALTER TABLE name ADD COLUMN more TEXT", id="a table built otherwise"),
     ],
 )
-def test_a_store_that_is_not_built_as_ours_is_refused(store, taxonomy, spoil):
-    with sqlite3.connect(store) as open_store:
+def test_a_store_that_is_not_built_as_ours_is_refused(own_store, taxonomy, spoil):
+    with sqlite3.connect(own_store) as open_store:
         open_store.execute(spoil)
     open_store.close()
     with pytest.raises(IndexDamagedError, match="is not a list of names"):
-        Names(store, taxonomy)
+        Names(own_store, taxonomy)
 
 
 @pytest.mark.parametrize("change", ["row = 99", "row = -1", "rank = 'class'", "rank = 'nonsense'"])
-def test_a_name_that_points_outside_the_taxonomy_is_told(store, taxonomy, change):
-    with sqlite3.connect(store) as open_store:
+def test_a_name_that_points_outside_the_taxonomy_is_told(own_store, taxonomy, change):
+    with sqlite3.connect(own_store) as open_store:
         open_store.execute(f"UPDATE name SET {change} WHERE name = 'Cyprinus carpio'")
     open_store.close()
     with pytest.raises(IndexDamagedError, match="points outside the taxonomy .Cyprinus carpio"):
-        Names(store, taxonomy).find("Cyprinus carpio")
+        Names(own_store, taxonomy).find("Cyprinus carpio")
 
 
-def test_a_file_whose_middle_was_overwritten_is_told_and_never_crashes(store, taxonomy):
-    raw = bytearray(store.read_bytes())
+def test_a_file_whose_middle_was_overwritten_is_told_and_never_crashes(own_store, taxonomy):
+    raw = bytearray(own_store.read_bytes())
     for page in range(2, len(raw) // 8192):
         raw[page * 8192 : page * 8192 + 300] = b"\xff" * 300
-    store.write_bytes(raw)
+    own_store.write_bytes(raw)
     with pytest.raises(IndexDamagedError):
-        Names(store, taxonomy).find("Panthera leo")
+        Names(own_store, taxonomy).find("Panthera leo")

@@ -1,0 +1,206 @@
+"""Gives the taxa whose names a user may be about to type, in any language, best first, within milliseconds.
+
+Every question stops at the first few answers, for ids run in order of importance (`store`). Lists of finished names
+are left to `match`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import chain
+
+from bioclip_search.names.fold import fold, key
+from bioclip_search.names.languages import plain_language
+from bioclip_search.names.lookup import PATH_SIGN, Names
+from bioclip_search.names.reading import Entry, Store
+from bioclip_search.names.store import ACCEPTED, VERNACULAR
+from bioclip_search.taxonomy import Taxon
+
+LIMIT = 20
+"""Hits to show."""
+
+SPARE = 3
+"""So many times more names than hits are fetched, for several names may be of one taxon."""
+
+SMALL_CLADE = 200
+"""Leaves of a clade whose names are all looked through; in a larger one the words are looked up first."""
+
+LEAST_WITH_SLIP, START_WITH_SLIP = 5, 3
+"""Letters that a text must have for slips to be looked for, and that a slip in its second half leaves untouched at least."""
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A taxon, and the name by which it was found."""
+
+    taxon: str
+    rank: str
+    matched_name: str
+    kind: str
+    language: str | None
+    common_name: str | None
+    lineage: dict[str, str]
+    taxon_key: str | None
+    leaves: int
+
+    def to_dict(self) -> dict:
+        return asdict(self)
+
+
+def search_names(names: Names, text: str, *, language: str | None = None, limit: int = LIMIT) -> list[Hit]:
+    """The taxa that a text may mean, perhaps unfinished; each once, by its best name. An empty text has none.
+
+    A name may be of any kind and language; words may come in any order, and ancestors may stand among or before them:
+    "pant", "leopard snow", "felidae leo", "Plantae > oen". Equal names come first, then those that begin so, then
+    those with such words; of each the accepted ones first, then synonyms, then vernacular names with the preferred
+    language ahead; the larger taxon before the smaller.
+
+    Args:
+        language: The preferred language (ISO 639-1) of vernacular names.
+    """
+    *ancestors, last = text.split(PATH_SIGN)
+    folded = fold(last)
+    if not folded or limit < 1:
+        return []
+    clades = [clade for ancestor in ancestors[-1:] for clade in names.find(PATH_SIGN.join([*ancestors[:-1], ancestor]))]
+    if ancestors and not clades:
+        return []
+    found: dict[Taxon, Entry] = {}
+    for entry in _candidates(names, folded, language, clades, limit):
+        taxon = names.taxon(entry)
+        if _is_in(taxon, clades):
+            found.setdefault(taxon, entry)
+        if len(found) >= limit:
+            break
+    return [_hit(names, taxon, entry, language) for taxon, entry in found.items()]
+
+
+def _candidates(names: Names, folded: str, language: str | None, clades: list[Taxon], limit: int) -> Iterator[Entry]:
+    """Names from the best to the worst; the costly questions are asked only if the caller still wants more."""
+    words, seen = folded.split(), False
+    plain = chain(
+        sorted(names.entries(folded), key=lambda entry: _importance(entry, language)),
+        *(_by_words(names, words, language, clades, limit, at_start=at_start) for at_start in (True, False)),
+    )
+    for entry in plain:
+        seen = True
+        yield entry
+    for costly in (_by_lineage(names, words, language, limit), _with_slips(names, key(folded), limit)):
+        if not seen and not clades:
+            for entry in costly:
+                seen = True
+                yield entry
+
+
+def _by_words(names: Names, words: list[str], language: str | None, clades: list[Taxon], limit: int, *, at_start: bool) -> Iterator[Entry]:
+    """Names with these words, section by section: accepted, the preferred language, all others.
+
+    Where a language is preferred, its names get half of the places, or a short beginning would show accepted ones only.
+    """
+    if clades and sum(clade.stop - clade.start for clade in clades) <= SMALL_CLADE:
+        if at_start:
+            yield from sorted(_in_small_clades(names, words, clades), key=lambda entry: _importance(entry, language))
+        return
+    accepted, preferred, others = range(3)
+    asked = [(accepted, limit // 2), (preferred, limit * SPARE)] if language else []
+    for section, most in [*asked, (accepted, limit * SPARE), (others, limit * SPARE)]:
+        found = []
+        for number, store in enumerate(names.stores):
+            for first, stop in _sections(store, language)[section]:
+                for rows in [names.rows_of(clade, number) for clade in clades] if clades else [None]:
+                    found += store.with_words(words, first, stop, most, at_start=at_start, rows=rows) if rows or not clades else []
+        yield from found if len(names.stores) == 1 else sorted(found, key=lambda entry: _importance(entry, language, names.taxon(entry)))
+
+
+def _sections(store: Store, language: str | None) -> tuple[list[tuple[int, int]], ...]:
+    """The ids of accepted names, of the preferred language, and of all that are not accepted."""
+    accepted = [(section.first, section.stop) for section in store.sections if section.kind == ACCEPTED]
+    preferred = [(section.first, section.stop) for section in store.sections if _speaks(section.language, language)]
+    rest = (accepted[-1][1] if accepted else 1, store.sections[-1].stop if store.sections else 1)
+    return accepted, preferred, [rest]
+
+
+def _in_small_clades(names: Names, words: list[str], clades: list[Taxon]) -> Iterator[Entry]:
+    for clade in clades:
+        for number, store in enumerate(names.stores):
+            rows = names.rows_of(clade, number)
+            for entry in store.of_rows(*rows) if rows else ():
+                told = fold(entry.name).split()
+                if all(any(one.startswith(word) for one in told) for word in words):
+                    yield entry
+
+
+def _by_lineage(names: Names, words: list[str], language: str | None, limit: int) -> Iterator[Entry]:
+    """Takes one word, or the first words, for an ancestor: "felidae leo", "leo felidae", "hemlock plantae"."""
+    splits = [(" ".join(words[:place]), words[place:]) for place in range(1, len(words))]
+    splits += [(word, words[:place] + words[place + 1 :]) for place, word in enumerate(words) if place]
+    for ancestor, rest in splits:
+        clades = names.find(ancestor)
+        if clades:
+            found = [entry for at_start in (True, False) for entry in _by_words(names, rest, language, clades, limit, at_start=at_start)]
+            yield from (entry for entry in found if _is_in(names.taxon(entry), clades))
+
+
+def _with_slips(names: Names, typed: str, limit: int) -> Iterator[Entry]:
+    """Names that begin as typed but for one letter too many, too few or wrong, or two letters swapped."""
+    if len(typed) < LEAST_WITH_SLIP or not typed.isascii():
+        return
+    half = max(START_WITH_SLIP, len(typed) // 2)
+    found = []
+    for store in names.stores:
+        ids = [store.begins(variant) for variant in sorted(_slips(typed, half))]
+        ids += [number for folded, number in store.beginning(typed[:half], (len(typed) - 1, 2 * len(typed))) if _begins_nearly(folded, typed)]
+        found += store.by_ids(sorted({number for number in ids if number})[: limit * SPARE])
+    yield from sorted(found, key=lambda entry: (len(entry.name), *_importance(entry, None)))
+
+
+def _slips(typed: str, half: int) -> set[str]:
+    """All texts from which one slip in the first half makes what was typed."""
+    texts = set()
+    for place in range(half + 1):
+        before, after = typed[:place], typed[place:]
+        texts |= {before + letter + after for letter in ALPHABET} | {before + letter + after[1:] for letter in ALPHABET}
+        texts |= {before + after[1:], before + after[1:2] + after[:1] + after[2:]}
+    return texts - {typed}
+
+
+def _begins_nearly(folded: str, typed: str) -> bool:
+    from rapidfuzz.distance import OSA
+
+    return any(OSA.distance(folded[: len(typed) + more], typed, score_cutoff=1) <= 1 for more in (-1, 0, 1))
+
+
+def _hit(names: Names, taxon: Taxon, entry: Entry, language: str | None) -> Hit:
+    own = names.accepted(taxon)
+    (common,) = names.vernacular([taxon], language) if language else (None,)
+    return Hit(
+        taxon=taxon.name,
+        rank=taxon.rank,
+        matched_name=entry.name,
+        kind=entry.kind,
+        language=entry.language,
+        common_name=common or names.taxonomy.common_name(taxon),
+        lineage=names.taxonomy.lineage(taxon.start, down_to=taxon.rank),
+        taxon_key=own.taxon_key if own else None,
+        leaves=taxon.stop - taxon.start,
+    )
+
+
+def _importance(entry: Entry, language: str | None, taxon: Taxon | None = None) -> tuple:
+    """Accepted, then the preferred language, then all others in the order in which they are kept.
+
+    Of several stores, whose orders cannot be compared, the taxon's size decides before that.
+    """
+    preferred = entry.kind == VERNACULAR and _speaks(entry.language, language)
+    return entry.kind != ACCEPTED, not preferred, taxon.start - taxon.stop if taxon else 0, entry.id
+
+
+def _speaks(code: str | None, language: str | None) -> bool:
+    return bool(code) and bool(language) and plain_language(code) == plain_language(language)
+
+
+def _is_in(taxon: Taxon, clades: list[Taxon]) -> bool:
+    return not clades or any(clade.start <= taxon.start and taxon.stop <= clade.stop for clade in clades)
