@@ -108,7 +108,7 @@ def _vectors_again(folder: Path, card: Card, taxonomy: Taxonomy, encoder: Encode
         return _VectorsAgain(lambda path: _write_all(path, encoded, card), zero, len(rows), told)
     instead = {} if encoded is None else dict(zip(rows.tolist(), encoded, strict=True))
     changes = sum(bool(vector.any()) or not lengths[row] < ZERO_LENGTH for row, vector in instead.items())
-    return _VectorsAgain(lambda path: copy_rows(path, [vectors], np.arange(len(taxonomy)), instead), zero, changes, told)
+    return _VectorsAgain(lambda path: _write_some(path, vectors, instead, card), zero, changes, told)
 
 
 def _readable(folder: Path, taxonomy: Taxonomy) -> Vectors | None:
@@ -131,6 +131,20 @@ def _encode(folder: Path, card: Card, taxa: pa.Table, encoder: Encoder | None, d
 
 def _write_all(path: Path, encoded: np.ndarray, card: Card) -> None:
     write_unit_vectors(path, encoded, np.arange(len(encoded)), card.vectors.kind)
+
+
+def _write_some(path: Path, vectors: Vectors, instead: dict[int, np.ndarray], card: Card) -> None:
+    """Copies all rows but those.
+
+    Subtle: int8 cuts off what lies outside the range that it was trained on; then it is trained again on what is there.
+    """
+    copy_rows(path, [vectors], np.arange(len(vectors)), instead)
+    written = Vectors(path)
+    lengths = [np.linalg.norm(written.rows(row, row + 1)) for row, vector in instead.items() if vector.any()]
+    if not np.allclose(lengths, 1, atol=UNIT_TOLERANCE):
+        whole = vectors.rows(0, len(vectors)).copy()
+        whole[list(instead)] = list(instead.values())
+        _write_all(path, whole, card)
 
 
 def _write_names(old: Path, new: Path, taxonomy: Taxonomy) -> str:

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from bioclip_search.build import build_from_vectors, build_index, seal
+from bioclip_search.check import FAULT, check_index
+from bioclip_search.errors import IndexDamagedError
+from bioclip_search.index import Card, Index, write_vectors
+from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
+from bioclip_search.repair import repair_index
+from bioclip_search.searcher import Searcher
+from bioclip_search.taxonomy import Taxonomy
+from tests.conftest import ColourEncoder
+from tests.test_trim import FURTHER, small_table
+
+BARE = TextRecipe(templates=BARE_TEMPLATE)
+
+
+@pytest.fixture
+def copy(small_index, tmp_path):
+    return shutil.copytree(small_index, tmp_path / "copy")
+
+
+def faults(folder):
+    return [str(finding) for finding in check_index(folder) if finding.severity == FAULT]
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def test_a_sound_index_is_left_alone(copy, encoder):
+    before = copy.stat().st_ino
+    assert repair_index(copy, encoder=encoder) == ["nothing was mended"]
+    assert copy.stat().st_ino == before
+
+
+@pytest.mark.parametrize("harm", ["half", "missing", "wrong rows"])
+def test_the_list_of_names_is_made_again_with_its_further_names_where_they_can_be_read(tmp_path, encoder, harm):
+    index = build_index(tmp_path / "i", Taxonomy.from_table(small_table()), encoder, recipe=BARE, further=FURTHER)
+    path, whole = index.names_path, contents(index.folder)
+    if harm == "half":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    elif harm == "missing":
+        path.unlink()
+    else:
+        with sqlite3.connect(path) as store:
+            store.execute("UPDATE name SET row = 99 WHERE name = 'Aves'")
+        store.close()
+    assert faults(index.folder)
+    (told,) = repair_index(index.folder, encoder=encoder)
+    assert faults(index.folder) == []
+    names = Searcher(Index(index.folder), encoder).names
+    assert [taxon.name for taxon in names.find("Aves")] == ["Aves"]
+    if harm == "wrong rows":
+        assert "what could be read of the old one" in told
+        assert [taxon.name for taxon in names.find("Felis leo")] == ["Panthera leo"]
+        assert contents(index.folder)["names.sqlite"] == whole["names.sqlite"]
+    else:
+        assert "are lost" in told
+
+
+@pytest.mark.parametrize("kind", ["flat", "fp16", "int8"])
+def test_zero_vectors_are_encoded_and_the_others_stay(tmp_path, taxonomy, encoder, kind):
+    vectors = encoder.encode_texts(encoder.texts)
+    vectors[2] = 0
+    index = build_from_vectors(tmp_path / "i", Taxonomy.from_table(taxonomy.leaves), vectors, encoder, recipe=BARE, kind=kind)
+    before = index.vectors.rows(0, 9).copy()
+    assert repair_index(index.folder, encoder=encoder) == ["vectors.faiss: 1 vectors were made again from their texts"]
+    mended = Index(index.folder)
+    after = mended.vectors.rows(0, 9)
+    rounding = 0.02 if kind == "int8" else 0  # the new vector lies outside the range of the others, so that is found anew
+    np.testing.assert_allclose(np.delete(after, 2, axis=0), np.delete(before, 2, axis=0), atol=rounding, rtol=0)
+    np.testing.assert_allclose(after[2], encoder.encode_texts(encoder.texts)[2], atol=0.02)
+    assert not Searcher(mended, encoder).taxonomy.leaves["zero_vector"].to_pylist()[2]
+    assert faults(index.folder) == []
+
+
+def test_vectors_whose_bytes_were_changed_are_all_made_again(copy, encoder):
+    content = bytearray((copy / "vectors.faiss").read_bytes())
+    content[-3] ^= 0xFF
+    (copy / "vectors.faiss").write_bytes(content)
+    assert repair_index(copy, encoder=encoder) == ["vectors.faiss: 9 vectors were made again from their texts"]
+    assert faults(copy) == []
+    np.testing.assert_allclose(Index(copy).vectors.rows(0, 9), encoder.encode_texts(encoder.texts), atol=1e-6)
+
+
+def test_flags_that_do_not_fit_are_mended(copy, encoder):
+    taxa = parquet.read_table(copy / "taxa.parquet")
+    parquet.write_table(taxa.set_column(taxa.column_names.index("zero_vector"), "zero_vector", pa.array([True] + [False] * 8)), copy / "taxa.parquet")
+    seal(copy, Card.read(copy))
+    assert len(faults(copy)) == 1
+    repair_index(copy, encoder=encoder)
+    assert faults(copy) == []
+
+
+def test_without_the_right_encoder_broken_vectors_stay_and_the_rest_is_mended(copy, encoder):
+    vectors = encoder.encode_texts(encoder.texts)
+    vectors[5] *= 3
+    write_vectors(copy / "vectors.faiss", [vectors], 32)
+    seal(copy, Card.read(copy))
+    (copy / "names.sqlite").unlink()
+    other = ColourEncoder()
+    other.fingerprint = "0ther+fp32"
+    first, second = repair_index(copy, encoder=other)
+    assert first.startswith("vectors.faiss: 1 vectors were not mended, for that needs the encoder. The index was made with the encoder c0104e+fp32")
+    assert second.startswith("names.sqlite: was made again")
+    assert [fault.split(" (")[0] for fault in faults(copy)] == ["fault: 1 vectors are not of length one"]
+
+
+def test_an_encoder_that_cannot_be_loaded_and_vectors_that_are_lost_cannot_be_mended(copy):
+    (copy / "vectors.faiss").unlink()
+    before = contents(copy)
+    with pytest.raises(IndexDamagedError, match="is lost, and cannot be made again without the encoder"):
+        repair_index(copy)
+    assert contents(copy) == before
+
+
+def test_lineages_that_were_changed_cannot_be_mended(copy, encoder):
+    taxa = parquet.read_table(copy / "taxa.parquet")
+    parquet.write_table(taxa.set_column(taxa.column_names.index("genus"), "genus", pa.array(["Aus"] * 9)), copy / "taxa.parquet")
+    with pytest.raises(IndexDamagedError, match="cannot be made again. Build the index again"):
+        repair_index(copy, encoder=encoder)
+
+
+def test_a_changed_file_of_the_encoder_is_still_a_fault_after_the_repair(tmp_path, taxonomy, encoder):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "weights").write_bytes(b"all of them")
+    folder = build_index(tmp_path / "i", taxonomy, encoder, recipe=BARE, encoder_folder=tmp_path / "model").folder
+    (folder / "encoder" / "weights").write_bytes(b"some of them")
+    (folder / "names.sqlite").unlink()
+    told = repair_index(folder, encoder=encoder)
+    assert "encoder/weights: was changed and cannot be made again; copy it from where it came" in told
+    assert [fault.split(".")[0] for fault in faults(folder)] == ["fault: encoder/weights was changed after the index was made"]
