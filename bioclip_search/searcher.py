@@ -135,6 +135,7 @@ class Searcher:
         threshold: float | None = None,
         target_accuracy: float | None = None,
         top: int = 5,
+        language: str | None = None,
         workers: int | None = None,
     ) -> Iterator[list[Answer | Failure]]:
         """The answers of one picture after the other, as they come; memory is flat in the number of pictures.
@@ -147,6 +148,7 @@ class Searcher:
             threshold: Probability that a taxon must reach (rule 2), 0 to 1.
             target_accuracy: The share of answers that shall be right; needs a calibrated index.
             top: How many runners-up an answer carries.
+            language: Give vernacular names in this language (ISO 639-1) where the index has them, else its own.
             workers: Threads that decode pictures ahead of the encoder.
 
         Raises:
@@ -160,9 +162,9 @@ class Searcher:
         for of_one_picture in cut_crops(images, self.encoder, self.detector, workers):
             batch += of_one_picture
             if sum(isinstance(item, Crop) for item in batch) >= BATCH_CROPS or len(batch) >= 2 * BATCH_CROPS:
-                yield from self._by_picture(batch, leaves, ruling)
+                yield from self._by_picture(batch, leaves, ruling, language)
                 batch = []
-        yield from self._by_picture(batch, leaves, ruling)
+        yield from self._by_picture(batch, leaves, ruling, language)
 
     def identify_vectors(self, vectors: np.ndarray, *, leaves: LeafSet | None = None, **ruling: Any) -> list[Decision]:
         """The decisions for unit rows (b, dim), without any picture; `ruling` as `fallback.decide` takes it."""
@@ -224,7 +226,7 @@ class Searcher:
             raise NotCalibratedError(f"The index {self.index.card.name} is calibrated for {', '.join(calibration.thresholds)}, not for {target}.")
         return calibration.thresholds[str(target)]
 
-    def _by_picture(self, batch: Sequence[Cut], leaves: LeafSet | None, ruling: dict[str, Any]) -> Iterator[list[Answer | Failure]]:
+    def _by_picture(self, batch: Sequence[Cut], leaves: LeafSet | None, ruling: dict[str, Any], language: str | None) -> Iterator[list[Answer | Failure]]:
         """The results of a batch, one list per picture: a picture's crops stand together and share its number."""
         crops = [item for item in batch if isinstance(item, Crop)]
         vectors = self.encoder.encode_prepared([crop.prepared for crop in crops])  # (b, dim)
@@ -236,7 +238,7 @@ class Searcher:
                 results = []
             picture = item.picture
             if isinstance(item, Crop):
-                results.append(self._answer(item, next(decisions), ruling["threshold"]))
+                results.append(self._answer(item, next(decisions), ruling["threshold"], language))
             elif isinstance(item, Blank):
                 results.append(self._blank(item))
             else:
@@ -244,7 +246,7 @@ class Searcher:
         if results:
             yield results
 
-    def _answer(self, crop: Crop, decision: Decision, threshold: float) -> Answer:
+    def _answer(self, crop: Crop, decision: Decision, threshold: float, language: str | None) -> Answer:
         chosen = self._taxon(decision.chosen) if decision.chosen else None
         return Answer(
             image=crop.image,
@@ -252,13 +254,13 @@ class Searcher:
             detector_confidence=crop.confidence,
             taxon=chosen.name if chosen else None,
             rank=chosen.rank if chosen else None,
-            common_name=self.taxonomy.common_name(chosen) if chosen else None,
+            common_name=self._common_name(chosen, language) if chosen else None,
             probability=decision.chosen.probability if decision.chosen else 1.0,
             rule=rule_in_words(decision.rule, chosen.rank if chosen else None, threshold),
             lineage=self.taxonomy.lineage(chosen.start, down_to=chosen.rank) if chosen else {},
             ladder=tuple(Rung(taxon.rank, taxon.name, step.probability) for step in decision.ladder for taxon in [self._taxon(step)]),
             alternatives=tuple(
-                Alternative(taxon.name, taxon.rank, step.probability, self.taxonomy.common_name(taxon))
+                Alternative(taxon.name, taxon.rank, step.probability, self._common_name(taxon, language))
                 for step in decision.rivals
                 for taxon in [self._taxon(step)]
             ),
@@ -274,6 +276,10 @@ class Searcher:
             index=self.index.card.name,
             encoder=self.encoder.fingerprint,
         )
+
+    def _common_name(self, taxon: Taxon, language: str | None) -> str | None:
+        (spoken,) = self.names.vernacular([taxon], language) if language else (None,)
+        return spoken or self.taxonomy.common_name(taxon)
 
     def _taxon(self, step: Step) -> Taxon:
         return self.taxonomy.taxon(self.taxonomy.ranks[step.depth], step.number)

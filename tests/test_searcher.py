@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import pyarrow as pa
 import pytest
 
 from bioclip_search.build import build_from_vectors, change_card
@@ -11,6 +13,7 @@ from bioclip_search.detect import Detection
 from bioclip_search.errors import IndexMismatchError, NotCalibratedError, TableError, UnknownTaxonError
 from bioclip_search.index import Index
 from bioclip_search.index.card import Calibration
+from bioclip_search.names import write_names
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
 from bioclip_search.results import Answer, Failure
 from bioclip_search.searcher import BATCH_CROPS, Searcher
@@ -172,3 +175,14 @@ def test_a_picture_without_organism_is_blank_not_broken(small_index, encoder):
     assert isinstance(results[0], Answer)
     assert (results[0].taxon, results[0].probability, results[0].rule) == (None, None, "rule 0: no organism: halves saw none at confidence 0.2")
     assert isinstance(results[1], Failure)
+
+
+def test_vernacular_names_come_in_the_language_that_is_asked_for_where_there_are_some(small_index, encoder, taxonomy, leaf, tmp_path):
+    columns = {"row": [0, 1], "rank": ["species"] * 2, "name": ["Löwe", "Irbis"], "kind": ["vernacular"] * 2, "language": ["de", "de"]}
+    folder = Path(shutil.copytree(small_index, tmp_path / "index"))
+    write_names(folder / "names.sqlite", taxonomy, pa.table(columns))
+    searcher = Searcher(Index(folder, verify=False), encoder)
+    german, english = (searcher.identify(picture_of(leaf("Panthera leo")), rank="species", top=8, language=language)[0] for language in ("de", None))
+    assert (german.common_name, english.common_name) == ("Löwe", "Lion")
+    assert {"Irbis", "Blackbird"} <= {other.common_name for other in german.alternatives}
+    assert "Snow leopard" in {other.common_name for other in english.alternatives}

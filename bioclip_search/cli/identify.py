@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from bioclip_search.cli.languages import tell_missing_language
 from bioclip_search.cli.progress import progress_bar
 from bioclip_search.exports import FORMATS, write_records
 from bioclip_search.prompts import TEMPLATE_SETS
@@ -41,6 +42,7 @@ images_argument = click.argument("images", nargs=-1, required=True, metavar="IMA
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Probability a name must reach.  [default: 0.65]")
 @click.option("--target-accuracy", type=click.FloatRange(0, 1), help="Share of names that shall be right; needs a calibrated index.")
 @click.option("--top", type=click.IntRange(0), default=5, show_default=True, help="Runners-up per answer.")
+@click.option("--language", metavar="CODE", help="Show vernacular names in this language where the index has them: de, ja …")
 @click.option("--trust-pickle", is_flag=True, help="Load a detector from a .pt file, which can run any code.")
 @workers_option
 @precision_option
@@ -66,6 +68,8 @@ def identify(
         click.echo(f"Checklist: {name}.", err=True)
     if len(unknown) > UNKNOWN_SHOWN:
         click.echo(f"Checklist: and {len(unknown) - UNKNOWN_SHOWN} more unknown names.", err=True)
+    if question.get("language"):
+        tell_missing_language(searcher.names, question["language"])
     answers = searcher.identify_stream(list_images(images), workers=workers, **question)
     failed = _print(answers, format, of_labels=False)
     return 1 if failed or unknown else 0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bioclip_search.cli.languages import tell_missing_language
 from bioclip_search.exports import FORMATS
 
 if TYPE_CHECKING:
@@ -102,11 +103,9 @@ def match(file: str, column: str | None, index: str, checklist: str | None, lang
 
 
 def _open(index: str, checklist: str | None, language: str | None) -> Names:
-    from bioclip_search.names.languages import plain_language
     from bioclip_search.names.opening import names_of_checklist, names_of_index
 
     opened = names_of_checklist(checklist) if checklist else names_of_index(index)
-    if language and plain_language(language) not in {plain_language(code) for code in opened.languages}:
-        there = ", ".join(opened.languages) or "none that is told"
-        click.echo(f"There are no vernacular names in {language!r} here; languages: {there}.", err=True)
+    if language:
+        tell_missing_language(opened, language)
     return opened
