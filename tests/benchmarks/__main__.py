@@ -1,12 +1,18 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [million] [identify] [import] [starter] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [million] [identify] [import] [names] [starter] [their options]`."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import bench_identify, bench_import, bench_million, bench_starter
+from tests.benchmarks import bench_identify, bench_import, bench_million, bench_names, bench_starter
 
-BENCHMARKS = {"million": bench_million.main, "identify": bench_identify.main, "import": bench_import.main, "starter": bench_starter.main}
+BENCHMARKS = {
+    "million": bench_million.main,
+    "identify": bench_identify.main,
+    "import": bench_import.main,
+    "names": bench_names.main,
+    "starter": bench_starter.main,
+}
 
 
 def main(arguments: list[str]) -> None:
