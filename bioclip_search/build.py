@@ -7,6 +7,7 @@ Looking through an index is left to `check`, taking a part of one to `trim`.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -26,11 +27,16 @@ from bioclip_search.index.folder import ENCODER_FOLDER, NAMES_FILE, TAXA_FILE, V
 from bioclip_search.index.replacing import new_folder, stop_if_there
 from bioclip_search.index.vectors import BLOCK_ROWS, TRAINING_ROWS
 from bioclip_search.names import write_names
-from bioclip_search.prompts import TextRecipe
+from bioclip_search.prompts import RANKS, TextRecipe
 from bioclip_search.published import MATRIX_RECIPE, MatrixColumns, Published, stop_if_foreign
-from bioclip_search.tables import read_table
+from bioclip_search.tables import read_header, read_table
 from bioclip_search.taxonomy import Taxonomy
 from bioclip_search.text_vectors import StoredVectors, TextVectors
+
+TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".pq"}
+
+POINTING = ("parent_key", "accepted_key", "parent_name", "accepted_name", "status")
+"""Columns, as `checklists` calls them, that make a table more than a list of taxa."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,19 +48,34 @@ class TaxaRead:
     report: tuple[str, ...]
 
 
-def read_taxa(source: Any, columns: Mapping[str, str] | None = None, *, as_it_stands: bool = False) -> TaxaRead:
+def read_taxa(
+    source: Any, columns: Mapping[str, str] | None = None, *, as_it_stands: bool = False, progress: Callable[[int, int], None] | None = None
+) -> TaxaRead:
     """The taxa of a table or checklist.
+
+    1. A table whose columns are called as ours, and which points at no other rows, is taken as it stands: each row is a
+       taxon to be told apart, of whatever rank.
+    2. All else is a checklist, as `checklists.read_checklist` reads it: taxa above others are no answers of their own,
+       synonyms and names in other languages lead to their taxon.
 
     Args:
         columns: What columns of ours are called in the source.
-        as_it_stands: The source is a table whose rows must keep their order, for they go with vectors.
+        as_it_stands: Take a table by rule 1 in any case, for its rows go with vectors.
+        progress: Called with steps done and steps in all.
 
     Raises:
         TableError: It cannot be read, or holds no taxon.
     """
-    table = read_table(source)
-    taxonomy = Taxonomy.from_table(table)
-    return TaxaRead(taxonomy, None, tuple(taxonomy.report.lines()))
+    if as_it_stands or not isinstance(source, str | Path) or (not columns and _is_ours(Path(source))):
+        table = read_table(source)
+        ours = {theirs.strip().lower(): name for name, theirs in (columns or {}).items()}
+        taxonomy = Taxonomy.from_table(table.rename_columns([ours.get(name, name) for name in table.column_names]))
+        return TaxaRead(taxonomy, None, tuple(taxonomy.report.lines()))
+    from bioclip_search.checklists import read_checklist
+
+    checklist = read_checklist(source, columns=columns, progress=progress)
+    taxonomy = Taxonomy.from_table(checklist.taxa)
+    return TaxaRead(taxonomy, checklist.names, (*checklist.report.lines(), *taxonomy.report.lines()))
 
 
 def build_index(
@@ -209,3 +230,14 @@ def write_taxa(path: Path, taxonomy: Taxonomy, zero: np.ndarray) -> None:
     if "zero_vector" in leaves.column_names:
         leaves = leaves.drop_columns("zero_vector")
     parquet.write_table(leaves.append_column("zero_vector", pa.array(zero)), path, compression="zstd")
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this is a table with ranks as its columns and none that points at a parent or an accepted name."""
+    from bioclip_search.checklists.plain import OTHER_NAMES
+
+    if path.suffix.lower() not in TABLE_SUFFIXES or not path.is_file():
+        return False
+    header = read_header(path)
+    pointing = {word for column in POINTING for word in OTHER_NAMES[column].split()}
+    return bool(set(RANKS) & set(header)) and not pointing & {re.sub("[^a-z]", "", name) for name in header}

@@ -154,8 +154,10 @@ def _read_taxa(path: Path) -> tuple[pa.Table, tuple[str, ...]]:
     with duckdb.connect() as store:
         try:
             entries = store.sql(_READ, params={"path": literal, "largest": LARGEST_ENTRY_BYTES}).to_arrow_table()
-        except duckdb.Error as error:
+        except (duckdb.Error, UnicodeDecodeError) as error:
             raise TableError(f"{path}: cannot be read as names of a matrix ({str(error).splitlines()[0]}). Download it again.") from error
+    if not len(entries):
+        raise TableError(f"{path}: names no taxon. Download it again.")
     bad = np.flatnonzero(~np.asarray(entries["is_entry"]))
     if len(bad):
         raise TableError(

@@ -61,6 +61,22 @@ def read_table(source: Any) -> pa.Table:
     return pa.table([_clean(column) for column in table.columns], names=names)
 
 
+def read_header(path: Path) -> list[str]:
+    """The names of the columns as `read_table` gives them, without reading the rows; empty where there is no header.
+
+    Raises:
+        TableError: The file cannot be read.
+    """
+    try:
+        if path.suffix.lower() in {".parquet", ".pq"}:
+            from pyarrow import parquet
+
+            return [_column_name(name) for name in parquet.read_schema(path).names]
+        return [_column_name(name) for name in _header_of(path)[0]]
+    except (pa.ArrowInvalid, OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{path}: cannot be read as a table ({str(error).splitlines()[0]}). Give CSV or TSV in UTF-8, or Parquet.") from error
+
+
 def text_column(table: pa.Table, name: str) -> pa.ChunkedArray:
     """The column as strings, all null where the table lacks it."""
     if name in table.column_names:
@@ -123,16 +139,21 @@ def _read_delimited(path: Path) -> pa.Table:
     """Subtle: every column is read as text, or the taxon key 007 would become 7 and an epithet `nan` a number."""
     from pyarrow import csv
 
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline(MAX_LINE_BYTES)
-    delimiter = max("\t,;", key=header.count)
-    columns = [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)]
+    columns, delimiter = _header_of(path)
     return csv.read_csv(
         path,
         read_options=csv.ReadOptions(column_names=columns, skip_rows=1, block_size=MAX_LINE_BYTES),
         parse_options=csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
         convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), strings_can_be_null=True, null_values=NULL_WORDS),
     )
+
+
+def _header_of(path: Path) -> tuple[list[str], str]:
+    """The names of the columns, and what parts them."""
+    with path.open(encoding="utf-8-sig") as file:
+        header = file.readline(MAX_LINE_BYTES)
+    delimiter = max("\t,;", key=header.count)
+    return [name.strip().strip('"') for name in header.rstrip("\r\n").split(delimiter)], delimiter
 
 
 def _column_name(name: str) -> str:

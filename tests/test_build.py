@@ -3,14 +3,18 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyarrow import csv
 
-from bioclip_search.build import build_from_vectors, build_index, change_card
+from bioclip_search.build import build_from_vectors, build_index, change_card, read_taxa
 from bioclip_search.check import FAULT, check_index
 from bioclip_search.errors import IndexFolderError
 from bioclip_search.index import Index
 from bioclip_search.index.card import Calibration
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
+from bioclip_search.searcher import Searcher
 from bioclip_search.taxonomy import Taxonomy
+from bioclip_search.trim import trim_index
+from tests.checklists.making import backbone_files, write_zip
 from tests.conftest import ColourEncoder, small_table
 
 BARE = TextRecipe(templates=BARE_TEMPLATE)
@@ -72,3 +76,41 @@ def test_a_card_can_be_given_a_calibration(tmp_path, taxonomy, encoder):
     change_card(index.folder, calibration=Calibration(1.5, {"0.95": 0.8}, "a test"))
     assert Index(index.folder).card.calibration.thresholds == {"0.95": 0.8}
     assert not [finding for finding in check_index(index.folder) if finding.severity == FAULT]
+
+
+def test_a_table_with_our_columns_is_taken_row_for_row(tmp_path):
+    csv.write_csv(small_table(), tmp_path / "taxa.csv")
+    read = read_taxa(tmp_path / "taxa.csv")
+    assert (len(read.taxonomy), read.further) == (9, None)  # the family of carrots is a label of its own
+    assert read.report == ("9 rows read, 9 taxa kept",)
+
+
+def test_columns_of_other_names_are_told_and_go_with_vectors(tmp_path):
+    table = small_table().rename_columns([f"my {name}" for name in small_table().column_names])
+    columns = {name: f"My {name}" for name in small_table().column_names}
+    assert len(read_taxa(table, columns, as_it_stands=True).taxonomy) == 9
+    csv.write_csv(table, tmp_path / "taxa.csv")
+    taxonomy = read_taxa(tmp_path / "taxa.csv", {"species": "my species", "genus": "my genus", "common_name": "my common_name"}).taxonomy
+    assert "Panthera uncia" in taxonomy.leaves["species"].to_pylist()
+
+
+def test_a_checklist_brings_its_keys_countries_and_further_names_into_the_index(tmp_path, encoder):
+    read = read_taxa(write_zip(tmp_path / "backbone.zip", backbone_files()))
+    index = build_index(tmp_path / "i", read.taxonomy, encoder, recipe=BARE, further=read.further)
+    searcher = Searcher(index, encoder)
+    assert {"taxon_key", "authorship", "countries"} <= set(searcher.taxonomy.leaves.column_names)
+    found = {name: [taxon.name for taxon in searcher.names.find(name)] for name in ("Felis leo", "Löwe", "Cats", "Panthera leo persica")}
+    assert found == {"Felis leo": ["Panthera leo"], "Löwe": ["Panthera leo"], "Cats": ["Felidae"], "Panthera leo persica": ["Panthera leo"]}
+    assert "13 rows read" in read.report[0]
+    assert not [str(finding) for finding in check_index(index.folder) if finding.severity == FAULT]
+    trimmed = Searcher(trim_index(index, tmp_path / "kenya", country="KEN"), encoder)
+    assert trimmed.taxonomy.leaves["species"].to_pylist() == ["Panthera leo"]
+    assert [taxon.name for taxon in trimmed.names.find("Leo africanus")] == ["Panthera leo"]
+    assert trimmed.names.find("Irbis") == []
+
+
+def test_a_table_that_points_at_its_parents_is_read_as_a_checklist(tmp_path):
+    rows = [("1", "", "Pica", "genus", "Pica"), ("2", "1", "Pica pica (Linnaeus, 1758)", "species", "Pica")]
+    table = pa.table(dict(zip(["taxonID", "parentNameUsageID", "scientificName", "taxonRank", "genus"], map(list, zip(*rows, strict=True)), strict=True)))
+    csv.write_csv(table, tmp_path / "taxa.csv")
+    assert read_taxa(tmp_path / "taxa.csv").taxonomy.leaves["species"].to_pylist() == ["Pica pica"]

@@ -5,7 +5,7 @@ import pytest
 from pyarrow import parquet
 
 from bioclip_search.errors import TableError
-from bioclip_search.tables import read_lines, read_names, read_table
+from bioclip_search.tables import read_header, read_lines, read_names, read_table
 
 ROWS = [{"genus": "Felis", "species": "Felis catus", "common_name": "Cat, domestic"}, {"genus": "Nan", "species": "Nan nan", "common_name": None}]
 
@@ -25,6 +25,7 @@ ROWS = [{"genus": "Felis", "species": "Felis catus", "common_name": "Cat, domest
 def test_delimited_files_give_one_table(tmp_path, name, content):
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
+    assert read_header(path) == ["genus", "species", "common_name"]
     assert read_table(path).to_pylist() == ROWS
 
 
@@ -33,6 +34,7 @@ def test_parquet_dataframes_and_arrow_tables_give_the_same(tmp_path):
     parquet.write_table(pa.Table.from_pylist(ROWS), tmp_path / "taxa.parquet")
     for source in (tmp_path / "taxa.parquet", pandas.DataFrame(ROWS), pa.Table.from_pylist(ROWS)):
         assert read_table(source).to_pylist() == ROWS
+    assert read_header(tmp_path / "taxa.parquet") == ["genus", "species", "common_name"]
 
 
 @pytest.mark.parametrize(

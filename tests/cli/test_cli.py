@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 
+import click
+import numpy as np
 import pyarrow as pa
 import pytest
 from click.testing import CliRunner
@@ -169,6 +171,54 @@ def test_names_in_any_script_survive_a_pipe(folder, pictures, tmp_path):
     shutil.copy(pictures / "0.jpg", path)
     result = run_apart("identify", path, "--index", folder, "--format", "csv", env={"PATH": "", "LC_ALL": "C", "PYTHONUTF8": "0"})
     assert str(path) in result.stdout
+
+
+def test_a_second_build_encodes_only_what_is_new(model_folder, tmp_path):
+    arrow_csv.write_csv(small_table().slice(0, 6), tmp_path / "some.csv")
+    arrow_csv.write_csv(small_table(), tmp_path / "all.csv")
+    options = ("--encoder", model_folder, "--text-type", "taxon", "--templates", "one {} or another")
+    assert "6 names, 6 of them to encode" in run("index", "build", tmp_path / "some.csv", "--out", tmp_path / "some", *options).stderr
+    assert "9 names, 3 of them to encode" in run("index", "build", tmp_path / "all.csv", "--out", tmp_path / "all", *options).stderr
+
+
+def test_columns_of_other_names_can_be_told(model_folder, tmp_path):
+    (tmp_path / "taxa.csv").write_text("Sippe,Deutsch\nPica pica,Elster\nCorvus corax,Kolkrabe\n", encoding="utf-8")
+    told = ("--column", "species=Sippe", "--column", "common_name=Deutsch")
+    run("index", "build", tmp_path / "taxa.csv", "--out", tmp_path / "birds", "--encoder", model_folder, *told)
+    from bioclip_search.index import Index
+
+    assert Index(tmp_path / "birds").card.vectors.count == 2
+    with pytest.raises(click.BadParameter, match="expected OURS=THEIRS"):
+        run("index", "build", tmp_path / "taxa.csv", "--out", tmp_path / "x", "--column", "species")
+
+
+def test_an_index_is_trimmed_checked_and_repaired(folder, tmp_path, pictures):
+    result = run("index", "trim", folder, "--within", "Felidae", "--out", tmp_path / "cats")
+    assert "3 of 9 taxa kept" in result.stderr
+    assert run("identify", pictures / "0.jpg", "--index", tmp_path / "cats", "--rank", "family", "--format", "jsonl").stdout.count("Felidae")
+    (tmp_path / "cats" / "names.sqlite").unlink()
+    found = [json.loads(line) for line in run("index", "check", tmp_path / "cats", "--format", "jsonl").stdout.splitlines()]
+    assert {finding["severity"] for finding in found} == {"fault"}
+    mended = run("index", "check", tmp_path / "cats", "--repair")
+    assert "names.sqlite: was made again" in mended.stderr
+    assert mended.return_value == 0
+
+
+def test_a_published_matrix_makes_an_index(model_folder, tmp_path):
+    from bioclip_search.encoder.opening import open_encoder
+    from bioclip_search.index import Index
+
+    encoder = open_encoder(model_folder)
+    entries = [[["Animalia", "Chordata", "Aves", "", "", "Pica", "pica"], "magpie"], [["Plantae", "", "", "", "", "Quercus", "robur"], ""]]
+    words = ["Animalia Chordata Aves Pica pica magpie", "Plantae Quercus robur"]
+    (tmp_path / "txt_emb_species.json").write_text(json.dumps(entries))
+    np.save(tmp_path / "txt_emb_species.npy", encoder.encode_texts(words).T)
+    made = ("--encoder", model_folder, "--templates", "bare")
+    result = run("index", "build", tmp_path, "--out", tmp_path / "i", *made)
+    assert "2 taxa have no order: it is passed over" in result.stderr
+    assert Index(tmp_path / "i").card.about["vectors"] == "read from txt_emb_species.npy"
+    with pytest.raises(BioclipSearchError, match="not those that .* makes of these names"):
+        run("index", "build", tmp_path, "--out", tmp_path / "j", "--encoder", model_folder, "--text-type", "com", "--templates", "openai80")
 
 
 def test_given_vectors_make_an_index(model_folder, tmp_path):

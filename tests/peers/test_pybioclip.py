@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import zlib
 from pathlib import Path
@@ -11,12 +12,14 @@ import numpy as np
 import PIL.Image
 import pyarrow as pa
 import pytest
+import torch
 from pyarrow import parquet
 
 import bioclip_search as bs
-from bioclip_search.build import build_from_vectors
-from bioclip_search.encoder import unit_rows
-from bioclip_search.prompts import RANKS
+from bioclip_search.build import build_from_vectors, build_published
+from bioclip_search.encoder import encode_recipe, unit_rows
+from bioclip_search.prompts import OPENAI_80_TEMPLATES, RANKS
+from bioclip_search.published import read_published
 from tests.peers.random_models import TINY, synthetic_picture, write_model_folder
 
 pytest.importorskip("bioclip", reason="pybioclip is not installed (pip install pybioclip==2.1.6)")
@@ -111,6 +114,28 @@ def test_every_rank_of_the_tree_of_life_is_pybioclips(count, tiny, pictures, tax
         assert_not_flat([rows[0][0] for rows in theirs], [rows[0][1] for rows in theirs], len(searcher.taxonomy.level(rank)))
         assert [[name for name, _ in rows] for rows in ours] == [[name for name, _ in rows] for rows in theirs], rank
         np.testing.assert_allclose([value for rows in ours for _, value in rows], [value for rows in theirs for _, value in rows], atol=TOLERANCE, err_msg=rank)
+
+
+def test_a_published_matrix_gives_pybioclips_answers(tiny, pictures, taxa, tmp_path):
+    """Both are given the same two files: the matrix, made of some of the taxa's texts as the published one was, and the names."""
+    from tests.peers.pybioclip_ways import LocalTreeOfLife, top_five, tree_of_life_names
+
+    encoder = bs.open_encoder(tiny, precision="fp32", preprocess="squash")
+    taxa = taxa.take(pa.array(np.random.default_rng(0).permutation(taxa.num_rows)[:120]))  # 80 sentences a taxon
+    names = tree_of_life_names(taxa)
+    words = [" ".join(" ".join([*lineage, common]).split()) for lineage, common in names]
+    matrix = encode_recipe(encoder, [[template.replace("{}", word) for template in OPENAI_80_TEMPLATES] for word in words]).T
+    np.save(tmp_path / "txt_emb_species.npy", np.ascontiguousarray(matrix))
+    (tmp_path / "txt_emb_species.json").write_text(json.dumps(names), encoding="utf-8")
+
+    searcher = bs.Searcher(build_published(tmp_path / "index", read_published(tmp_path), encoder, preprocess="squash"), encoder)
+    peer = LocalTreeOfLife(tiny, torch.from_numpy(np.load(tmp_path / "txt_emb_species.npy")), json.loads((tmp_path / "txt_emb_species.json").read_text()))
+    for rank in ("class", "family", "species"):
+        theirs = [top_five(peer, path, rank) for path in pictures[:4]]
+        answers = searcher.identify(pictures[:4], rank=rank, top=4)
+        ours = [[(answer.taxon, answer.probability), *((other.taxon, other.probability) for other in answer.alternatives)] for answer in answers]
+        for mine, peers in zip(ours, theirs, strict=True):
+            assert dict(mine) == pytest.approx(dict(peers), abs=TOLERANCE)
 
 
 def assert_not_flat(best: list[str], probabilities: list[float], choices: int) -> None:

@@ -48,7 +48,8 @@ def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | N
             say(line)
         made = build_published(target, published, **_encoding(options, MATRIX_TEXT_TYPE, "openai80"))
     else:
-        taxa = read_taxa(source, _pairs(columns), as_it_stands=bool(from_vectors))
+        with progress_steps("reading names") as progress:
+            taxa = read_taxa(source, _pairs(columns), as_it_stands=bool(from_vectors), progress=progress)
         for line in taxa.report:
             say(line)
         encoding = _encoding(options, "taxon_com", "one")
