@@ -6,14 +6,14 @@ are left to `match`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 
 from bioclip_search.names.fold import fold, key
 from bioclip_search.names.languages import plain_language
 from bioclip_search.names.lookup import PATH_SIGN, Names
-from bioclip_search.names.reading import Entry, Store
+from bioclip_search.names.reading import Entry, Section, Store
 from bioclip_search.names.store import ACCEPTED, VERNACULAR
 from bioclip_search.taxonomy import Taxon
 
@@ -104,23 +104,28 @@ def _by_words(names: Names, words: list[str], language: str | None, clades: list
         if at_start:
             yield from sorted(_in_small_clades(names, words, clades), key=lambda entry: _importance(entry, language))
         return
-    accepted, preferred, others = range(3)
-    asked = [(accepted, limit // 2), (preferred, limit * SPARE)] if language else []
-    for section, most in [*asked, (accepted, limit * SPARE), (others, limit * SPARE)]:
+    for ranges, most in _sections(names.stores, language, limit):
         found = []
-        for number, store in enumerate(names.stores):
-            for first, stop in _sections(store, language)[section]:
-                for rows in [names.rows_of(clade, number) for clade in clades] if clades else [None]:
-                    found += store.with_words(words, first, stop, most, at_start=at_start, rows=rows) if rows or not clades else []
+        for number, (store, (first, stop)) in enumerate(zip(names.stores, ranges, strict=True)):
+            for rows in [names.rows_of(clade, number) for clade in clades] if clades else [None]:
+                found += store.with_words(words, first, stop, most, at_start=at_start, rows=rows) if rows or not clades else []
         yield from found if len(names.stores) == 1 else sorted(found, key=lambda entry: _importance(entry, language, names.taxon(entry)))
 
 
-def _sections(store: Store, language: str | None) -> tuple[list[tuple[int, int]], ...]:
-    """The ids of accepted names, of the preferred language, and of all that are not accepted."""
-    accepted = [(section.first, section.stop) for section in store.sections if section.kind == ACCEPTED]
-    preferred = [(section.first, section.stop) for section in store.sections if _speaks(section.language, language)]
-    rest = (accepted[-1][1] if accepted else 1, store.sections[-1].stop if store.sections else 1)
-    return accepted, preferred, [rest]
+def _sections(stores: list[Store], language: str | None, limit: int) -> list[tuple[list[tuple[int, int]], int]]:
+    """Which ids of each store to ask in turn, and how many names of them at most; those of all come last."""
+    asked = []
+    if language:
+        asked.append(([_ids(store, lambda section: section.kind == ACCEPTED) for store in stores], limit // 2))
+        for code in sorted({section.language for store in stores for section in store.sections if _speaks(section.language, language)}):
+            asked.append(([_ids(store, lambda section, code=code: section.language == code) for store in stores], limit * SPARE))
+    return [*asked, ([_ids(store, lambda _: True) for store in stores], limit * SPARE)]
+
+
+def _ids(store: Store, wanted: Callable[[Section], bool]) -> tuple[int, int]:
+    """The ids [first, stop) from the first of the wanted sections to the last, which stand together."""
+    chosen = [section for section in store.sections if wanted(section)]
+    return (chosen[0].first, chosen[-1].stop) if chosen else (0, 0)
 
 
 def _in_small_clades(names: Names, words: list[str], clades: list[Taxon]) -> Iterator[Entry]:

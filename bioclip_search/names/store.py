@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Iterator
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,9 @@ SCHEMA = {
 """The ids of names run in order of importance, so that the first found are the ones to show; `section` holds the ids of
 each kind and language. `forwards` and `backwards` are the folded names and the same read from their end, for a name with
 one slip of the pen keeps its first or its last half; `sound` is for scientific names."""
+
+BLOCK_NAMES = 100_000
+"""Names that are turned into Python's own strings at a time."""
 
 _BARE = re.compile(r"^[A-Z][a-z-]+(?: [a-z-]+){0,2}$")
 
@@ -101,22 +105,37 @@ def write_store(path: Path, entries: pa.Table) -> None:
 
 
 def _write_spellings(store: sqlite3.Connection, ordered: pa.Table) -> None:
-    """Folds each name once and writes what is looked up by its spelling, in the order of the trees that hold it."""
-    spellings, sounds = [], []
-    scientific = np.asarray(pc.not_equal(ordered["kind"], VERNACULAR)).tolist()
+    """Folds each name once, block by block, and lets SQLite sort what is looked up by its spelling: it has room on disk."""
+    trees = {"forwards": "folded", "backwards": "folded", "sound": "heard"}
+    for tree, column in trees.items():
+        store.execute(f"CREATE TEMP TABLE unsorted_{tree} ({column} TEXT, id INTEGER)")
+    first = 1
+    for block in ordered.select(["name", "kind"]).to_batches(max_chunksize=BLOCK_NAMES):
+        rows = _spelt(block, first)
+        store.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", rows["words"])
+        for tree in trees:
+            store.executemany(f"INSERT INTO unsorted_{tree} VALUES (?, ?)", rows[tree])
+        first += block.num_rows
+    for tree, column in trees.items():
+        store.execute(f"INSERT INTO {tree} SELECT {column}, id FROM unsorted_{tree} ORDER BY {column}, id")
+        store.execute(f"DROP TABLE unsorted_{tree}")
 
-    def words() -> Iterator[tuple[int, str]]:
-        for number, (name, is_scientific) in enumerate(zip(ordered["name"].to_pylist(), scientific, strict=True), start=1):
-            folded = fold_scientific(name) if is_scientific else fold(name)
-            if folded:
-                spellings.extend((spelling, number) for spelling in _keys(name, folded, is_scientific))
-                if is_scientific:
-                    sounds.append((sound(folded), number))
-                yield number, f"{folded} {word_endings(folded)}".rstrip()
 
-    store.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", words())
-    for table, rows in (("forwards", spellings), ("backwards", [(text[::-1], number) for text, number in spellings]), ("sound", sounds)):
-        store.executemany(f"INSERT INTO {table} VALUES (?, ?)", sorted(rows))
+def _spelt(block: pa.RecordBatch, first: int) -> dict[str, list[tuple]]:
+    """The rows of each tree for the names of a block, whose ids begin with `first`."""
+    rows: dict[str, list[tuple]] = {tree: [] for tree in ("words", "forwards", "backwards", "sound")}
+    for number, (name, kind) in enumerate(zip(block["name"].to_pylist(), block["kind"].to_pylist(), strict=True), start=first):
+        is_scientific = kind != VERNACULAR
+        folded = fold_scientific(name) if is_scientific else fold(name)
+        if not folded:
+            continue
+        rows["words"].append((number, f"{folded} {word_endings(folded)}".rstrip()))
+        for spelling in _keys(name, folded, is_scientific):
+            rows["forwards"].append((spelling, number))
+            rows["backwards"].append((spelling[::-1], number))
+        if is_scientific:
+            rows["sound"].append((sound(folded), number))
+    return rows
 
 
 def _keys(name: str, folded: str, is_scientific: bool) -> set[str]:
@@ -130,8 +149,10 @@ def _keys(name: str, folded: str, is_scientific: bool) -> set[str]:
 
 
 def _rows(ordered: pa.Table) -> Iterator[tuple]:
-    columns = [ordered[column].to_pylist() for column in ("name", "kind", "rank", "row", "language", "authorship", "taxon_key")]
-    return zip(range(1, ordered.num_rows + 1), *columns, strict=True)
+    columns = ("name", "kind", "rank", "row", "language", "authorship", "taxon_key")
+    number = count(1)
+    for block in ordered.select(columns).to_batches(max_chunksize=BLOCK_NAMES):
+        yield from zip(islice(number, block.num_rows), *(block[column].to_pylist() for column in columns), strict=True)
 
 
 def _in_order(entries: pa.Table) -> tuple[pa.Table, list[tuple[int, int, str, str | None]]]:
