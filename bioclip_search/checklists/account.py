@@ -115,7 +115,8 @@ def _further_notes(staging: Staging) -> list[Note]:
 def _faults(staging: Staging, decision: fates.Decision, target: np.ndarray, fate: int) -> tuple[Fault, ...]:
     what = {fates.SYNONYM_CIRCLE: "synonyms in a circle", fates.PARENT_CIRCLE: "parents in a circle"}[fate]
     faults = []
-    for circle in circles(target, decision.fate == fate, MAX_FAULTS, MAX_KEYS):
+    for circle in circles(target, decision.fate == fate, MAX_FAULTS, MAX_KEYS + 1):
+        cut = ("…",) if len(circle) > MAX_KEYS else ()
         found = dict(staging.rows(f"SELECT row, coalesce(key, name) FROM clean WHERE row IN ({', '.join(map(str, circle))})"))
-        faults.append(Fault(what, tuple(str(found[row]) for row in circle)))
+        faults.append(Fault(what, (*(str(found[row]) for row in circle[:MAX_KEYS]), *cut)))
     return tuple(faults)

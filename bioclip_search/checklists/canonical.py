@@ -7,7 +7,7 @@ Rules for the name, first match wins:
 1. The source's canonical name, unless it lost the × of a hybrid.
 2. A hybrid formula stays as it is, without its author.
 3. Genus, epithet and epithet below, where the source has them apart.
-4. The scientific name with its known author cut off its end, or as it is where no author stands in it.
+4. The scientific name with its known author cut off its end, or as it is where no author stands in it, or it is a virus's.
 5. The words at the start that make a name of that rank: one capitalised, then epithets in small letters.
 """
 
@@ -86,6 +86,7 @@ def _name_sql() -> str:
             AND NOT ({is_below} AND infraspecific_epithet IS NULL) AND coalesce(starts_with(full_name, generic_name || ' '), true)
             THEN generic_name || ' ' || specific_epithet || CASE WHEN {is_below} THEN ' ' || infraspecific_epithet ELSE '' END
         WHEN ends_with(full_name, ' ' || authorship) THEN {cut}
+        WHEN regexp_matches(full_name, ' .*(virus|viroid|phage)') THEN full_name
         WHEN authorship IS NOT NULL AND NOT contains(full_name, authorship) AND NOT regexp_matches(full_name, ' [(\\p{{Lu}}]') THEN full_name
         WHEN said < {SPECIES} THEN coalesce({single}, full_name)
         WHEN said = {SPECIES} THEN coalesce({start}, full_name)

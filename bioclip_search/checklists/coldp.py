@@ -116,8 +116,10 @@ def _open(archive: Archive, staging: Staging, member: str) -> tuple[Delimited, d
     file, header = describe_file(
         archive.file(member), f"{archive.name}: {member}", staging.scratch, encoding="UTF-8", delimiter=delimiter, quote=quote, header_lines=1
     )
-    plain = [re.sub(r"[^a-z]", "", name.lower().rsplit(":", 1)[-1]) for name in header]
-    return file, {name: cell(number) for number, name in reversed(list(enumerate(plain)))}
+    columns: dict[str, str] = {}
+    for number, name in enumerate(header):
+        columns.setdefault(re.sub(r"[^a-z]", "", name.lower().rsplit(":", 1)[-1]), cell(number))
+    return file, columns
 
 
 def _pick(file: Delimited, columns: dict[str, str], wanted: dict[str, str], needed: set[str]) -> dict[str, str]:

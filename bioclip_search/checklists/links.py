@@ -57,7 +57,7 @@ def ancestors(parent: np.ndarray, rank: np.ndarray, ranks: int) -> np.ndarray:
 
 
 def circles(target: np.ndarray, on_circle: np.ndarray, most: int, longest: int) -> list[list[int]]:
-    """The first circles, each as the rows in the order in which they point at each other, from its lowest row."""
+    """The first circles, each as its rows in the order in which they point at each other, from the lowest; a long one is cut."""
     found: list[list[int]] = []
     seen: set[int] = set()
     for start in np.flatnonzero(on_circle):

@@ -58,9 +58,9 @@ def stage_plain(path: Path, name: str, staging: Staging, columns: Mapping[str, s
             'Rename one to scientificName or species, or say which: --column species="YOUR COLUMN".'
         )
     expressions = {ours: cell(theirs) for ours, theirs in found.items()}
-    where = _add_special(expressions)
+    _add_special(expressions)
     _add_names_of_ranks(expressions)
-    staging.add("usages", source, {ours: expressions[ours] for ours in expressions if ours in USAGE_COLUMNS}, where=where)
+    staging.add("usages", source, {ours: expressions[ours] for ours in expressions if ours in USAGE_COLUMNS})
 
 
 def _open(path: Path, name: str, staging: Staging) -> tuple[Delimited | str, dict[str, str]]:
@@ -74,7 +74,10 @@ def _open(path: Path, name: str, staging: Staging) -> tuple[Delimited | str, dic
         header = {theirs: f'"{theirs.replace(chr(34), chr(34) * 2)}"::VARCHAR' for theirs, kind in described if "[" not in kind and "STRUCT" not in kind}
         return source, header
     file, cells = describe_file(path, name, staging.scratch, encoding="UTF-8", delimiter=None, quote='"', header_lines=1)
-    return file, {theirs: f"c{number}" for number, theirs in reversed(list(enumerate(cells)))}
+    header: dict[str, str] = {}
+    for number, theirs in enumerate(cells):
+        header.setdefault(theirs, f"c{number}")
+    return file, header
 
 
 def _guess(header: Mapping[str, str], given: Mapping[str, str], name: str) -> dict[str, str]:
@@ -100,8 +103,8 @@ def _guess(header: Mapping[str, str], given: Mapping[str, str], name: str) -> di
     return found
 
 
-def _add_special(expressions: dict[str, str]) -> str:
-    """Reads what only some sources have: a path of ancestors, numbers for ranks. Gives the rows to be taken, as SQL."""
+def _add_special(expressions: dict[str, str]) -> None:
+    """Reads what only some sources have: a path of ancestors, numbers for ranks, a mark of names that are retired."""
     if "ancestry" in expressions and "parent_key" not in expressions:
         expressions["parent_key"] = f"nullif(regexp_extract({expressions['ancestry']}, '([^/]+)$', 1), '')"
     if "rankid" in expressions and "rank" not in expressions:
@@ -109,7 +112,6 @@ def _add_special(expressions: dict[str, str]) -> str:
         expressions["rank"] = f"CASE {expressions['rankid']} {cases} ELSE 'unranked' END"
     if "active" in expressions and "status" not in expressions:
         expressions["status"] = f"CASE WHEN lower({expressions['active']}) IN ('false', 'f', '0') THEN 'inactive' END"
-    return "true"
 
 
 def _add_names_of_ranks(expressions: dict[str, str]) -> None:
