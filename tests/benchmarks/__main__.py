@@ -1,12 +1,13 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [million] [identify] [import] [names] [starter] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [million] [identify] [import] [names] [starter] [their options]`."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import bench_identify, bench_import, bench_million, bench_names, bench_starter
+from tests.benchmarks import bench_build, bench_identify, bench_import, bench_million, bench_names, bench_starter
 
 BENCHMARKS = {
+    "build": bench_build.main,
     "million": bench_million.main,
     "identify": bench_identify.main,
     "import": bench_import.main,
