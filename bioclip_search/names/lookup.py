@@ -43,7 +43,7 @@ class Unknown:
 class Names:
     """Looks names up; spellings that differ in case, accents, hyphens or spaces only are one name."""
 
-    def __init__(self, paths: Path | Sequence[Path], taxonomy: Taxonomy, leaf_of_row: np.ndarray | None = None):
+    def __init__(self, paths: Path | Store | Sequence[Path | Store], taxonomy: Taxonomy, leaf_of_row: np.ndarray | None = None):
         """Opens the stores of an index: that of its base, and one for each time taxa were added.
 
         Args:
@@ -54,8 +54,8 @@ class Names:
         """
         self.taxonomy = taxonomy
         self._leaf_of_row = np.arange(len(taxonomy)) if leaf_of_row is None else leaf_of_row
-        paths = [paths] if isinstance(paths, Path) else list(paths)
-        self.stores: list[Store] = [open_store(path, taxonomy, self._row_of_leaf) for path in paths]
+        paths = [paths] if isinstance(paths, Path | Store) else list(paths)
+        self.stores = [path if isinstance(path, Store) else open_store(path, taxonomy, self._row_of_leaf) for path in paths]
 
     def find(self, name: str) -> list[Taxon]:
         """The taxa of this name, in depth-first order; empty if there is none.

@@ -24,7 +24,7 @@ from bioclip_search.names.authors import same_authorship
 from bioclip_search.names.fold import fold, fold_scientific
 from bioclip_search.names.languages import plain_language
 from bioclip_search.names.lookup import PATH_SIGN, Names
-from bioclip_search.names.near import Near, near_names
+from bioclip_search.names.near import Near, named_with_short_genus, near_names
 from bioclip_search.names.parse import ParsedName, parse
 from bioclip_search.names.reading import Entry
 from bioclip_search.names.store import ACCEPTED, INFRASPECIFIC, SYNONYM, VERNACULAR
@@ -43,6 +43,10 @@ AUTHORSHIP_DISAGREES, CONTEXT_DISAGREES = 15, 40
 
 ALTERNATIVES = 10
 """Alternatives that a record holds; a homonym holds all."""
+
+
+MOST_WORDS = 4
+"""Words of a text that are looked for in longer names."""
 
 
 @dataclass(frozen=True)
@@ -125,16 +129,15 @@ class _Matcher:
         asked = _Asked(query, text.strip(), parsed, query.authorship or parsed.authorship, context)
         if not fold(text):
             return Match(name=query.name, match_type=NONE, confidence=0, note="nothing is written here")  # rule 1
-        if parsed.qualifier or parsed.parents:
+        if parsed.qualifier or parsed.is_formula:
             return self._doubtful(asked)  # rule 2
-        return self._kept(asked) or self._misspelt(asked) or self._part(asked) or self._none(asked)
+        return self._kept(asked) or self._shortened(asked) or self._misspelt(asked) or self._part(asked) or self._none(asked)
 
     def _doubtful(self, asked: _Asked) -> Match:
         """Rule 2: the genus, and the species that is meant among the alternatives."""
         parsed = asked.parsed
-        meant = parsed.parents or ((parsed.meant,) if parsed.meant else ())
-        others = [pair for name in meant for pair in self._taxa(self.names.entries(name))]
-        why = f"a hybrid of {' and '.join(meant)}" if parsed.parents else f"marked {parsed.qualifier}"
+        others = [pair for name in parsed.meant for pair in self._taxa(self.names.entries(name))]
+        why = f"a hybrid of {' and '.join(parsed.meant)}" if parsed.is_formula else f"marked {parsed.qualifier}"
         if not parsed.canonical:
             return self._none(asked, others, f"{why}: two genera")
         genera, note = self._decided(asked, self._taxa(self.names.entries(parsed.canonical)))
@@ -147,7 +150,7 @@ class _Matcher:
 
     def _kept(self, asked: _Asked) -> Match | None:
         """Rules 3 to 6: the name as it stands, else its words without authors and rank marks."""
-        entries = self.names.entries(asked.text) or self.names.entries(asked.parsed.canonical)
+        entries = self.names.entries(asked.text) or (self.names.entries(asked.parsed.canonical) if not asked.parsed.unread else [])
         scientific = [entry for entry in entries if entry.kind in (ACCEPTED, SYNONYM)]
         below = [entry for entry in entries if entry.kind == INFRASPECIFIC]
         pairs, note = self._decided(asked, self._taxa(scientific or below or self._preferred(entries)))
@@ -162,6 +165,17 @@ class _Matcher:
         }.get(entry.kind, (EXACT, ""))
         said += f"{'; ' if said else ''}written {asked.parsed.sense}" if asked.parsed.sense else ""
         return self._match(asked, kind, entry, taxon, said, note=note)
+
+    def _shortened(self, asked: _Asked) -> Match | None:
+        """Rule 7 for "P. leo": the only species of this epithet in a genus that begins so."""
+        parsed = asked.parsed
+        if not (parsed.genus and parsed.epithet and parsed.genus.endswith(".")):
+            return None
+        entries = named_with_short_genus(self.names.stores, fold(parsed.genus), fold_scientific(parsed.canonical.split(" ", 1)[1]))
+        pairs, note = self._decided(asked, self._taxa(entries))
+        if len(pairs) == 1:
+            return self._match(asked, FUZZY, *pairs[0], f"{parsed.genus} can only be {pairs[0][0].name.split()[0]} here", note=note, confidence=PART_CONFIDENCE)
+        return self._none(asked, pairs, f"{parsed.genus} may be several genera") if pairs else None
 
     def _misspelt(self, asked: _Asked) -> Match | None:
         """Rule 7: the nearest name; where several taxa are equally near, none of them."""
@@ -182,7 +196,7 @@ class _Matcher:
 
     def _near(self, asked: _Asked) -> list[Near]:
         found = near_names(self.names.stores, fold_scientific(asked.text))
-        if asked.parsed.is_scientific and asked.parsed.canonical != asked.text:
+        if asked.parsed.is_scientific and not asked.parsed.unread and asked.parsed.canonical != asked.text:
             found = sorted([*found, *near_names(self.names.stores, fold_scientific(asked.parsed.canonical))], key=_closeness)
         return found
 
@@ -195,7 +209,7 @@ class _Matcher:
         """Rule 8: the deepest part of the name that is known, then the lowest rank that the row tells."""
         parsed = asked.parsed
         parts = [f"{parsed.genus} {parsed.epithet}"] if parsed.infraspecific and not parsed.qualifier else []
-        parts += [parsed.genus] if parsed.genus and (parsed.epithet or parsed.qualifier) else []
+        parts += [parsed.genus] if parsed.genus and (parsed.epithet or parsed.qualifier or parsed.unread) else []
         for part in parts:
             entries = [entry for entry in self.names.entries(part) if entry.kind in (ACCEPTED, SYNONYM)]
             pairs, note = self._decided(asked, self._taxa(entries))
@@ -212,7 +226,12 @@ class _Matcher:
                 return self._match(asked, HIGHERRANK, *pairs[0], said, others, confidence=RANK_CONFIDENCE, compare_authors=False)
         return None
 
-    def _none(self, asked: _Asked, others: Sequence[tuple[Entry, Taxon]] = (), why: str = "no name is like it") -> Match:
+    def _none(self, asked: _Asked, others: Sequence[tuple[Entry, Taxon]] = (), why: str = "") -> Match:
+        """Rule 9, with the taxa whose names hold all the words, if nothing better is known."""
+        words = fold(asked.text).split()
+        if not others and len(words) <= MOST_WORDS:
+            others = self._taxa([entry for store in self.names.stores for entry in store.with_words(words, 1, store.stop, ALTERNATIVES, whole=True)])
+        why = why or ("a part of other names only" if others else "no name is like it")
         return Match(name=asked.query.name, match_type=NONE, confidence=0, note=why, alternatives=self._others(others[:ALTERNATIVES]))
 
     def _homonym(self, asked: _Asked, pairs: Sequence[tuple[Entry, Taxon]], why: str = "") -> Match:

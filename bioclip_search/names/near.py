@@ -12,10 +12,10 @@ from bioclip_search.names.fold import fold, fold_scientific, key, sound
 from bioclip_search.names.reading import Entry, Store
 from bioclip_search.names.store import VERNACULAR
 
-MOST_SLIPS, LETTERS_PER_SLIP = 3, 5
+MOST_SLIPS, LETTERS_PER_SLIP = 3, 7
 """A name may have one slip in so many letters, and never more than `MOST_SLIPS`."""
 
-MOST_OF_A_WORD = 1 / 3
+MOST_OF_A_WORD = 1 / 4
 """The share of one word's letters that several slips may touch; one slip is allowed in any word."""
 
 LEAST_LETTERS = 4
@@ -57,6 +57,16 @@ def near_names(stores: list[Store], folded: str) -> list[Near]:
     found = [near for store in stores for near in _near_of_store(store, folded, asked, most)]
     found = [near for near in found if near.slips == 1 or near.sounds_alike or near.share <= MOST_OF_A_WORD]
     return sorted(found, key=lambda near: (near.slips, near.entry.kind == VERNACULAR, not near.sounds_alike, near.share, near.entry.id))
+
+
+def named_with_short_genus(stores: list[Store], initial: str, epithet: str) -> list[Entry]:
+    """The scientific names of this epithet whose genus begins so, in order of importance: "p" and "leo" for "P. leo"."""
+    found = []
+    for store in stores:
+        ending = key(epithet)[::-1]
+        numbers = [number for text, number in store.beginning(ending, (len(ending) + 1, LONGEST), backwards=True) if text.endswith(initial[::-1])]
+        found += [entry for entry in store.by_ids(sorted(numbers)) if entry.kind != VERNACULAR and fold_scientific(entry.name).split(" ", 1)[1:] == [epithet]]
+    return found
 
 
 def likest_names(stores: list[Store], folded: str, most: int) -> list[str]:

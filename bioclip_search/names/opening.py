@@ -41,4 +41,4 @@ def names_of_checklist(folder: str | Path) -> Names:
     taxonomy = Taxonomy.from_table(checklist.taxa)
     state = [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(Path(folder).glob("*.parquet"))]
     store = cached_store("\n".join(state), lambda target: write_names(target, taxonomy, checklist.names))
-    return Names(store.path, taxonomy)
+    return Names(store, taxonomy)

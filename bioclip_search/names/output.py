@@ -85,9 +85,10 @@ def _lines(match: Match) -> Iterator[str]:
 
 
 def _alternatives(match: Match) -> list[str]:
-    """Each alternative with its lineage where several have one name."""
+    """Each alternative, with its lineage where several have one name, and with the name that leads to it where that is another one."""
     counts = Counter(other.taxon for other in match.alternatives)
-    return [" > ".join(other.lineage.values()) if counts[other.taxon] > 1 else other.taxon for other in match.alternatives]
+    told = [" > ".join(other.lineage.values()) if counts[other.taxon] > 1 else other.taxon for other in match.alternatives]
+    return [name if other.matched_name == other.taxon else f"{name} ({other.matched_name})" for name, other in zip(told, match.alternatives, strict=True)]
 
 
 def _line(widths: Sequence[tuple[str, int]], cells: Sequence[str], cut: bool = True) -> str:

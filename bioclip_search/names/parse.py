@@ -46,6 +46,7 @@ _YEAR = re.compile(r"\b(1[5-9]\d\d|20\d\d)(?:[a-z]\b|\b)")
 _GENUS = re.compile(r"^[^\W\d_a-z][^\W\d_]*(?:-[^\W\d_]+)?\.?$")
 _EPITHET = re.compile(r"^(?:\d+-?)?[^\W\d_][^\W\d_]*(?:[-'’.][^\W\d_]+)*$")
 _SUBGENUS = re.compile(r"^\((?:subg\.\s*)?([^\W\d_a-z][^\W\d_]+)\)$")
+_AUTHOR = re.compile(r"^[(\[&]*[^\W\d_a-z]|^\(?\d{4}")
 _SIGN = "×"
 
 
@@ -53,9 +54,9 @@ _SIGN = "×"
 class ParsedName:
     """The parts of a name. `canonical` is what a list would hold: words without rank marks, authors and doubts.
 
-    `qualifier` is a mark of doubt (sp., cf., aff., nr, indet., ?); `meant` is then the name that it points to, if any.
-    `sense` is agg., s.l. or s.str. `parents` are the two of a hybrid formula. `rank` is None where the word alone does
-    not tell.
+    `qualifier` is a mark of doubt (sp., cf., aff., nr, indet., ?, or / between epithets); `meant` are then the names that
+    it points to, if any, and for a hybrid formula its two parents. `sense` is agg., s.l. or s.str. `rank` is None where
+    the word alone does not tell. `unread` is what stands behind a genus and is neither epithet nor author.
     """
 
     verbatim: str
@@ -68,11 +69,12 @@ class ParsedName:
     authorship: str | None = None
     year: int | None = None
     qualifier: str | None = None
-    meant: str | None = None
+    meant: tuple[str, ...] = ()
     sense: str | None = None
     notes: tuple[str, ...] = ()
     is_hybrid: bool = False
-    parents: tuple[str, ...] = ()
+    is_formula: bool = False
+    unread: str | None = None
 
     @property
     def is_scientific(self) -> bool:
@@ -88,7 +90,7 @@ def parse(text: str) -> ParsedName:
     ('Poa annua reptans', 'variety', 'Hausskn.')
     >>> name = parse("Panthera cf. leo")
     >>> name.canonical, name.qualifier, name.meant
-    ('Panthera', 'cf.', 'Panthera leo')
+    ('Panthera', 'cf.', ('Panthera leo',))
     """
     cleaned = _plain(text)
     if formula := _formula(text, cleaned):
@@ -107,26 +109,19 @@ def parse(text: str) -> ParsedName:
 
 def _of_words(text: str, words: list[str], sense: str | None, notes: tuple[str, ...], is_hybrid: bool) -> ParsedName:
     """Reads from left to right: genus, subgenus, epithet, epithet below species, authorship."""
-    genus, rest = words[0], words[1:]
-    subgenus = epithet = infra = infra_rank = qualifier = None
-    if len(rest) > 1 and (found := _SUBGENUS.match(rest[0])) and (_is_epithet(rest[1]) or _bare(rest[1]) in DOUBTS):
-        subgenus, rest = found.group(1), rest[1:]
-    if rest and rest[0] == _SIGN:
-        is_hybrid, rest = True, rest[1:]
-    while rest and _doubt(rest[0]):
-        qualifier, rest = qualifier or _doubt(rest[0]), rest[1:]
-    if rest and _is_epithet(rest[0]) and qualifier != "sp.":
-        epithet, rest = rest[0], rest[1:]
-        if rest and not qualifier and (qualifier := _doubt(rest[0])):
-            rest = rest[1:]
-        infra_rank, infra, rest = _below_species(rest)
-    if epithet and epithet.endswith("?"):
-        epithet, qualifier = epithet.rstrip("?"), "?"
+    genus, (subgenus, rest) = words[0].rstrip(",;"), _subgenus(words[1:])
+    is_hybrid, rest = is_hybrid or rest[:1] == [_SIGN], rest[1:] if rest[:1] == [_SIGN] else rest
+    if rest and len(choices := rest[0].split("/")) > 1 and all(map(_is_epithet, choices)):
+        meant = tuple(f"{genus} {choice}" for choice in choices)
+        return ParsedName(text, genus, genus=genus, subgenus=subgenus, qualifier="/", meant=meant, sense=sense, notes=notes)
+    qualifier, epithet, infra_rank, infra, rest = _epithets(rest)
     if rest and _bare(rest[0]) in BROAD and epithet:
         sense, rest = BROAD[_bare(rest[0])], rest[1:]
-    authorship = None if qualifier == "sp." else " ".join(rest).strip(" ,;") or None
-    whole = " ".join(word for word in (genus, epithet, infra) if word)
+    told = " ".join(rest).strip(" ,;") or None
+    is_unread = bool(told) and not epithet and not qualifier and not _AUTHOR.match(rest[0]) and rest[0] not in _PARTICLES
+    authorship = None if qualifier == "sp." or is_unread else told
     year = _YEAR.search(authorship or "")
+    whole = " ".join(word for word in (genus, epithet, infra) if word)
     return ParsedName(
         verbatim=text,
         canonical=genus if qualifier else whole,
@@ -138,11 +133,33 @@ def _of_words(text: str, words: list[str], sense: str | None, notes: tuple[str, 
         authorship=authorship,
         year=int(year.group(1)) if year else None,
         qualifier=qualifier,
-        meant=whole if qualifier and epithet else None,
+        meant=(whole,) if qualifier and epithet else (),
         sense=sense,
         notes=notes,
         is_hybrid=is_hybrid,
+        unread=told if is_unread else None,
     )
+
+
+def _subgenus(rest: list[str]) -> tuple[str | None, list[str]]:
+    """A subgenus in brackets, if an epithet follows: an author in brackets stands last."""
+    if len(rest) > 1 and (found := _SUBGENUS.match(rest[0])) and (_is_epithet(rest[1]) or _bare(rest[1]) in DOUBTS):
+        return found.group(1), rest[1:]
+    return None, rest
+
+
+def _epithets(rest: list[str]) -> tuple[str | None, str | None, str | None, str | None, list[str]]:
+    """A mark of doubt, the epithet, rank and epithet below species, and the words that follow."""
+    qualifier = epithet = infra_rank = infra = None
+    while rest and _doubt(rest[0]):
+        qualifier, rest = qualifier or _doubt(rest[0]), rest[1:]
+    if rest and _is_epithet(rest[0].rstrip(",;")) and qualifier != "sp.":
+        epithet, is_last, rest = rest[0].rstrip(",;"), rest[0][-1] in ",;", rest[1:]
+        if rest and not qualifier and (qualifier := _doubt(rest[0])):
+            rest = rest[1:]
+        if not is_last:
+            infra_rank, infra, rest = _below_species(rest)
+    return qualifier, epithet, infra_rank, infra, rest
 
 
 def _below_species(rest: list[str]) -> tuple[str | None, str | None, list[str]]:
@@ -188,9 +205,8 @@ def _formula(text: str, cleaned: str) -> ParsedName | None:
     other = parse(second)
     if not other.genus or not other.epithet:
         return None
-    return ParsedName(
-        text, first.genus if first.genus == other.genus else "", genus=first.genus, is_hybrid=True, parents=(first.canonical, other.canonical), rank="genus"
-    )
+    common = first.genus if first.genus == other.genus else ""
+    return ParsedName(text, common, "genus" if common else None, first.genus, is_hybrid=True, is_formula=True, meant=(first.canonical, other.canonical))
 
 
 def _take_sense(text: str) -> tuple[str, str | None]:

@@ -65,6 +65,7 @@ class Store:
                 self._store.execute(f"PRAGMA {setting}")
             self._check_schema()
             self.sections = [Section(*row) for row in self._store.execute("SELECT first, stop, kind, language FROM section ORDER BY first")]
+            self.stop = self.sections[-1].stop if self.sections else 1
             self.rows = self._store.execute("SELECT min(row), max(row) FROM name").fetchone()
         except sqlite3.Error as error:
             raise self._damaged(error) from error
@@ -103,14 +104,19 @@ class Store:
         """Keys and ids of the scientific names that sound so."""
         return [(entry[0], entry[1]) for entry in self._ask("SELECT heard, id FROM sound WHERE heard = ?", (heard,))]
 
-    def with_words(self, words: Sequence[str], first: int, stop: int, most: int, *, at_start: bool = False, rows: tuple[int, int] | None = None) -> list[Entry]:
-        """Names with all the words, the last one perhaps unfinished, with an id in [first, stop); most important first.
+    def with_words(
+        self, words: Sequence[str], first: int, stop: int, most: int, *, at_start: bool = False, whole: bool = False, rows: tuple[int, int] | None = None
+    ) -> list[Entry]:
+        """Names with all the words and with an id in [first, stop), most important first.
 
         Args:
-            at_start: The name begins with these words, in this order; else any word may be unfinished and anywhere.
+            at_start: The name begins with these words, in this order, the last one perhaps unfinished; else they stand
+                anywhere in it, and any of them may be unfinished.
+            whole: No word is unfinished.
             rows: Only names of taxa that are known by a row in this range, ends included.
         """
-        asked = f'^ "{" ".join(words)}" *' if at_start else " AND ".join(f'"{word}" *' for word in words)
+        end = "" if whole else "*"
+        asked = f'^ "{" ".join(words)}" {end}' if at_start else " AND ".join(f'"{word}" {end}' for word in words)
         within = " AND name.row BETWEEN ? AND ?" if rows else ""
         return self._entries(
             f"SELECT name.* FROM words JOIN name ON name.id = words.rowid WHERE words MATCH ? AND words.rowid >= ? AND words.rowid < ?{within} ORDER BY words.rowid LIMIT ?",

@@ -27,6 +27,7 @@ CASES = [
     ("rule 2: cf.", "Panthera cf. leo", "HIGHERRANK", "Panthera"),
     ("rule 2: a hybrid's formula", "Panthera leo × Panthera uncia", "HIGHERRANK", "Panthera"),
     ("rule 2: a hybrid of two genera", "Panthera leo × Felis catus", "NONE", None),
+    ("rule 2: two species", "Panthera leo/uncia", "HIGHERRANK", "Panthera"),
     ("rule 2: a homonymous genus", "Oenanthe sp.", "HOMONYM", None),
     ("rule 3: a homonym", "Oenanthe", "HOMONYM", None),
     ("rule 3: a vernacular name of two", "Robin", "HOMONYM", None),
@@ -50,9 +51,13 @@ CASES = [
     ("rule 7: misspelt, with an author", "Turdus merulla Linnaeus, 1758", "FUZZY", "Turdus merula"),
     ("rule 7: another ending", "Felis cata", "FUZZY", "Felis catus"),
     ("rule 7: another sound of two letters", "Cyprynus carpyo", "FUZZY", "Cyprinus carpio"),
+    ("rule 7: a shortened genus", "P. leo", "FUZZY", "Panthera leo"),
+    ("rule 9: a shortened genus of several", "O. gigantea", "NONE", None),
     ("rule 7: a vernacular name", "Nothern wheatear", "FUZZY", "Oenanthe oenanthe"),
     ("rule 7: a misspelt synonym", "Felis leoo", "FUZZY", "Panthera leo"),
     ("rule 8: an unknown species", "Panthera imaginaria", "HIGHERRANK", "Panthera"),
+    ("rule 8: a species too far off", "Panthera lxxxo", "HIGHERRANK", "Panthera"),
+    ("rule 8: what is no name behind a genus", "Panthera 3rd-year", "HIGHERRANK", "Panthera"),
     ("rule 8: an unknown subspecies", "Turdus merula imaginarius", "HIGHERRANK", "Turdus merula"),
     ("rule 8: an unknown species of a homonymous genus", "Oenanthe imaginaria", "HOMONYM", None),
     ("rule 9: nothing like it", "Yeti himalayensis", "NONE", None),
@@ -121,6 +126,12 @@ def test_a_kingdom_that_disagrees_lowers_the_confidence_and_is_told(names):
 def test_the_species_meant_by_cf_is_an_alternative(names):
     assert [other.taxon for other in match(names, "Panthera cf. leo").alternatives] == ["Panthera leo"]
     assert [other.taxon for other in match(names, "Panthera leo × uncia").alternatives] == ["Panthera leo", "Panthera uncia"]
+
+
+def test_a_part_of_longer_names_is_no_match_but_they_are_alternatives(names):
+    found = match(names, "leopard")
+    assert (found.match_type, found.note) == ("NONE", "a part of other names only")
+    assert [other.taxon for other in found.alternatives] == ["Panthera uncia"]
 
 
 def test_a_rank_of_the_row_is_taken_where_the_name_is_unknown(names):
