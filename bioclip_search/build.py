@@ -25,7 +25,8 @@ from bioclip_search.index import Card, Index, write_vectors
 from bioclip_search.index.card import CARD_FILE, EncoderNote, TaxonomyNote, VectorsNote, note_file
 from bioclip_search.index.folder import ENCODER_FOLDER, NAMES_FILE, TAXA_FILE, VECTORS_FILE
 from bioclip_search.index.replacing import new_folder, stop_if_there
-from bioclip_search.index.vectors import BLOCK_ROWS, TRAINING_ROWS
+from bioclip_search.index.sketching import SKETCH_PREFIX, write_sketches
+from bioclip_search.index.vectors import BLOCK_ROWS, TRAINING_ROWS, Vectors
 from bioclip_search.names import write_names
 from bioclip_search.prompts import RANKS, TextRecipe
 from bioclip_search.published import MATRIX_RECIPE, MatrixColumns, Published, stop_if_foreign
@@ -159,6 +160,7 @@ def write_index(
     preprocess: str = "open_clip",
     encoder_source: str | None = None,
     encoder_folder: Path | None = None,
+    sketch: bool = True,
     about: dict[str, Any] | None = None,
 ) -> Index:
     """Writes an index folder from vectors at hand; leaf i has row `order[i]`, or row i without an order.
@@ -167,6 +169,7 @@ def write_index(
 
     Args:
         further: Other names of the taxa, as `names.write_names` takes them.
+        sketch: Make sketches of the vectors, for `--speed balanced`, where these are many enough to gain by it.
 
     Raises:
         IndexFolderError: `out` exists, or a vector holds NaN.
@@ -192,14 +195,21 @@ def write_index(
             vectors=VectorsNote(kind, len(taxonomy), encoder.dim),
             about=about or {},
         )
-        seal(folder, card)
+        seal(folder, card, sketch=sketch)
     return Index(out)
 
 
-def seal(folder: Path, card: Card) -> None:
-    """Writes the card of a folder whose other files are all there, and vouches for each of them."""
+def seal(folder: Path, card: Card, *, sketch: bool = True) -> None:
+    """Writes the card of a folder whose vectors, taxa and names are all there, and vouches for each file.
+
+    Args:
+        sketch: Make sketches of the vectors where these are many enough to gain by it.
+    """
+    for old in folder.glob(f"{SKETCH_PREFIX}*"):
+        shutil.rmtree(old)
+    speeds = write_sketches(folder, Vectors(folder / VECTORS_FILE), card.encoder.logit_scale) if sketch else {}
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CARD_FILE)
-    replace(card, files={path.relative_to(folder).as_posix(): note_file(path) for path in files}).write(folder)
+    replace(card, speeds=speeds, files={path.relative_to(folder).as_posix(): note_file(path) for path in files}).write(folder)
 
 
 def change_card(folder: Path, **changes: Any) -> None:

@@ -66,14 +66,7 @@ class Candidates:
 
 def candidates_of_index(searcher: Searcher, numbers: dict[str, int]) -> Candidates:
     """All taxa of the index, with the vectors that are kept there."""
-    silent = searcher.silent_leaves.mask
-
-    def scores(vectors: np.ndarray) -> np.ndarray:
-        found = searcher.index.vectors.scores(vectors)  # (b, c)
-        found[:, silent] = -np.inf
-        return found
-
-    return Candidates(INDEX, searcher.taxonomy, Lineages.of(searcher.taxonomy.leaves, searcher.taxonomy.ranks, numbers), scores)
+    return Candidates(INDEX, searcher.taxonomy, Lineages.of(searcher.taxonomy.leaves, searcher.taxonomy.ranks, numbers), searcher.scores)
 
 
 def candidates_of_labels(name: str, tables: Sequence[pa.Table], texts: TextVectors, ranks: Sequence[str], numbers: dict[str, int]) -> Candidates:

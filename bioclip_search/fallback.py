@@ -15,7 +15,8 @@ The rules, first match wins:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -72,6 +73,22 @@ def decide(probabilities: np.ndarray, levels: Sequence[Level], *, threshold: flo
         tried = _attempts(int(np.argmax(probabilities)), masses, levels)
         rule, chosen = next(((rule, step) for rule, step in tried if step.probability >= threshold), (4, None))
     return Decision(chosen, rule, _ladder(chosen, masses, levels), _rivals(chosen, masses, rivals))
+
+
+def decide_among(leaves: np.ndarray, probabilities: np.ndarray, levels: Sequence[Level], **ruling: Any) -> Decision:
+    """`decide` where only some leaves have a probability to speak of: theirs, (k,), beside their numbers, (k,) ascending."""
+    parts = [level.among(leaves) for level in levels]
+    decision = decide(probabilities, [level for level, _ in parts], **ruling)
+
+    def renumbered(step: Step) -> Step:
+        return replace(step, number=int(parts[step.depth][1][step.number]))
+
+    return Decision(
+        chosen=renumbered(decision.chosen) if decision.chosen else None,
+        rule=decision.rule,
+        ladder=tuple(map(renumbered, decision.ladder)),
+        rivals=tuple(map(renumbered, decision.rivals)),
+    )
 
 
 def attempts(probabilities: np.ndarray, levels: Sequence[Level]) -> list[Step]:

@@ -30,6 +30,24 @@ class Level:
         taxon = int(np.searchsorted(self.start, leaf, side="right")) - 1
         return taxon if taxon >= 0 and leaf < self.stop[taxon] else None
 
+    def among(self, leaves: np.ndarray) -> tuple[Level, np.ndarray]:
+        """The taxa that hold any of some leaves, as intervals of places in that list, and their numbers in this level.
+
+        Args:
+            leaves: (k,) int64, ascending.
+
+        >>> genera = Level("genus", np.array([0, 3, 5]), np.array([3, 5, 9]))
+        >>> found, numbers = genera.among(np.array([1, 2, 6]))
+        >>> found.start.tolist(), found.stop.tolist(), numbers.tolist()
+        ([0, 2], [2, 3], [0, 2])
+        """
+        numbers = np.searchsorted(self.start, leaves, side="right") - 1  # (k,)
+        places = np.flatnonzero((numbers >= 0) & (leaves < self.stop[numbers])) if len(self) else numbers[:0]
+        numbers = numbers[places]
+        firsts = np.flatnonzero(np.diff(numbers, prepend=-1))
+        lasts = np.append(firsts[1:], len(numbers))[: len(firsts)] - 1
+        return Level(self.rank, places[firsts], places[lasts] + 1), numbers[firsts]
+
 
 @dataclass(frozen=True, eq=False)
 class LeafSet:

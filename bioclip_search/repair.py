@@ -68,7 +68,8 @@ def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = 
         write_taxa(fresh / TAXA_FILE, taxonomy, vectors.zero)
         if not names_are_good:
             told.append(_write_names(folder / NAMES_FILE, fresh / NAMES_FILE, taxonomy))
-        seal(fresh, replace(card, vectors=replace(card.vectors, count=len(taxonomy)), taxonomy=replace(card.taxonomy, leaves=len(taxonomy))))
+        counted = replace(card, vectors=replace(card.vectors, count=len(taxonomy)), taxonomy=replace(card.taxonomy, leaves=len(taxonomy)))
+        seal(fresh, counted, sketch=bool(card.speeds))
         _disown(fresh, {name: card.files[name] for name in changed - MENDED_FILES})
     return told
 

@@ -1,51 +1,41 @@
 """The main job: pictures in, answers out, by one index and its encoder.
 
 Composes the other rooms and holds no method of its own: how probabilities arise is left to `posterior`, at which
-rank to answer to `fallback`, which leaves a filter keeps to `names` and `intervals`.
+rank to answer to `fallback`, which taxa there are and which of them a filter keeps to `catalogue`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bioclip_search.catalogue import Catalogue, Restriction
 from bioclip_search.crops import Blank, Crop, Cut, as_pictures, cut_crops
 from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import IndexMismatchError, NotCalibratedError, TableError
-from bioclip_search.fallback import DEFAULT_THRESHOLD, Decision, Step, decide, rule_in_words
+from bioclip_search.fallback import DEFAULT_THRESHOLD, Decision, Step, decide, decide_among, rule_in_words
 from bioclip_search.index import Index, find_index
+from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
-from bioclip_search.names import Names, Unknown
+from bioclip_search.names import Names
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.results import Alternative, Answer, Failure, Rung
 from bioclip_search.stream import work_ahead
-from bioclip_search.tables import read_names
 from bioclip_search.taxonomy import Taxon, Taxonomy
 
 BATCH_CROPS = 32
 """Crops encoded and decided together; their scores take 4 bytes a crop and leaf (111 MB for 868,000 leaves)."""
 
-
 BLANK_RULE = "rule 0: no organism"
-
-
-@dataclass(frozen=True)
-class Restriction:
-    """The leaves that clade, checklist and exclusion leave in play, and the names that were not found."""
-
-    leaves: LeafSet | None
-    unknown: tuple[Unknown, ...] = ()
 
 
 class Searcher:
     """Identifies pictures against one index. Open it with `Searcher.open`."""
 
-    def __init__(self, index: Index, encoder: Encoder, *, detector: Any = None):
+    def __init__(self, index: Index, encoder: Encoder, *, detector: Any = None, speed: str = "auto"):
         """Joins an index and the encoder that made it.
 
         Raises:
@@ -58,7 +48,8 @@ class Searcher:
             raise IndexMismatchError(
                 f"The index {index.card.name} was made with the encoder {note.fingerprint} ({note.source}, {note.preprocess}), not with {encoder.fingerprint} ({encoder.name}). Use that one, or build an index with this one."
             )
-        self.index, self.encoder, self.detector = index, encoder, detector
+        self.index, self.encoder, self.detector, self.speed = index, encoder, detector, speed
+        self.catalogue = Catalogue(index)
 
     @classmethod
     def open(
@@ -69,6 +60,7 @@ class Searcher:
         detector: str = "none",
         device: str = "auto",
         precision: str = "auto",
+        speed: str = "auto",
         trust_pickle: bool = False,
     ) -> Searcher:
         """Opens an index by name or path, with the encoder that it names.
@@ -77,6 +69,7 @@ class Searcher:
             encoder: An encoder at hand, instead of the one that the card names.
             detector: "none" takes each picture whole; else a name or path that `load_detector` takes.
             precision: auto, fp32, bf16 or int8 (extra `onnx`).
+            speed: exact, balanced or fast; auto is balanced for an index large enough to gain by it.
 
         Raises:
             IndexFolderError: The index cannot be opened or does not fit the encoder.
@@ -89,24 +82,19 @@ class Searcher:
         finder = load_detector(detector, device=device, trust_pickle=trust_pickle)
         if encoder is None:
             encoder = open_encoder(opened.encoder_source, device=device, precision=precision, preprocess=opened.card.encoder.preprocess)
-        return cls(opened, encoder, detector=finder)
+        return cls(opened, encoder, detector=finder, speed=speed)
 
-    @cached_property
+    @property
     def taxonomy(self) -> Taxonomy:
-        from pyarrow import parquet
+        return self.catalogue.taxonomy
 
-        ranks = self.index.card.taxonomy.ranks
-        leaves = parquet.read_table(self.index.taxa_path, read_dictionary=list(ranks), memory_map=True)
-        return Taxonomy(leaves.unify_dictionaries().combine_chunks(), ranks)
-
-    @cached_property
+    @property
     def names(self) -> Names:
-        return Names(self.index.names_path, self.taxonomy, self.taxonomy.leaf_of_row)
+        return self.catalogue.names
 
-    @cached_property
-    def silent_leaves(self) -> LeafSet:
-        """The leaves whose text gave a zero vector; they can never be an answer."""
-        return LeafSet.from_mask(np.asarray(self.taxonomy.leaves["zero_vector"].combine_chunks()))
+    def restrict(self, **filters: Any) -> Restriction:
+        """The leaves that `within`, `checklist`, `exclude` and `country` leave in play; see `Catalogue.restrict`."""
+        return self.catalogue.restrict(**filters)
 
     def identify(self, images: Any, *, progress: Callable[[int], None] | None = None, **question: Any) -> list[Answer | Failure]:
         """One answer per crop of every picture, in order, and a `Failure` for each picture that cannot be read.
@@ -128,9 +116,10 @@ class Searcher:
         self,
         images: Iterable[Any],
         *,
-        within: str | None = None,
+        within: str | Sequence[str] | None = None,
         checklist: str | Path | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
+        country: str | None = None,
         rank: str | None = None,
         threshold: float | None = None,
         target_accuracy: float | None = None,
@@ -141,9 +130,10 @@ class Searcher:
         """The answers of one picture after the other, as they come; memory is flat in the number of pictures.
 
         Args:
-            within: Only taxa of this clade, by any name: "Aves", "birds of prey", "Plantae > Oenanthe".
+            within: Only taxa of this clade, or of any of several, by any name: "Aves", "birds of prey", "Plantae > Oenanthe".
             checklist: Only these taxa and all below them: a file of names or a list.
             exclude: Not these taxa, nor any below them.
+            country: Only taxa that occur there (ISO 3166, two or three letters), for an index that knows where.
             rank: Answer at this rank, however unsure (rule 1).
             threshold: Probability that a taxon must reach (rule 2), 0 to 1.
             target_accuracy: The share of answers that shall be right; needs a calibrated index.
@@ -156,7 +146,7 @@ class Searcher:
             TableError: The filters leave no taxon, or a number is out of range.
             NotCalibratedError: A target accuracy was asked of an index that promises none.
         """
-        leaves = self.restrict(within=within, checklist=checklist, exclude=exclude).leaves
+        leaves = self.restrict(within=within, checklist=checklist, exclude=exclude, country=country).leaves
         ruling = self._ruling(rank, threshold, target_accuracy, top)
         batch: list[Cut] = []
         for of_one_picture in cut_crops(images, self.encoder, self.detector, workers):
@@ -168,47 +158,26 @@ class Searcher:
 
     def identify_vectors(self, vectors: np.ndarray, *, leaves: LeafSet | None = None, **ruling: Any) -> list[Decision]:
         """The decisions for unit rows (b, dim), without any picture; `ruling` as `fallback.decide` takes it."""
-        scores = self.index.vectors.scores(vectors, among=leaves)  # (b, leaves)
-        for start, stop in self.silent_leaves.ranges.tolist():
-            scores[:, start:stop] = -np.inf
+        catalogue, sharpness = self.catalogue, self._sharpness
+        found = self.index.near(vectors, sharpness, among=catalogue.rows_of(leaves), silent=catalogue.silent_rows, speed=self.speed)
+
+        def decided(near: Near) -> Decision:
+            leaves, scores = catalogue.leaves_of(near)
+            (probabilities,) = leaf_probabilities(scores[None], sharpness)
+            if len(leaves) == len(self.taxonomy):
+                return decide(probabilities, self.taxonomy.levels, **ruling)
+            return decide_among(leaves, probabilities, self.taxonomy.levels, **ruling)
+
+        return list(work_ahead(decided, found))  # numpy lets go of Python's lock
+
+    def scores(self, vectors: np.ndarray) -> np.ndarray:
+        """The cosine of unit rows with every leaf, whatever the speed: (b, n) float32, -inf for silent leaves."""
+        return self.catalogue.scores(vectors)
+
+    @property
+    def _sharpness(self) -> float:
         calibration = self.index.card.calibration
-        temperature = calibration.temperature if calibration else 1.0
-
-        def decided(row: np.ndarray) -> Decision:
-            (probabilities,) = leaf_probabilities(row[None], self.index.card.encoder.logit_scale, temperature)
-            return decide(probabilities, self.taxonomy.levels, **ruling)
-
-        return list(work_ahead(decided, scores))  # numpy lets go of Python's lock
-
-    def restrict(
-        self,
-        *,
-        within: str | None = None,
-        checklist: str | Path | Sequence[str] | None = None,
-        exclude: str | Sequence[str] | None = None,
-    ) -> Restriction:
-        """The leaves that all the filters leave in play, and the names of the checklist that are unknown.
-
-        Raises:
-            UnknownTaxonError: The clade, an exclusion, or every name of the checklist is not in the index.
-            TableError: Nothing is left in play.
-        """
-        if within is None and checklist is None and exclude is None:
-            return Restriction(None)
-        leaves, unknown = LeafSet.whole(len(self.taxonomy)), []
-        if within is not None:
-            clade = self.names.the_one(within)
-            leaves &= LeafSet.of([(clade.start, clade.stop)], leaves.size)
-        if checklist is not None:
-            listed, unknown = self.names.resolve(read_names(checklist))
-            leaves &= listed
-        for name in [exclude] if isinstance(exclude, str) else exclude or []:
-            taxon = self.names.the_one(name)
-            leaves = leaves.minus(LeafSet.of([(taxon.start, taxon.stop)], leaves.size))
-        if not len(leaves):
-            reasons = "; ".join(str(name) for name in unknown[:5])
-            raise TableError(f"The filters leave no taxon of the index {self.index.card.name}. {reasons or 'Widen the clade or the checklist.'}")
-        return Restriction(leaves, tuple(unknown))
+        return self.index.card.encoder.logit_scale / (calibration.temperature if calibration else 1.0)
 
     def _ruling(self, rank: str | None, threshold: float | None, target_accuracy: float | None, top: int) -> dict[str, Any]:
         if threshold is not None and not 0 <= threshold <= 1:

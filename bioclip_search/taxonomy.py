@@ -8,7 +8,8 @@ its name to `names`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -177,6 +178,46 @@ class Taxonomy:
         named = np.stack([self._codes[rank] >= 0 for rank in self.ranks], axis=1)  # (n, ranks)
         return len(self.ranks) - 1 - np.argmax(named[:, ::-1], axis=1)
 
+    def grown(self, added: pa.Table) -> Taxonomy:
+        """This taxonomy with more leaves, each in its place; the rows of these leaves are numbered after those of this one.
+
+        Args:
+            added: Leaves with this one's ranks; columns that this one lacks are left out, those that it has alone are null.
+
+        Raises:
+            TableError: A leaf has the lineage of another.
+        """
+        names = self.leaves.column_names
+        added = Taxonomy.from_table(added.select([name for name in names if name in added.column_names]), self.ranks)
+        if added.report.duplicate_rows:
+            raise TableError(f"Two of the taxa to add have one lineage (row {added.report.duplicate_rows[0]}); keep one.")
+        before = [self._place(added.lineage(leaf)) for leaf in range(len(added))]
+        rows = np.insert(np.arange(len(self)), before, len(self) + added.row_of_leaf)
+        columns = [_column_like(added.leaves.take(pa.array(added.leaf_of_row)), field) for field in self.leaves.schema]
+        both = pa.concat_tables([self.leaves, pa.table(columns, schema=self.leaves.schema)])
+        grown = Taxonomy(both.unify_dictionaries().take(pa.array(rows)).combine_chunks(), self.ranks)
+        grown.row_of_leaf, grown.leaf_of_row = rows, np.argsort(rows)
+        return grown
+
+    def _place(self, lineage: Mapping[str, str]) -> int:
+        """The leaf before which a new one of this lineage belongs: a missing rank goes before all names, names go by alphabet."""
+        start, stop = 0, len(self)
+        for level in self.levels:
+            first, last = np.searchsorted(level.start, (start, stop))
+            taxa = range(int(first), int(last))
+            name = lineage.get(level.rank)
+            if name is None:
+                stop = int(level.start[first]) if taxa else stop
+                continue
+            found = bisect_left(taxa, name.encode(), key=lambda number, level=level: self.leaves[level.rank][int(level.start[number])].as_py().encode())
+            if found < len(taxa) and self.leaves[level.rank][int(level.start[taxa[found]])].as_py() == name:
+                start, stop = int(level.start[taxa[found]]), int(level.stop[taxa[found]])
+            else:
+                return int(level.start[taxa[found]]) if found < len(taxa) else stop
+        if start < stop:
+            raise TableError(f"{list(lineage.values())[-1]} is among the taxa already, with the same lineage.")
+        return start
+
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of ranks and lineages; the same whatever the file, the row order or the vernacular names."""
@@ -211,6 +252,13 @@ def lineage_columns(table: pa.Table, ranks: Sequence[str]) -> dict[str, pa.Chunk
             species = pc.if_else(has_space, species, pc.coalesce(joined, species))
         names["species"] = species
     return names
+
+
+def _column_like(table: pa.Table, field: pa.Field) -> pa.Array:
+    if field.name not in table.column_names:
+        return pa.nulls(table.num_rows, field.type)
+    column = table[field.name].combine_chunks()
+    return column.dictionary_encode() if pa.types.is_dictionary(field.type) else column.cast(field.type)
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bioclip_search.fallback import attempts, decide, rule_in_words
+from bioclip_search.fallback import attempts, decide, decide_among, rule_in_words
 from bioclip_search.intervals import Level
 
 
@@ -133,3 +133,21 @@ def test_the_attempts_hold_the_answer_at_every_threshold():
         for threshold in np.linspace(0, 1.05, 22):
             first = next((step for step in tried if step.probability >= threshold), None)
             assert decide(row, TREE, threshold=threshold).chosen == first
+
+
+@pytest.mark.parametrize(
+    ("kept", "ruling"),
+    [
+        pytest.param([0, 1, 2], {"threshold": 0.8}, id="a family is sure enough"),
+        pytest.param([0, 2, 5, 6], {"threshold": 0.9}, id="nothing is"),
+        pytest.param([3, 4], {"depth": FAMILY}, id="a rank that one of two lacks"),
+        pytest.param([4], {"threshold": 0.5}, id="one leaf"),
+        pytest.param(list(range(7)), {"threshold": 0.3}, id="all leaves"),
+    ],
+)
+def test_leaves_of_no_probability_may_as_well_be_left_out(kept, ruling):
+    probabilities = np.zeros(7, np.float32)
+    probabilities[kept] = LIONLIKE[kept] / LIONLIKE[kept].sum()
+    whole, part = decide(probabilities, TREE, **ruling), decide_among(np.array(kept), probabilities[kept], TREE, **ruling)
+    assert (part.rule, part.chosen, part.rivals) == (whole.rule, whole.chosen, whole.rivals)
+    assert part.ladder == tuple(step for step in whole.ladder if step.probability > 0)

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bioclip_search.intervals import LeafSet, Level
 
@@ -34,3 +36,18 @@ def test_sets_compose():
 def test_a_level_knows_which_taxon_holds_a_leaf_if_any():
     level = Level("genus", np.array([0, 5]), np.array([3, 6]))
     assert [level.holding(leaf) for leaf in (0, 2, 3, 5, 6)] == [0, 0, None, 1, None]
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=40), st.sets(st.integers(0, 39)))
+def test_a_level_among_some_leaves_is_that_of_a_naive_loop(widths, chosen):
+    """Taxa of the given widths, a taxon of width nought standing for a leaf that lies in none."""
+    taxa, leaf = [], 0
+    for width in widths:
+        taxa += [(leaf, leaf + width)] if width else []
+        leaf += max(width, 1)
+    leaves = np.array(sorted(number for number in chosen if number < leaf), np.int64)
+    level = Level("genus", np.array([start for start, _ in taxa], np.int64), np.array([stop for _, stop in taxa], np.int64))
+    found, numbers = level.among(leaves)
+    expected = [(number, [place for place, one in enumerate(leaves) if start <= one < stop]) for number, (start, stop) in enumerate(taxa)]
+    expected = [(number, places[0], places[-1] + 1) for number, places in expected if places]
+    assert list(zip(numbers.tolist(), found.start.tolist(), found.stop.tolist(), strict=True)) == expected

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,3 +142,38 @@ def test_a_million_shuffled_rows_make_the_tree_they_were_drawn_from():
     taxonomy = Taxonomy.from_table(table.take(pa.array(np.random.default_rng(0).permutation(len(table)))))
     assert len(taxonomy) == 1_000_000
     assert [len(level) for level in taxonomy.levels][-2:] == [100_000, 1_000_000]
+
+
+@given(st.lists(st.tuples(*[names] * 4), min_size=2, max_size=30, unique=True), st.integers(1, 29))
+def test_a_grown_taxonomy_is_that_of_all_rows_and_keeps_the_rows_of_its_base(rows, cut):
+    rows = [row for row in rows if any(row)]
+    cut = min(cut, len(rows) - 1)
+    if cut < 1:
+        return
+    ranks = ("kingdom", "family", "genus", "species")
+
+    def table(part: list[tuple]) -> pa.Table:
+        schema = pa.schema([(rank, pa.string()) for rank in ranks])
+        return pa.Table.from_pylist([dict(zip(ranks, row, strict=True)) for row in part], schema)
+
+    def lineages(taxonomy: Taxonomy) -> list[tuple]:
+        return list(zip(*(taxonomy.leaves[rank].to_pylist() for rank in ranks), strict=True))
+
+    if len(Taxonomy.from_table(table(rows), ranks)) < len(rows):  # two spellings of one lineage
+        return
+    base = Taxonomy.from_table(table(rows[:cut]), ranks)
+    grown = base.grown(table(rows[cut:]))
+    assert lineages(grown) == lineages(Taxonomy.from_table(table(rows), ranks))
+    in_rows = [lineages(grown)[leaf] for leaf in grown.leaf_of_row]
+    assert in_rows[:cut] == lineages(base)
+    assert in_rows[cut:] == [normal for row in rows[cut:] for normal in lineages(Taxonomy.from_table(table([row]), ranks))]
+    assert grown.row_of_leaf[grown.leaf_of_row].tolist() == list(range(len(rows)))
+
+
+def test_a_leaf_that_is_there_already_cannot_be_added(taxonomy):
+    lion = taxonomy.leaves.filter(pc.equal(taxonomy.leaves["species"], "Panthera leo"))
+    with pytest.raises(TableError, match="Panthera leo is among the taxa already"):
+        taxonomy.grown(lion)
+    new = lion.set_column(lion.column_names.index("species"), "species", pa.array(["Panthera onca"]))
+    with pytest.raises(TableError, match="Two of the taxa to add have one lineage"):
+        taxonomy.grown(pa.concat_tables([new, new]))

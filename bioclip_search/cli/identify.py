@@ -38,18 +38,35 @@ images_argument = click.argument("images", nargs=-1, required=True, metavar="IMA
 @click.option("--within", metavar="TAXON", help="Only this clade: Aves, birds, 'Plantae > Oenanthe'.")
 @click.option("--checklist", metavar="FILE", type=click.Path(), help="Only these taxa: one name per line, or a table.")
 @click.option("--exclude", metavar="TAXON", multiple=True, help="Not this clade; may be given several times.")
+@click.option("--country", metavar="ISO3", help="Only taxa that the index's checklist tells for this country: NOR, PER.")
 @click.option("--rank", help="Answer at this rank, however unsure: species, genus, family …")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Probability a name must reach.  [default: 0.65]")
 @click.option("--target-accuracy", type=click.FloatRange(0, 1), help="Share of names that shall be right; needs a calibrated index.")
 @click.option("--top", type=click.IntRange(0), default=5, show_default=True, help="Runners-up per answer.")
 @click.option("--language", metavar="CODE", help="Show vernacular names in this language where the index has them: de, ja …")
+@click.option(
+    "--speed",
+    type=click.Choice(["auto", "exact", "balanced", "fast"]),
+    default="auto",
+    show_default=True,
+    help="How a large index is searched; `index info` tells how far from exact.",
+)
 @click.option("--trust-pickle", is_flag=True, help="Load a detector from a .pt file, which can run any code.")
 @workers_option
 @precision_option
 @device_option
 @format_option
 def identify(
-    images: tuple[str, ...], index: str, detector: str, format: str, device: str, precision: str, trust_pickle: bool, workers: int | None, **question: Any
+    images: tuple[str, ...],
+    index: str,
+    detector: str,
+    format: str,
+    device: str,
+    precision: str,
+    speed: str,
+    trust_pickle: bool,
+    workers: int | None,
+    **question: Any,
 ) -> int:
     """Tell which organism each IMAGE shows, and how sure that is.
 
@@ -61,8 +78,8 @@ def identify(
     from bioclip_search.searcher import Searcher
 
     question = {name: value for name, value in question.items() if value not in (None, ())}
-    searcher = Searcher.open(index, detector=detector, device=device, precision=precision, trust_pickle=trust_pickle)
-    filters = {name: question[name] for name in ("within", "checklist", "exclude") if name in question}
+    searcher = Searcher.open(index, detector=detector, device=device, precision=precision, speed=speed, trust_pickle=trust_pickle)
+    filters = {name: question[name] for name in ("within", "checklist", "exclude", "country") if name in question}
     unknown = searcher.restrict(**filters).unknown
     for name in unknown[:UNKNOWN_SHOWN]:
         click.echo(f"Checklist: {name}.", err=True)

@@ -59,6 +59,32 @@ class Calibration:
 
 
 @dataclass(frozen=True)
+class SpeedNote:
+    """One way to search with a sketch: what it does, and how far it was found from an exact search.
+
+    `recall_at_10` is the share of the ten best rows that are found; `mass_error` the largest error of the probability
+    of any taxon; `error_of_tail` that error as a part of the probability of rows not looked at, from which the error
+    of an answer is told; `searched_exactly` the share of queries where that was too large.
+    """
+
+    sketch: str
+    looked_at: int
+    error_allowed: float
+    error_of_tail: float
+    recall_at_10: float
+    mass_error: float
+    searched_exactly: float
+
+
+@dataclass(frozen=True)
+class AddedNote:
+    """Taxa that were added after the index was built: how many, and the folder that holds them."""
+
+    folder: str
+    count: int
+
+
+@dataclass(frozen=True)
 class FileNote:
     size_bytes: int
     sha256: str
@@ -75,6 +101,8 @@ class Card:
     vectors: VectorsNote
     about: dict[str, Any] = field(default_factory=dict)
     calibration: Calibration | None = None
+    speeds: dict[str, SpeedNote] = field(default_factory=dict)
+    added: AddedNote | None = None
     files: dict[str, FileNote] = field(default_factory=dict)
     format_version: str = FORMAT_VERSION
 
@@ -140,5 +168,7 @@ def _from_content(content: dict[str, Any]) -> Card:
     parts["vectors"] = VectorsNote(**parts["vectors"])
     parts["taxonomy"] = TaxonomyNote(**{**parts["taxonomy"], "ranks": tuple(parts["taxonomy"]["ranks"])})
     parts["calibration"] = Calibration(**parts["calibration"]) if parts["calibration"] else None
+    parts["speeds"] = {name: SpeedNote(**note) for name, note in parts.get("speeds", {}).items()}
+    parts["added"] = AddedNote(**parts["added"]) if parts.get("added") else None
     parts["files"] = {name: FileNote(**note) for name, note in parts["files"].items()}
     return Card(**parts)

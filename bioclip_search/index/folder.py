@@ -13,12 +13,20 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
+
 from bioclip_search import places
 from bioclip_search.errors import IndexDamagedError, IndexFolderError
-from bioclip_search.index.card import CARD_FILE, Card, is_inside, note_file
+from bioclip_search.index.card import CARD_FILE, Card, SpeedNote, is_inside, note_file
+from bioclip_search.index.search import Near, search, search_all
+from bioclip_search.index.sketch import SKETCH_FILES, Sketch
 from bioclip_search.index.vectors import Vectors
+from bioclip_search.intervals import LeafSet
 
 log = logging.getLogger(__name__)
+
+SPEEDS = ("auto", "exact", "balanced", "fast")
+"""How a search may go; each falls back to the next exacter one that the index has. `auto` is balanced where there is a sketch."""
 
 TAXA_FILE, VECTORS_FILE, NAMES_FILE, ENCODER_FOLDER = "taxa.parquet", "vectors.faiss", "names.sqlite", "encoder"
 
@@ -39,6 +47,7 @@ class Index:
         """
         self.folder = folder
         self.card = Card.read(folder)
+        self._sketches: dict[str, Sketch] = {}
         if verify:
             verify_files(folder, self.card)
 
@@ -49,6 +58,54 @@ class Index:
         if (vectors.count, vectors.dim) != expected or vectors.count != self.card.taxonomy.leaves:
             raise IndexDamagedError(f"{self.folder}: holds {vectors.count} vectors of {vectors.dim} numbers, its card says {expected}. Rebuild it.")
         return vectors
+
+    def near(self, queries: np.ndarray, sharpness: float, *, among: LeafSet | None = None, silent: np.ndarray | None = None, speed: str = "auto") -> list[Near]:
+        """The rows that matter to each query with their cosines, those that were added included; see `search`.
+
+        Args:
+            queries: (b, d) float32, unit rows.
+            sharpness: What the cosines are multiplied by before the softmax.
+            among: The rows that take part, as a set over all rows.
+            silent: The numbers of rows that never do, ascending.
+            speed: One of `SPEEDS`.
+        """
+        count, note = len(self.vectors), self._note_of(speed)
+        in_base = among if among is None or self.added is None else LeafSet.from_mask(among.mask[:count])
+        silent = silent if silent is None else silent[silent < count]
+        if note is None:
+            found = search_all(self.vectors, queries, sharpness, in_base, silent)
+        else:
+            found, _ = search(self.vectors, self._sketch(note.sketch), note, queries, sharpness, in_base, silent)
+        return found if self.added is None else self._with_added(found, queries, among)
+
+    @cached_property
+    def added(self) -> Added | None:
+        """What was added after the index was built, None where nothing was."""
+        note = self.card.added
+        if note is None:
+            return None
+        added = Added(self.folder / note.folder)
+        if (added.vectors.count, added.vectors.dim) != (note.count, self.vectors.dim):
+            raise IndexDamagedError(f"{added.folder}: holds {added.vectors.count} vectors, the card says {note.count}. Get the index again or rebuild it.")
+        return added
+
+    def _with_added(self, found: list[Near], queries: np.ndarray, among: LeafSet | None) -> list[Near]:
+        """Every added row that takes part is near: they are few."""
+        count = len(self.vectors)
+        rows = np.arange(count, count + len(self.added.vectors)) if among is None else count + np.flatnonzero(among.mask[count:])
+        scores = self.added.vectors.scores(queries)[:, rows - count]  # (b, m)
+        return [Near(np.concatenate([near.rows, rows]), np.concatenate([near.scores, new])) for near, new in zip(found, scores, strict=True)]
+
+    def _note_of(self, speed: str) -> SpeedNote | None:
+        if speed not in SPEEDS:
+            raise IndexFolderError(f"Unknown speed {speed!r}; choose one of {', '.join(SPEEDS)}.")
+        speeds = self.card.speeds
+        return {"exact": None, "fast": speeds.get("fast", speeds.get("balanced"))}.get(speed, speeds.get("balanced"))
+
+    def _sketch(self, name: str) -> Sketch:
+        if name not in self._sketches:
+            self._sketches[name] = Sketch(self.folder / name, len(self.vectors), self.vectors.dim)
+        return self._sketches[name]
 
     @property
     def taxa_path(self) -> Path:
@@ -63,6 +120,18 @@ class Index:
         """What to give to `load_model`: the card's word, or the folder of the encoder that travels with the index."""
         source = self.card.encoder.source
         return str(self.folder / ENCODER_FOLDER) if source == ENCODER_FOLDER else source
+
+
+class Added:
+    """A small folder within that of an index: vectors, taxa and names of what was added."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.taxa_path, self.names_path = folder / TAXA_FILE, folder / NAMES_FILE
+
+    @cached_property
+    def vectors(self) -> Vectors:
+        return Vectors(self.folder / VECTORS_FILE)
 
 
 def find_index(name: str | Path) -> Path:
@@ -97,7 +166,10 @@ def verify_files(folder: Path, card: Card, *, thorough: bool = False) -> None:
     Raises:
         IndexDamagedError: A file is missing, was changed, or lies outside the folder.
     """
-    missing = {TAXA_FILE, VECTORS_FILE, NAMES_FILE} - set(card.files)
+    parts = ["", *([f"{card.added.folder}/"] if card.added else [])]
+    expected = {part + name for part in parts for name in (TAXA_FILE, VECTORS_FILE, NAMES_FILE)}
+    expected |= {f"{note.sketch}/{name}" for note in card.speeds.values() for name in SKETCH_FILES}
+    missing = expected - set(card.files)
     if missing:
         raise IndexDamagedError(f"{folder}: its card says nothing of {', '.join(sorted(missing))}. Rebuild the index.")
     for name, note in card.files.items():

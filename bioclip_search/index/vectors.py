@@ -6,7 +6,8 @@ Knows rows and numbers only; which taxon a row stands for is left to those who a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
+from contextlib import AbstractContextManager
+from functools import cache, cached_property
 from pathlib import Path
 
 import faiss
@@ -83,6 +84,12 @@ class Vectors:
             return self._decoded[start:stop]
         return self._index.sa_decode(self._codes[start:stop])
 
+    def rows_at(self, numbers: np.ndarray) -> np.ndarray:
+        """The vectors of the rows with these numbers, decoded: (k, d) float32."""
+        if self._decoded is not None:
+            return self._decoded[numbers]
+        return self._index.sa_decode(self._codes[numbers])
+
     def scores(self, queries: np.ndarray, among: LeafSet | None = None) -> np.ndarray:
         """The cosine of every query with every row: (b, n) float32, -inf outside `among`.
 
@@ -102,7 +109,7 @@ class Vectors:
         def score(block: slice) -> None:
             np.matmul(queries, self.rows(block.start, block.stop).T, out=scores[:, block])
 
-        with ThreadpoolController().limit(limits=1, user_api="blas"):  # Subtle: BLAS's own threads wait for each other, and long where others work.
+        with one_blas_thread():
             for _ in work_ahead(score, blocks):
                 pass
         return scores
@@ -137,6 +144,16 @@ class Vectors:
         if self.count * self.dim * 4 <= DECODED_MAX_BYTES:
             return self._index.sa_decode(self._codes)
         return None
+
+
+def one_blas_thread() -> AbstractContextManager:
+    """Keeps BLAS to one thread each. Subtle: its own threads wait for each other, and long where others work."""
+    return _controller().limit(limits=1, user_api="blas")
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _read_mapped(path: Path) -> faiss.Index:

@@ -27,6 +27,7 @@ from bioclip_search.prompts import MATRIX_TEXT_TYPE, TEMPLATE_SETS, TEXT_TYPES
     "--from-vectors", type=click.Path(), help="Take the text vectors from this .npy instead of encoding: one row per row of a table, or a published matrix."
 )
 @click.option("--include-encoder", is_flag=True, help="Copy the encoder's folder into the index, so that it needs nothing else.")
+@click.option("--no-sketch", is_flag=True, help="Leave out the sketch that `identify --speed balanced` uses in large indexes.")
 @click.option("--device", default="auto", show_default=True)
 def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | None, **options: Any) -> None:
     """Build an index from SOURCE: a table (CSV, TSV, Parquet) with columns kingdom … species and common_name, a checklist
@@ -84,7 +85,14 @@ def _encoding(options: dict[str, Any], text_type: str, templates: str) -> dict[s
     if options["include_encoder"] and not folder.is_dir():
         raise ModelError(f"--include-encoder copies a model folder, and {encoder.name} is none.")
     included = folder if options["include_encoder"] else None
-    return {"encoder": encoder, "recipe": recipe, "kind": options["kind"], "preprocess": options["preprocess"], "encoder_folder": included}
+    return {
+        "encoder": encoder,
+        "recipe": recipe,
+        "kind": options["kind"],
+        "preprocess": options["preprocess"],
+        "encoder_folder": included,
+        "sketch": not options["no_sketch"],
+    }
 
 
 def _pairs(columns: tuple[str, ...]) -> dict[str, str]:

@@ -1,0 +1,159 @@
+"""An index with the taxa that its rows stand for: their tree, their names, and what a filter keeps of them.
+
+Needs no encoder; what pictures show is left to `searcher`. Rows never move: those of the base come first, then those
+that were added. Leaves are the same taxa in depth-first order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from bioclip_search.countries import alpha3
+from bioclip_search.errors import TableError
+from bioclip_search.index import Index, find_index
+from bioclip_search.index.search import Near
+from bioclip_search.intervals import LeafSet
+from bioclip_search.names import Names, Unknown
+from bioclip_search.tables import read_names
+from bioclip_search.taxonomy import Taxonomy
+
+COUNTRIES = "countries"
+"""The column that lists where a taxon occurs, ISO 3166 alpha-3."""
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """The leaves that all filters leave in play (None: all of them), and the names that were not found."""
+
+    leaves: LeafSet | None
+    unknown: tuple[Unknown, ...] = ()
+
+
+class Catalogue:
+    """The taxa of one index."""
+
+    def __init__(self, index: Index):
+        self.index = index
+
+    @classmethod
+    def open(cls, index: str | Path = "starter") -> Catalogue:
+        """Opens an index by name or path.
+
+        Raises:
+            IndexFolderError: There is none, or it is damaged.
+        """
+        return cls(Index(find_index(index)))
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """The tree over all rows, with `row_of_leaf` and `leaf_of_row` between its leaves and the rows."""
+        ranks = self.index.card.taxonomy.ranks
+        base = Taxonomy(_read_leaves(self.index.taxa_path, ranks), ranks)
+        added = self.index.added
+        return base if added is None else base.grown(_read_leaves(added.taxa_path, ranks))
+
+    @cached_property
+    def names(self) -> Names:
+        added = self.index.added
+        paths = [self.index.names_path] + ([added.names_path] if added else [])
+        return Names(paths, self.taxonomy, self.taxonomy.leaf_of_row)
+
+    @cached_property
+    def silent_rows(self) -> np.ndarray:
+        """The numbers of the rows whose text gave a zero vector, ascending; they can never be an answer."""
+        silent = np.asarray(self.taxonomy.leaves["zero_vector"].combine_chunks())
+        return np.sort(self.taxonomy.row_of_leaf[silent])
+
+    def rows_of(self, leaves: LeafSet | None) -> LeafSet | None:
+        """The same taxa as a set of rows."""
+        if leaves is None or self.index.added is None:
+            return leaves
+        return LeafSet.from_mask(leaves.mask[self.taxonomy.leaf_of_row])
+
+    def leaves_of(self, near: Near) -> tuple[np.ndarray, np.ndarray]:
+        """The leaves of the rows that matter, (k,) ascending, and their cosines."""
+        if self.index.added is None:
+            return near
+        leaves = self.taxonomy.leaf_of_row[near.rows]
+        order = np.argsort(leaves)
+        return leaves[order], near.scores[order]
+
+    def scores(self, queries: np.ndarray) -> np.ndarray:
+        """The cosine of every query with every leaf, all computed: (b, n) float32, -inf for a silent one."""
+        parts = [part.vectors.scores(queries) for part in (self.index, self.index.added) if part is not None]
+        scores = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        scores[:, self.silent_rows] = -np.inf
+        return scores if self.index.added is None else scores[:, self.taxonomy.row_of_leaf]
+
+    def restrict(
+        self,
+        *,
+        within: str | Sequence[str] | None = None,
+        checklist: str | Path | Sequence[str] | None = None,
+        exclude: str | Sequence[str] | None = None,
+        country: str | None = None,
+    ) -> Restriction:
+        """The leaves that all the filters leave in play, and the names of the checklist that are unknown.
+
+        Args:
+            within: A clade, or several, of which a taxon must be in one.
+            checklist: Only these taxa and all below them: a file of names or a list.
+            exclude: Not these taxa, nor any below them.
+            country: Only taxa that occur there (ISO 3166, two or three letters), for an index that knows where.
+
+        Raises:
+            UnknownTaxonError: A clade, an exclusion, or every name of the checklist is not in the index.
+            TableError: Nothing is left in play, or the index does not know where its taxa occur.
+        """
+        if within is None and checklist is None and exclude is None and country is None:
+            return Restriction(None)
+        leaves, unknown = LeafSet.whole(len(self.taxonomy)), []
+        if within is not None:
+            leaves &= self._clades(within)
+        if checklist is not None:
+            listed, unknown = self.names.resolve(read_names(checklist))
+            leaves &= listed
+        if exclude is not None:
+            leaves = leaves.minus(self._clades(exclude))
+        if country is not None:
+            leaves &= self._occurring_in(country)
+        if not len(leaves):
+            reasons = "; ".join(str(name) for name in unknown[:5])
+            raise TableError(f"The filters leave no taxon of the index {self.index.card.name}. {reasons or 'Widen the clade or the checklist.'}")
+        return Restriction(leaves, tuple(unknown))
+
+    def _clades(self, names: str | Sequence[str]) -> LeafSet:
+        taxa = [self.names.the_one(name) for name in ([names] if isinstance(names, str) else names)]
+        return LeafSet.of([(taxon.start, taxon.stop) for taxon in taxa], len(self.taxonomy))
+
+    def _occurring_in(self, country: str) -> LeafSet:
+        """Subtle: a taxon of which no country is known is left out."""
+        code = alpha3(country)
+        if code is None:
+            raise TableError(f"{country!r} is no country code; give two or three letters of ISO 3166, such as DE or DEU.")
+        leaves = self.taxonomy.leaves
+        if COUNTRIES not in leaves.column_names:
+            raise TableError(
+                f"The index {self.index.card.name} does not know where its taxa occur; build it from a checklist that tells their distribution, or give --checklist with the names of the country's taxa."
+            )
+        lists = leaves[COUNTRIES].combine_chunks()
+        told = pc.list_flatten(lists)
+        mask = np.zeros(len(leaves), bool)
+        mask[np.asarray(pc.list_parent_indices(lists).filter(pc.equal(told, code)))] = True
+        if not mask.any():
+            known = ", ".join(sorted(pc.unique(told).to_pylist())[:10]) or "none"
+            raise TableError(f"No taxon of the index {self.index.card.name} is told for {code}; it knows {known}.")
+        return LeafSet.from_mask(mask)
+
+
+def _read_leaves(path: Path, ranks: Sequence[str]) -> pa.Table:
+    from pyarrow import parquet
+
+    return parquet.read_table(path, read_dictionary=list(ranks), memory_map=True).unify_dictionaries().combine_chunks()
