@@ -82,7 +82,7 @@ def search(text: tuple[str, ...], limit: int, index: str, checklist: str | None,
 @click.option("--column", help="The column that holds the names.  [default: guessed]")
 @_options
 def match(file: str, column: str | None, index: str, checklist: str | None, language: str | None, format: str) -> int:
-    """Match the names of FILE, one per line or a table, and say how sure each match is.
+    """Match the names of FILE (one per line, or a table; - for standard input), and say how sure each match is.
 
     Types: EXACT, SYNONYM, FUZZY (misspelt), HIGHERRANK (only its genus or higher is known; also sp., cf., aff.), HOMONYM
     (several taxa; columns authorship, kingdom … family decide), NONE. Vernacular names match too. Exit status 0 even if

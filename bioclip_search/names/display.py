@@ -27,10 +27,15 @@ def display_names(names: Names, taxa: Sequence[Taxon], language: str | None = No
     Where they share a scientific name, too, the lineage follows: "Oenanthe (Plantae > … > Apiaceae)". A taxon that
     stands twice in the list has the same name twice.
     """
+    return unique_names(names, taxa, common_names(names, taxa, language))
+
+
+def unique_names(names: Names, taxa: Sequence[Taxon], common: Sequence[str | None]) -> list[str]:
+    """As `display_names`, with the vernacular names at hand."""
     shown = []
-    for taxon, common in zip(taxa, common_names(names, taxa, language), strict=True):
-        if common and common != taxon.name:
-            shown.append(f"{common} ({taxon.name})" if _is_shared(names, common, taxon) else common)
+    for taxon, name in zip(taxa, common, strict=True):
+        if name and name != taxon.name:
+            shown.append(f"{name} ({taxon.name})" if _is_shared(names, name, taxon) else name)
         else:
             shown.append(taxon.name)
     bearers = Counter(name for name, _ in {(fold(name), taxon) for name, taxon in zip(shown, taxa, strict=True)})

@@ -5,6 +5,7 @@ Knows files and columns; what the names mean is left to `match`.
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,11 +25,13 @@ AUTHORSHIP_COLUMNS = ("authorship", "scientificnameauthorship", "scientific_name
 CONTEXT_RANKS = tuple(rank for rank in RANKS if rank not in ("genus", "species"))
 """Columns that tell homonyms apart. Not the genus: that of a synonym is another one."""
 
+STANDARD_INPUT = "-"
+
 TABLE_SUFFIXES = {".csv", ".tsv", ".parquet", ".pq"}
 
 
 def read_list(source: Path, column: str | None = None) -> list[Query]:
-    """The rows of a list in their order: a text with one name per line, or a table.
+    """The rows of a list in their order: a text with one name per line, or a table; `-` is standard input, a name per line.
 
     Of a text, empty lines and lines that start with # are left out; of a table every row is kept, named or not.
 
@@ -38,6 +41,8 @@ def read_list(source: Path, column: str | None = None) -> list[Query]:
     Raises:
         TableError: It cannot be read, or has no such column.
     """
+    if str(source) == STANDARD_INPUT:
+        return [Query(line.strip()) for line in sys.stdin if line.strip()]
     if source.suffix.lower() not in TABLE_SUFFIXES and column is None:
         return [Query(line) for line in read_lines(source)]
     table = read_table(source)

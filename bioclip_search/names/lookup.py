@@ -19,7 +19,7 @@ from bioclip_search.names.fold import fold, fold_scientific, key
 from bioclip_search.names.languages import plain_language
 from bioclip_search.names.near import likest_names
 from bioclip_search.names.reading import Entry, Store, open_store
-from bioclip_search.names.store import VERNACULAR
+from bioclip_search.names.store import ACCEPTED, VERNACULAR
 from bioclip_search.taxonomy import Taxon, Taxonomy
 
 NEAREST_SHOWN = 3
@@ -65,7 +65,7 @@ class Names:
         """
         *ancestors, last = (part.strip() for part in name.split(PATH_SIGN))
         entries = self.entries(last)
-        for kinds in (lambda entry: entry.kind == "accepted", lambda entry: entry.kind != VERNACULAR, lambda entry: entry.kind == VERNACULAR):
+        for kinds in (lambda entry: entry.kind == ACCEPTED, lambda entry: entry.kind != VERNACULAR, lambda entry: entry.kind == VERNACULAR):
             taxa = {self.taxon(entry) for entry in entries if kinds(entry)}
             taxa = [taxon for taxon in sorted(taxa, key=_depth_first) if self.is_below(taxon, ancestors)]
             if taxa:
@@ -109,10 +109,9 @@ class Names:
 
     def vernacular(self, taxa: Sequence[Taxon], language: str) -> list[str | None]:
         """The vernacular name of each taxon in a language (ISO 639-1), the one told first; None where there is none."""
-        wanted = {section.language for store in self.stores for section in store.sections if section.language}
-        wanted = {code for code in wanted if plain_language(code) == plain_language(language)}
-        exact = language.strip().lower().replace("-", "_")
-        return [self._vernacular(taxon, wanted, exact) if wanted else None for taxon in taxa]
+        wanted = [code for code in self.languages if plain_language(code) == plain_language(language)]
+        wanted.sort(key=lambda code: code != language.strip().lower().replace("-", "_"))
+        return [self._vernacular(taxon, wanted) if wanted else None for taxon in taxa]
 
     @cached_property
     def languages(self) -> tuple[str, ...]:
@@ -131,16 +130,15 @@ class Names:
             raise IndexDamagedError(f"The list of names points outside the taxonomy ({entry.name}: {entry.rank} of row {entry.row}). Rebuild the index.")
         return self.taxonomy.taxon(entry.rank, number)
 
-    def own_entries(self, taxon: Taxon) -> Iterator[Entry]:
-        """All names of a taxon.
+    def own_entries(self, taxon: Taxon, kind: str, languages: Sequence[str] | None = None) -> Iterator[Entry]:
+        """The names of one kind of a taxon, in these languages only if they are given.
 
         Subtle: a taxon is known by the first of its rows in the base; in what was added, by any.
         """
         for number, store in enumerate(self.stores):
-            rows = self.rows_of(taxon, number)
-            if rows:
-                found = store.of_row(rows[0]) if number == 0 else store.of_rows(*rows)
-                yield from (entry for entry in found if entry.rank == taxon.rank and (number == 0 or self.taxon(entry) == taxon))
+            if rows := self.rows_of(taxon, number):
+                found = store.of_taxa(rows[0], rows[0] if number == 0 else rows[1], taxon.rank, kind, languages)
+                yield from (entry for entry in found if number == 0 or self.taxon(entry) == taxon)
 
     def rows_of(self, taxon: Taxon, store: int) -> tuple[int, int] | None:
         """The first and the last row of a taxon's leaves in one store, None where it has none there."""
@@ -153,7 +151,7 @@ class Names:
 
     def accepted(self, taxon: Taxon) -> Entry | None:
         """The entry of a taxon's accepted name, with its authorship and key."""
-        return next((entry for entry in self.own_entries(taxon) if entry.kind == "accepted"), None)
+        return next(self.own_entries(taxon, ACCEPTED), None)
 
     def is_below(self, taxon: Taxon, ancestors: Iterable[str]) -> bool:
         """Whether the lineage of a taxon holds all these names."""
@@ -165,9 +163,8 @@ class Names:
         lineage = list(self.taxonomy.lineage(taxon.start, down_to=taxon.rank).values())
         return f" {PATH_SIGN} ".join(lineage)
 
-    def _vernacular(self, taxon: Taxon, wanted: set[str], exact: str) -> str | None:
-        found = [entry for entry in self.own_entries(taxon) if entry.kind == VERNACULAR and entry.language in wanted]
-        found.sort(key=lambda entry: entry.language != exact)
+    def _vernacular(self, taxon: Taxon, wanted: Sequence[str]) -> str | None:
+        found = sorted(self.own_entries(taxon, VERNACULAR, wanted), key=lambda entry: wanted.index(entry.language))
         return found[0].name if found else None
 
     @cached_property

@@ -4,7 +4,7 @@ In the manner of GBIF's species matcher, offline. Reading the list is left to `l
 printing to `cli.names`.
 
 Rules, the first that holds decides:
- 1  nothing is written                                              NONE
+ 1  nothing is written, or more than a name                         NONE
  2  a mark of doubt (sp., cf., aff. …) or a hybrid formula          HIGHERRANK, the genus
  3  the name is kept, and its taxa are several and not one lineage  HOMONYM, unless context or authorship decides
  4  the name is kept as accepted or vernacular name                 EXACT
@@ -44,6 +44,9 @@ AUTHORSHIP_DISAGREES, CONTEXT_DISAGREES = 15, 40
 ALTERNATIVES = 10
 """Alternatives that a record holds; a homonym holds all."""
 
+
+LONGEST_NAME = 500
+"""Letters of the longest name with its authors; the longest that are published have about 200."""
 
 MOST_WORDS = 4
 """Words of a text that are looked for in longer names."""
@@ -129,6 +132,8 @@ class _Matcher:
         asked = _Asked(query, text.strip(), parsed, query.authorship or parsed.authorship, context)
         if not fold(text):
             return Match(name=query.name, match_type=NONE, confidence=0, note="nothing is written here")  # rule 1
+        if len(text) > LONGEST_NAME:
+            return Match(name=query.name, match_type=NONE, confidence=0, note=f"a name has at most {LONGEST_NAME} letters, this has {len(text):,}")
         if parsed.qualifier or parsed.is_formula:
             return self._doubtful(asked)  # rule 2
         return self._kept(asked) or self._shortened(asked) or self._misspelt(asked) or self._part(asked) or self._none(asked)

@@ -15,7 +15,7 @@ from bioclip_search.names.match import MATCH_TYPES, Match
 from bioclip_search.names.search import Hit
 from bioclip_search.prompts import RANKS
 
-HIT_COLUMNS = (*["taxon", "rank", "common_name", "matched_name", "kind", "language", "taxon_key", "leaves"], *RANKS)
+HIT_COLUMNS = (*["taxon", "rank", "common_name", "display_name", "matched_name", "kind", "language", "taxon_key", "leaves"], *RANKS)
 MATCH_COLUMNS = (
     *["name", "match_type", "confidence", "taxon", "rank", "taxon_key", "matched_name", "authorship", "kind", "language"],
     *RANKS,

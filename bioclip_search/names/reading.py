@@ -79,9 +79,12 @@ class Store:
         """The names of this key, most important first."""
         return self._entries("SELECT name.* FROM forwards JOIN name USING (id) WHERE folded = ? ORDER BY id", (key,))
 
-    def of_row(self, row: int) -> list[Entry]:
-        """All names of the taxa that are known by this row."""
-        return self._entries("SELECT * FROM name WHERE row = ? ORDER BY id", (row,))
+    def of_taxa(self, first: int, last: int, rank: str, kind: str, languages: Sequence[str] | None = None) -> list[Entry]:
+        """The names of one kind, and of these languages if given, of the taxa of a rank that are known by the rows from first to last."""
+        spoken = f" AND language IN ({','.join('?' * len(languages))})" if languages is not None else ""
+        return self._entries(
+            f"SELECT * FROM name WHERE row BETWEEN ? AND ? AND rank = ? AND kind = ?{spoken} ORDER BY id", (first, last, rank, kind, *(languages or ()))
+        )
 
     def of_rows(self, first: int, last: int) -> list[Entry]:
         """All names of the taxa that are known by the rows from first to last, in order of importance."""

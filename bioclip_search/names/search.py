@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain
 
+from bioclip_search.names.display import common_names, unique_names
 from bioclip_search.names.fold import fold, key
 from bioclip_search.names.languages import plain_language
 from bioclip_search.names.lookup import PATH_SIGN, Names
@@ -29,12 +30,15 @@ SMALL_CLADE = 200
 LEAST_WITH_SLIP, START_WITH_SLIP = 5, 3
 """Letters that a text must have for slips to be looked for, and that a slip in its second half leaves untouched at least."""
 
+LONGEST_TEXT, MOST_WORDS = 200, 12
+"""Letters and words of a text that are read; what follows is left out."""
+
 ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
 class Hit:
-    """A taxon, and the name by which it was found."""
+    """A taxon, and the name by which it was found. `display_name` tells it from all others (`display`)."""
 
     taxon: str
     rank: str
@@ -42,6 +46,7 @@ class Hit:
     kind: str
     language: str | None
     common_name: str | None
+    display_name: str
     lineage: dict[str, str]
     taxon_key: str | None
     leaves: int
@@ -61,8 +66,8 @@ def search_names(names: Names, text: str, *, language: str | None = None, limit:
     Args:
         language: The preferred language (ISO 639-1) of vernacular names.
     """
-    *ancestors, last = text.split(PATH_SIGN)
-    folded = fold(last)
+    *ancestors, last = text[:LONGEST_TEXT].split(PATH_SIGN)
+    folded = " ".join(fold(last).split()[:MOST_WORDS])
     if not folded or limit < 1:
         return []
     clades = [clade for ancestor in ancestors[-1:] for clade in names.find(PATH_SIGN.join([*ancestors[:-1], ancestor]))]
@@ -75,7 +80,9 @@ def search_names(names: Names, text: str, *, language: str | None = None, limit:
             found.setdefault(taxon, entry)
         if len(found) >= limit:
             break
-    return [_hit(names, taxon, entry, language) for taxon, entry in found.items()]
+    common = common_names(names, list(found), language)
+    shown = unique_names(names, list(found), common)
+    return [_hit(names, *pair, *told) for pair, *told in zip(found.items(), common, shown, strict=True)]
 
 
 def _candidates(names: Names, folded: str, language: str | None, clades: list[Taxon], limit: int) -> Iterator[Entry]:
@@ -178,16 +185,16 @@ def _begins_nearly(folded: str, typed: str) -> bool:
     return any(OSA.distance(folded[: len(typed) + more], typed, score_cutoff=1) <= 1 for more in (-1, 0, 1))
 
 
-def _hit(names: Names, taxon: Taxon, entry: Entry, language: str | None) -> Hit:
+def _hit(names: Names, taxon: Taxon, entry: Entry, common: str | None, shown: str) -> Hit:
     own = names.accepted(taxon)
-    (common,) = names.vernacular([taxon], language) if language else (None,)
     return Hit(
         taxon=taxon.name,
         rank=taxon.rank,
         matched_name=entry.name,
         kind=entry.kind,
         language=entry.language,
-        common_name=common or names.taxonomy.common_name(taxon),
+        common_name=common,
+        display_name=shown,
         lineage=names.taxonomy.lineage(taxon.start, down_to=taxon.rank),
         taxon_key=own.taxon_key if own else None,
         leaves=taxon.stop - taxon.start,

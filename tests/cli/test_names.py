@@ -12,8 +12,8 @@ from click.testing import CliRunner
 from bioclip_search.cli import root
 
 
-def run(*arguments):
-    result = CliRunner().invoke(root, ["names", *map(str, arguments)], standalone_mode=False)
+def run(*arguments, **options):
+    result = CliRunner().invoke(root, ["names", *map(str, arguments)], standalone_mode=False, **options)
     if result.exception is not None:
         raise result.exception
     return result
@@ -71,3 +71,8 @@ def test_match_shows_the_choices_of_a_homonym_in_its_table(small_index, my_list)
 def test_json_lines_hold_the_whole_match(small_index, my_list):
     first = json.loads(run("match", my_list, "--index", small_index, "--format", "jsonl").stdout.splitlines()[0])
     assert (first["name"], first["confidence"], first["lineage"]["family"], first["kind"]) == ("Panthera leo", 100, "Felidae", "accepted")
+
+
+def test_a_list_may_come_through_a_pipe(small_index):
+    result = run("match", "-", "--index", small_index, "--format", "jsonl", input="Panthera leo\n\nSnow leopard\n")
+    assert [json.loads(line)["taxon"] for line in result.stdout.splitlines()] == ["Panthera leo", "Panthera uncia"]

@@ -22,6 +22,7 @@ CASES = [
     ("rule 1: an empty cell", "", "NONE", None),
     ("rule 1: no cell", None, "NONE", None),
     ("rule 1: no letter", "—", "NONE", None),
+    ("rule 1: a page of text", "Panthera leo " * 100, "NONE", None),
     ("rule 2: sp.", "Panthera sp.", "HIGHERRANK", "Panthera"),
     ("rule 2: spp. with a number", "Panthera spp. 3", "HIGHERRANK", "Panthera"),
     ("rule 2: cf.", "Panthera cf. leo", "HIGHERRANK", "Panthera"),

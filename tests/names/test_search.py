@@ -71,6 +71,14 @@ def test_a_hit_tells_by_which_name_and_where_it_stands(names):
     assert search_names(names, "Panthera leo")[0].taxon_key == "key-leo"
 
 
+def test_hits_of_one_vernacular_name_can_be_told_apart(names):
+    assert [hit.display_name for hit in search_names(names, "robin", language="en")] == ["Robin (Turdus merula)", "Robin (Oenanthe oenanthe)"]
+
+
+def test_a_page_of_text_is_read_no_further_than_a_name(names):
+    assert search_names(names, "panthera " * 10_000) == search_names(names, "panthera " * 12)
+
+
 def test_the_preferred_language_goes_ahead(names):
     assert [hit.matched_name for hit in search_names(names, "l", language="de")][:1] == ["Löwe"]
     assert [hit.matched_name for hit in search_names(names, "l", language="en")][:1] == ["Lion"]
