@@ -1,6 +1,6 @@
 """A smaller index out of a larger one: the taxa of a clade, a checklist or a country, with the very vectors they had.
 
-Which taxa a filter keeps is left to `searcher`, writing rows of vectors to `index.copying`.
+Which taxa a filter keeps is left to `catalogue`, writing rows of vectors to `index.copying`.
 """
 
 from __future__ import annotations
@@ -17,16 +17,14 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from bioclip_search.build import seal
-from bioclip_search.errors import TableError
-from bioclip_search.index import Index, Vectors
+from bioclip_search.catalogue import Catalogue
+from bioclip_search.index import Card, Index, Vectors
 from bioclip_search.index.card import TaxonomyNote, VectorsNote
 from bioclip_search.index.copying import copy_rows
 from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
 from bioclip_search.index.replacing import new_folder
-from bioclip_search.intervals import LeafSet
 from bioclip_search.names import write_names
 from bioclip_search.names.reading import Entry, Store
-from bioclip_search.searcher import Searcher
 from bioclip_search.taxonomy import Taxonomy
 
 NAMED_ROWS = 1 << 16
@@ -66,20 +64,22 @@ def trim_index(
         TableError: Nothing is left, or the index does not know its taxa's countries.
     """
     say = say or (lambda line: None)
-    # Nothing is encoded here, so what the card says of the encoder will do for one.
-    searcher = Searcher(index, index.card.encoder)
-    kept = np.flatnonzero(_kept(searcher, within, checklist, exclude, country, say).mask)
-    whole = searcher.taxonomy
-    taxonomy = Taxonomy(whole.leaves.take(pa.array(kept)).combine_chunks(), whole.ranks)
+    catalogue = Catalogue(index)
+    whole = catalogue.taxonomy
+    restriction = catalogue.restrict(within=within or None, checklist=checklist, exclude=exclude or None, country=country)
+    for line in (*map(str, restriction.unknown), *restriction.notes):
+        say(line)
+    kept = np.arange(len(whole)) if restriction.leaves is None else np.flatnonzero(restriction.leaves.mask)
+    taxonomy = Taxonomy(_plain(whole.leaves.take(pa.array(kept))), whole.ranks)
     with new_folder(out) as folder:
         copy_rows(folder / VECTORS_FILE, parts_of(index), whole.row_of_leaf[kept])
         parquet.write_table(taxonomy.leaves, folder / TAXA_FILE, compression="zstd")
-        write_names(folder / NAMES_FILE, taxonomy, names_of_kept(searcher, kept))
+        write_names(folder / NAMES_FILE, taxonomy, names_of_kept(catalogue, kept))
         for name in index.card.files:
             if name.startswith(TRAVELLING):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(index.folder / name, folder / name)
-        seal(folder, _card(index, out.name, taxonomy, _in_words(within, checklist, exclude, country)))
+        seal(folder, _card(index, out.name, taxonomy, len(whole), _in_words(within, checklist, exclude, country)))
     if index.card.calibration:
         say("The calibration was left behind, for it holds for the taxa that it was fitted on: `--target-accuracy` needs a new one.")
     say(f"{len(taxonomy):,} of {len(whole):,} taxa kept")
@@ -88,17 +88,17 @@ def trim_index(
 
 def parts_of(index: Index) -> list[Vectors]:
     """The vectors of an index in the order of its rows: those it was built with, then those that were added."""
-    return [index.vectors]
+    return [index.vectors] if index.added is None else [index.vectors, index.added.vectors]
 
 
-def names_of_kept(searcher: Searcher, kept: np.ndarray) -> pa.Table:
+def names_of_kept(catalogue: Catalogue, kept: np.ndarray) -> pa.Table:
     """The names of all taxa that have a leaf among the kept ones, each pointing to the first such leaf by its new number.
 
     Args:
         kept: (k,) int64, ascending.
     """
-    taxonomy, parts = searcher.taxonomy, []
-    for entries in (entries for store in searcher.names.stores for entries in all_entries(store)):
+    taxonomy, parts = catalogue.taxonomy, []
+    for entries in (entries for store in catalogue.names.stores for entries in all_entries(store)):
         leaves = taxonomy.leaf_of_row[np.asarray(entries["row"])]
         for level in taxonomy.levels:
             of_rank = np.flatnonzero(np.asarray(pc.equal(entries["rank"], level.rank)))
@@ -119,56 +119,16 @@ def all_entries(store: Store) -> Iterator[pa.Table]:
         yield pa.table(dict(zip(Entry._fields, map(list, columns), strict=True)), schema=ENTRY_COLUMNS)
 
 
-def _kept(
-    searcher: Searcher,
-    within: str | Sequence[str],
-    checklist: str | Path | Sequence[str] | None,
-    exclude: str | Sequence[str],
-    country: str | None,
-    say: Callable[[str], None],
-) -> LeafSet:
-    leaves = LeafSet.whole(len(searcher.taxonomy))
-    if clades := _several(within):
-        leaves = LeafSet.from_mask(np.any([searcher.restrict(within=clade).leaves.mask for clade in clades], axis=0))
-    if checklist is not None or exclude:
-        restriction = searcher.restrict(checklist=checklist, exclude=_several(exclude) or None)
-        leaves &= restriction.leaves
-        for unknown in restriction.unknown:
-            say(str(unknown))
-    if country is not None:
-        leaves &= _of_country(searcher.taxonomy, country, say)
-    if not len(leaves):
-        raise TableError(f"The filters leave no taxon of the index {searcher.index.card.name}. Widen the clade, the checklist or the country.")
-    return leaves
-
-
-def _of_country(taxonomy: Taxonomy, country: str, say: Callable[[str], None]) -> LeafSet:
-    if "countries" not in taxonomy.leaves.column_names:
-        raise TableError(
-            "This index does not know where its taxa occur: build it from a checklist with distributions, or give --checklist with the taxa of the country."
-        )
-    countries = taxonomy.leaves["countries"].combine_chunks()
-    is_there = np.asarray(pc.equal(pc.utf8_upper(countries.flatten()), country.upper()))
-    mask = np.zeros(len(taxonomy), bool)
-    mask[np.asarray(pc.list_parent_indices(countries))[is_there]] = True
-    if not mask.any():
-        known = ", ".join(sorted(set(countries.flatten().to_pylist()))[:10]) or "none"
-        raise TableError(f"No taxon of this index is told for {country!r}. Give three letters as in ISO 3166, such as {known}.")
-    untold = int(pc.sum(pc.equal(pc.fill_null(pc.list_value_length(countries), 0), 0)).as_py())
-    if untold:
-        say(f"{untold:,} taxa without any country were left out")
-    return LeafSet.from_mask(mask)
-
-
-def _card(index: Index, name: str, taxonomy: Taxonomy, filters: str) -> Any:
+def _card(index: Index, name: str, taxonomy: Taxonomy, before: int, filters: str) -> Card:
     card = index.card
     return replace(
         card,
         name=name,
         taxonomy=TaxonomyNote(taxonomy.content_hash, taxonomy.ranks, len(taxonomy)),
         vectors=VectorsNote(card.vectors.kind, len(taxonomy), card.vectors.dim),
-        about={**card.about, "trimmed": f"from {card.name} ({card.taxonomy.leaves:,} taxa; whatever else is told here was told of that): {filters}"},
+        about={**card.about, "trimmed": f"from {card.name} ({before:,} taxa; whatever else is told here was told of that): {filters}"},
         calibration=None,
+        added=None,
     )
 
 
@@ -182,3 +142,9 @@ def _in_words(within: str | Sequence[str], checklist: Any, exclude: str | Sequen
 
 def _several(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
+
+
+def _plain(leaves: pa.Table) -> pa.Table:
+    """The table as `build` writes it, without the dictionaries that it was opened with."""
+    types = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in leaves.schema]
+    return leaves.cast(pa.schema(list(zip(leaves.column_names, types, strict=True)))).combine_chunks()

@@ -54,6 +54,6 @@ def _numbers_of(level: Level, leaves: np.ndarray) -> np.ndarray:
 
 
 def _nameless(level: Level, named: np.ndarray, taxonomy: Taxonomy) -> list[Finding]:
-    missing = np.setdiff1d(np.arange(len(level)), named)
+    missing = np.bincount(named[named >= 0], minlength=len(level)) == 0
     what = f"{{}} taxa of the rank {level.rank} do not stand in the list of names"
     return found_rows("taxon without a name", FAULT, missing, what, lambda number: taxonomy.taxon(level.rank, number).name, REPAIR)

@@ -110,5 +110,5 @@ def _blocks(count: int, ends: np.ndarray | None) -> Iterator[tuple[int, int]]:
 def _near(rows: np.ndarray, near: float) -> np.ndarray:
     """The pairs of unit rows that are nearer than this, (pairs, 2). NaN is near to nothing."""
     cosines = rows @ rows.T  # (b, b)
-    one, other = np.nonzero(np.triu(cosines > 1 - near**2 / 2, 1))
-    return np.stack([one, other], axis=1)
+    pairs = np.argwhere(cosines > 1 - near**2 / 2)
+    return pairs[pairs[:, 0] < pairs[:, 1]]

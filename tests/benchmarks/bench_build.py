@@ -100,9 +100,8 @@ def check(folder: Path) -> dict[str, Any]:
 
 def open_index(folder: Path) -> dict[str, Any]:
     """Opens the index as a search does, but for its encoder, whose place its card can take."""
-    import numpy as np
-
     import faiss  # noqa: F401  (so that it counts as a library)
+    import numpy as np
     from pyarrow import parquet  # noqa: F401
 
     from bioclip_search.index import Index
