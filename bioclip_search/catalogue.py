@@ -30,10 +30,11 @@ COUNTRIES = "countries"
 
 @dataclass(frozen=True)
 class Restriction:
-    """The leaves that all filters leave in play (None: all of them), and the names that were not found."""
+    """The leaves that all filters leave in play (None: all of them), the names that were not found, and what else to tell."""
 
     leaves: LeafSet | None
     unknown: tuple[Unknown, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class Catalogue:
@@ -114,7 +115,7 @@ class Catalogue:
         """
         if within is None and checklist is None and exclude is None and country is None:
             return Restriction(None)
-        leaves, unknown = LeafSet.whole(len(self.taxonomy)), []
+        leaves, unknown, notes = LeafSet.whole(len(self.taxonomy)), [], []
         if within is not None:
             leaves &= self._clades(within)
         if checklist is not None:
@@ -123,18 +124,17 @@ class Catalogue:
         if exclude is not None:
             leaves = leaves.minus(self._clades(exclude))
         if country is not None:
-            leaves &= self._occurring_in(country)
+            leaves &= self._occurring_in(country, notes)
         if not len(leaves):
             reasons = "; ".join(str(name) for name in unknown[:5])
             raise TableError(f"The filters leave no taxon of the index {self.index.card.name}. {reasons or 'Widen the clade or the checklist.'}")
-        return Restriction(leaves, tuple(unknown))
+        return Restriction(leaves, tuple(unknown), tuple(notes))
 
     def _clades(self, names: str | Sequence[str]) -> LeafSet:
         taxa = [self.names.the_one(name) for name in ([names] if isinstance(names, str) else names)]
         return LeafSet.of([(taxon.start, taxon.stop) for taxon in taxa], len(self.taxonomy))
 
-    def _occurring_in(self, country: str) -> LeafSet:
-        """Subtle: a taxon of which no country is known is left out."""
+    def _occurring_in(self, country: str, notes: list[str]) -> LeafSet:
         code = alpha3(country)
         if code is None:
             raise TableError(f"{country!r} is no country code; give two or three letters of ISO 3166, such as DE or DEU.")
@@ -150,6 +150,9 @@ class Catalogue:
         if not mask.any():
             known = ", ".join(sorted(pc.unique(told).to_pylist())[:10]) or "none"
             raise TableError(f"No taxon of the index {self.index.card.name} is told for {code}; it knows {known}.")
+        untold = pc.sum(pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)).as_py()
+        if untold:
+            notes.append(f"{untold:,} taxa without any country were left out")
         return LeafSet.from_mask(mask)
 
 

@@ -80,7 +80,10 @@ def identify(
     question = {name: value for name, value in question.items() if value not in (None, ())}
     searcher = Searcher.open(index, detector=detector, device=device, precision=precision, speed=speed, trust_pickle=trust_pickle)
     filters = {name: question[name] for name in ("within", "checklist", "exclude", "country") if name in question}
-    unknown = searcher.restrict(**filters).unknown
+    restriction = searcher.restrict(**filters)
+    unknown = restriction.unknown
+    for note in restriction.notes:
+        click.echo(f"Note: {note}.", err=True)
     for name in unknown[:UNKNOWN_SHOWN]:
         click.echo(f"Checklist: {name}.", err=True)
     if len(unknown) > UNKNOWN_SHOWN:
