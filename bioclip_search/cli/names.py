@@ -103,9 +103,10 @@ def match(file: str, column: str | None, index: str, checklist: str | None, lang
 
 
 def _open(index: str, checklist: str | None, language: str | None) -> Names:
-    from bioclip_search.names.opening import names_of_checklist, names_of_index
+    from bioclip_search.catalogue import Catalogue
+    from bioclip_search.names.opening import names_of_checklist
 
-    opened = names_of_checklist(checklist) if checklist else names_of_index(index)
+    opened = names_of_checklist(checklist) if checklist else Catalogue.open(index).names
     if language:
         tell_missing_language(opened, language)
     return opened

@@ -12,9 +12,10 @@ import sqlite3
 import tempfile
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args, get_type_hints
 
 from bioclip_search import places
 from bioclip_search.errors import IndexDamagedError
@@ -49,6 +50,20 @@ class Section(NamedTuple):
     language: str | None
 
 
+class Rows(NamedTuple):
+    """The first and the last row that a store knows taxa by; None where it holds no name."""
+
+    first: int | None
+    last: int | None
+
+
+class Key(NamedTuple):
+    """A folded name, and the id of the name."""
+
+    folded: str
+    id: int
+
+
 class Store:
     """One file of names, opened read-only."""
 
@@ -64,11 +79,12 @@ class Store:
             for setting in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
                 self._store.execute(f"PRAGMA {setting}")
             self._check_schema()
-            self.sections = [Section(*row) for row in self._store.execute("SELECT first, stop, kind, language FROM section ORDER BY first")]
-            self.stop = self.sections[-1].stop if self.sections else 1
-            self.rows = self._store.execute("SELECT min(row), max(row) FROM name").fetchone()
         except sqlite3.Error as error:
             raise self._damaged(error) from error
+        sections = self._ask("SELECT first, stop, kind, language FROM section ORDER BY first", ())
+        self.sections = [Section(*row) for row in self._checked(sections, Section)]
+        self.stop = self.sections[-1].stop if self.sections else 1
+        (self.rows,) = self._checked(self._ask("SELECT min(row), max(row) FROM name", ()), Rows)
 
     def by_ids(self, ids: Sequence[int]) -> list[Entry]:
         """The names of these ids, in the order of the ids."""
@@ -93,10 +109,11 @@ class Store:
     def beginning(self, start: str, lengths: tuple[int, int], *, backwards: bool = False, most: int = -1) -> list[tuple[str, int]]:
         """Keys (read from their end if `backwards`) of this beginning and of a length in the range, each with its id."""
         table = "backwards" if backwards else "forwards"
-        return self._ask(
+        found = self._ask(
             f"SELECT folded, id FROM {table} WHERE folded >= ? AND folded < ? AND length(folded) BETWEEN ? AND ? LIMIT ?",
             (start, start + LAST_LETTER, *lengths, most),
         )
+        return self._checked(found, Key)
 
     def begins(self, start: str) -> int | None:
         """The id of one name whose key begins so."""
@@ -105,7 +122,7 @@ class Store:
 
     def sounding(self, heard: str) -> list[tuple[str, int]]:
         """Keys and ids of the scientific names that sound so."""
-        return [(entry[0], entry[1]) for entry in self._ask("SELECT heard, id FROM sound WHERE heard = ?", (heard,))]
+        return self._checked(self._ask("SELECT heard, id FROM sound WHERE heard = ?", (heard,)), Key)
 
     def with_words(
         self, words: Sequence[str], first: int, stop: int, most: int, *, at_start: bool = False, whole: bool = False, rows: tuple[int, int] | None = None
@@ -127,7 +144,14 @@ class Store:
         )
 
     def _entries(self, question: str, values: Iterable = ()) -> list[Entry]:
-        return [Entry(*row) for row in self._ask(question, tuple(values))]
+        return [Entry(*row) for row in self._checked(self._ask(question, tuple(values)), Entry)]
+
+    def _checked(self, rows: list[tuple], kind: type) -> list[tuple]:
+        """The rows as they are. Subtle: SQLite keeps anything in any column, whatever the column is declared to hold."""
+        for column, types in zip(zip(*rows, strict=True), _types_of(kind), strict=False):
+            if not types.issuperset(map(type, column)):
+                raise self._damaged(f"a {kind.__name__.lower()} of another type than it should be")
+        return rows
 
     def _ask(self, question: str, values: tuple) -> list[tuple]:
         try:
@@ -142,8 +166,14 @@ class Store:
         if any(ours.get(name) != sql for name, sql in SCHEMA.items()) or any(kind not in {"table", "index"} for kind, _, _ in told):
             raise sqlite3.DatabaseError("it is not built as version 2 of this format is")
 
-    def _damaged(self, error: Exception) -> IndexDamagedError:
+    def _damaged(self, error: Exception | str) -> IndexDamagedError:
         return IndexDamagedError(f"{self.path}: is not a list of names ({error}). Get the index again or rebuild it.")
+
+
+@cache
+def _types_of(kind: type) -> list[set[type]]:
+    """The types that each field of a record may have."""
+    return [set(get_args(hint)) or {hint} for hint in get_type_hints(kind).values()]
 
 
 def open_store(path: Path, taxonomy: Taxonomy, rows: Sequence[int]) -> Store:

@@ -13,6 +13,7 @@ import pytest
 from bioclip_search import places
 from bioclip_search.errors import IndexDamagedError
 from bioclip_search.names import Names, entries, write_names, write_store
+from bioclip_search.names.search import search_names
 from bioclip_search.taxonomy import Taxonomy
 from tests.names.conftest import further_names
 
@@ -152,6 +153,26 @@ def test_a_name_that_points_outside_the_taxonomy_is_told(own_store, taxonomy, ch
     open_store.close()
     with pytest.raises(IndexDamagedError, match="points outside the taxonomy .Cyprinus carpio"):
         Names(own_store, taxonomy).find("Cyprinus carpio")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param("UPDATE name SET row = x'00' WHERE kind = 'vernacular'", id="bytes for a row"),
+        pytest.param("UPDATE name SET name = x'ff'", id="bytes for a name"),
+        pytest.param("UPDATE name SET name = CAST(x'ff' AS TEXT)", id="no text in UTF-8"),
+        pytest.param("UPDATE name SET rank = 7.5", id="a number for a rank"),
+        pytest.param("UPDATE section SET stop = 'many'", id="a word for a number"),
+    ],
+)
+def test_a_value_of_another_type_is_told(own_store, taxonomy, change):
+    with sqlite3.connect(own_store) as open_store:
+        open_store.execute(change)
+    open_store.close()
+    with pytest.raises(IndexDamagedError, match="is not a list of names|points outside"):
+        Names(own_store, taxonomy).find("Panthera leo")
+    with pytest.raises(IndexDamagedError, match="is not a list of names|points outside"):
+        search_names(Names(own_store, taxonomy), "l")
 
 
 def test_a_file_whose_middle_was_overwritten_is_told_and_never_crashes(own_store, taxonomy):
