@@ -28,6 +28,10 @@ LAST_LETTER = "\U0010ffff"
 """Sorts behind every letter: names that begin with "pan" lie between "pan" and "pan" + this."""
 
 
+_UNREADABLE = (sqlite3.Error, UnicodeDecodeError)
+"""What comes of a damaged file. Subtle: SQLite's own complaint about one may be no text in UTF-8."""
+
+
 class Entry(NamedTuple):
     """One name as the store holds it. `row` is the row of one leaf below the taxon."""
 
@@ -79,7 +83,7 @@ class Store:
             for setting in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
                 self._store.execute(f"PRAGMA {setting}")
             self._check_schema()
-        except sqlite3.Error as error:
+        except _UNREADABLE as error:
             raise self._damaged(error) from error
         sections = self._ask("SELECT first, stop, kind, language FROM section ORDER BY first", ())
         self.sections = [Section(*row) for row in self._checked(sections, Section)]
@@ -156,7 +160,7 @@ class Store:
     def _ask(self, question: str, values: tuple) -> list[tuple]:
         try:
             return self._store.execute(question, values).fetchall()
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             raise self._damaged(error) from error
 
     def _check_schema(self) -> None:
@@ -243,5 +247,5 @@ def format_of(path: Path) -> int:
             return store.execute("PRAGMA user_version").fetchone()[0]
         finally:
             store.close()
-    except sqlite3.Error as error:
+    except _UNREADABLE as error:
         raise IndexDamagedError(f"{path}: is not a list of names ({error}). Get the index again or rebuild it.") from error

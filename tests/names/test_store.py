@@ -175,6 +175,12 @@ def test_a_value_of_another_type_is_told(own_store, taxonomy, change):
         search_names(Names(own_store, taxonomy), "l")
 
 
+def test_a_file_whose_very_description_is_garbled_is_told(own_store, taxonomy):
+    own_store.write_bytes(own_store.read_bytes().replace(b"CREATE TABLE forwards", b"CREATE TABLE forw\xffrds"))
+    with pytest.raises(IndexDamagedError, match="is not a list of names"):
+        Names(own_store, taxonomy)
+
+
 def test_a_file_whose_middle_was_overwritten_is_told_and_never_crashes(own_store, taxonomy):
     raw = bytearray(own_store.read_bytes())
     for page in range(2, len(raw) // 8192):
