@@ -23,16 +23,15 @@ from bioclip_search.errors import BioclipSearchError, IndexDamagedError, IndexFo
 from bioclip_search.index import Card, Index, Vectors
 from bioclip_search.index.card import FileNote, note_file
 from bioclip_search.index.copying import copy_rows
-from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
+from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE, files_needed, stop_if_outside
 from bioclip_search.index.replacing import new_contents
+from bioclip_search.index.sketching import SKETCH_PREFIX
 from bioclip_search.names import write_names
 from bioclip_search.names.reading import Store
 from bioclip_search.prompts import TextRecipe
 from bioclip_search.taxonomy import Taxonomy
 from bioclip_search.text_vectors import TextVectors
 from bioclip_search.trim import all_entries
-
-MENDED_FILES = {TAXA_FILE, VECTORS_FILE, NAMES_FILE}
 
 
 def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = "auto") -> list[str]:
@@ -48,6 +47,8 @@ def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = 
         IndexDamagedError: The card or the lineages are lost, so that nothing can be made again.
     """
     card = Card.read(folder)
+    for name in {*files_needed(card), *card.files}:
+        stop_if_outside(folder, name)
     changed = {name for name, note in card.files.items() if not (folder / name).is_file() or note_file(folder / name) != note}
     taxonomy = read_taxonomy(folder, card)
     if taxonomy.content_hash != card.taxonomy.content_hash:
@@ -55,14 +56,15 @@ def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = 
             f"{folder / TAXA_FILE}: its lineages are not those that the card was written for, and cannot be made again. Build the index again."
         )
     vectors = _vectors_again(folder, card, taxonomy, encoder, device, lost=VECTORS_FILE in changed)
-    is_good = names_are_good = NAMES_FILE not in changed and not any(check_names(folder / NAMES_FILE, taxonomy))
-    is_good &= not vectors.encoded and TAXA_FILE not in changed and np.array_equal(vectors.zero, flags_of(taxonomy))
-    told = [*vectors.told, *(f"{name}: was changed and cannot be made again; copy it from where it came" for name in sorted(changed - MENDED_FILES))]
-    if is_good:
+    lost = sorted(name for name in changed if not _is_mended(name))
+    told = [*vectors.told, *(f"{name}: was changed and cannot be made again; copy it from where it came" for name in lost)]
+    names_are_good = NAMES_FILE not in changed and _names_are_good(folder, taxonomy)
+    others_are_good = not changed - {NAMES_FILE, *lost} and np.array_equal(vectors.zero, flags_of(taxonomy.leaves))
+    if names_are_good and others_are_good and not vectors.encoded:
         return [*told, "nothing was mended"]
     with new_contents(folder) as fresh:
         for name in card.files:
-            if (folder / name).is_file() and (name not in MENDED_FILES or (name == NAMES_FILE and names_are_good)):
+            if (folder / name).is_file() and (not _is_mended(name) or (name == NAMES_FILE and names_are_good)):
                 _link(folder / name, fresh / name)
         vectors.write(fresh / VECTORS_FILE)
         write_taxa(fresh / TAXA_FILE, taxonomy, vectors.zero)
@@ -70,8 +72,20 @@ def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = 
             told.append(_write_names(folder / NAMES_FILE, fresh / NAMES_FILE, taxonomy))
         counted = replace(card, vectors=replace(card.vectors, count=len(taxonomy)), taxonomy=replace(card.taxonomy, leaves=len(taxonomy)))
         seal(fresh, counted, sketch=bool(card.speeds))
-        _disown(fresh, {name: card.files[name] for name in changed - MENDED_FILES})
+        _disown(fresh, {name: card.files[name] for name in lost})
     return told
+
+
+def _is_mended(name: str) -> bool:
+    """Whether a file can be made again; a sketch is, with the card."""
+    return name in {TAXA_FILE, VECTORS_FILE, NAMES_FILE} or name.startswith(SKETCH_PREFIX)
+
+
+def _names_are_good(folder: Path, taxonomy: Taxonomy) -> bool:
+    try:
+        return not any(check_names(Index(folder, verify=False), taxonomy))
+    except IndexFolderError:
+        return False
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,11 +15,12 @@ from pyarrow import parquet
 from bioclip_search.check.finding import FAULT, NOTE, Finding, found_one
 from bioclip_search.check.names import check_names
 from bioclip_search.check.taxa import check_keys, check_lineages, check_order, check_words, text_codes
-from bioclip_search.check.vectors import check_vectors
-from bioclip_search.errors import BioclipSearchError, IndexFolderError
+from bioclip_search.check.vectors import check_likeness, check_vectors, flags_of
+from bioclip_search.errors import BioclipSearchError, IndexDamagedError, IndexFolderError
 from bioclip_search.index import Card, Index
-from bioclip_search.index.card import FileNote, is_inside, note_file
-from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
+from bioclip_search.index.card import note_file
+from bioclip_search.index.folder import TAXA_FILE, files_needed, stop_if_outside
+from bioclip_search.index.sketch import Sketch
 from bioclip_search.prompts import TextRecipe
 from bioclip_search.taxonomy import Taxonomy
 
@@ -35,6 +36,8 @@ def check_index(folder: Path) -> list[Finding]:
     """
     try:
         card = Card.read(folder)
+        for name in {*files_needed(card), *card.files}:
+            stop_if_outside(folder, name)
     except IndexFolderError as error:
         return [found_one("card", str(error), "Build the index again.")]
     return [*_check_files(folder, card), *_check_contents(folder, card)]
@@ -53,20 +56,13 @@ def read_taxonomy(folder: Path, card: Card) -> Taxonomy:
 
 
 def _check_files(folder: Path, card: Card) -> Iterator[Finding]:
-    for name in sorted({TAXA_FILE, VECTORS_FILE, NAMES_FILE} - set(card.files)):
+    for name in sorted(files_needed(card) - set(card.files)):
         yield found_one("file", f"the card says nothing of {name}", "Build the index again.")
     for name, note in card.files.items():
-        if fault := _fault_of(folder, name, note):
-            yield found_one("file", f"{name} {fault}", GET_AGAIN)
-
-
-def _fault_of(folder: Path, name: str, note: FileNote) -> str:
-    path = folder / name
-    if not is_inside(name) or not path.resolve().is_relative_to(folder.resolve()):
-        return "lies outside the folder: do not use this index"
-    if not path.is_file():
-        return "is missing"
-    return "" if note_file(path) == note else "was changed after the index was made"
+        if not (folder / name).is_file():
+            yield found_one("file", f"{name} is missing", GET_AGAIN)
+        elif note_file(folder / name) != note:
+            yield found_one("file", f"{name} was changed after the index was made", GET_AGAIN)
 
 
 def _check_contents(folder: Path, card: Card) -> Iterator[Finding]:
@@ -77,10 +73,22 @@ def _check_contents(folder: Path, card: Card) -> Iterator[Finding]:
         texts = text_codes(taxonomy, TextRecipe(card.recipe["text_type"], tuple(card.recipe["templates"])))
         yield from check_words(taxonomy, texts)
         yield from check_keys(taxonomy)
-        if (folder / NAMES_FILE).is_file():
-            yield from check_names(folder / NAMES_FILE, taxonomy)
-        vectors = Index(folder, verify=False).vectors
-        if len(vectors) == len(taxonomy):
-            yield from check_vectors(vectors, taxonomy, texts, card.encoder.logit_scale)
-    except (BioclipSearchError, KeyError) as error:
+        index = Index(folder, verify=False)
+        yield from check_names(index, taxonomy)
+        if len(index.vectors) == len(taxonomy):
+            yield from check_vectors(index.vectors, taxonomy, flags_of(taxonomy.leaves))
+            yield from check_likeness(index.vectors, taxonomy, texts, card.encoder.logit_scale)
+        for note in card.speeds.values():
+            yield from _check_sketch(folder / note.sketch, index)
+        if index.added:
+            leaves = parquet.read_table(index.added.taxa_path)
+            yield from check_vectors(index.added.vectors, Taxonomy(leaves, taxonomy.ranks), flags_of(leaves))
+    except (BioclipSearchError, KeyError, OSError, ValueError) as error:
         yield found_one("contents", f"cannot be looked through any further ({error})", GET_AGAIN)
+
+
+def _check_sketch(folder: Path, index: Index) -> Iterator[Finding]:
+    try:
+        Sketch(folder, len(index.vectors), index.vectors.dim)
+    except IndexDamagedError as error:
+        yield found_one("sketch", str(error).split(". ")[0], "`bioclip-search index check --repair` makes it again.")

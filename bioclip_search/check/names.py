@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from pyarrow import parquet
 
 from bioclip_search.check.finding import FAULT, NOTE, Finding, found_one, found_rows
+from bioclip_search.index import Index
 from bioclip_search.intervals import Level
 from bioclip_search.names.store import ACCEPTED
 from bioclip_search.taxonomy import Taxonomy
@@ -19,30 +21,48 @@ from bioclip_search.taxonomy import Taxonomy
 REPAIR = "`bioclip-search index check --repair` writes the list again."
 
 
-def check_names(path: Path, taxonomy: Taxonomy) -> Iterator[Finding]:
-    """Compares each name's rank and row with the tree, and the tree's taxa with the names that are accepted."""
-    try:
-        store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-        store.execute("PRAGMA trusted_schema = OFF")
-        columns = {column for _, column, *_ in store.execute("PRAGMA table_info(name)")}
-        if "start" in columns:
+def check_names(index: Index, base: Taxonomy) -> Iterator[Finding]:
+    """Compares each name's rank and row with the tree, and the tree's taxa with the names that are accepted.
+
+    Args:
+        base: The taxa that the index was built with, in the order of their rows.
+    """
+    taxonomy, paths = base, [index.names_path]
+    if index.added:
+        taxonomy, paths = base.grown(parquet.read_table(index.added.taxa_path)), [*paths, index.added.names_path]
+    entries: list[tuple[str, str, str, int]] = []
+    for path in paths:
+        try:
+            entries += _read(path)
+        except _EarlierFormat:
             yield Finding("names", NOTE, 1, f"{path.name} is of an earlier version, and is made anew in the cache", (), REPAIR)
             return
-        entries = store.execute("SELECT name, kind, rank, row FROM name").fetchall()
-    except sqlite3.DatabaseError as error:
-        yield found_one("names", f"{path.name} is not a list of names ({error})", REPAIR)
-        return
+        except sqlite3.DatabaseError as error:
+            yield found_one("names", f"{path.name} is not a list of names ({error})", REPAIR)
+            return
     names, kinds, ranks, rows = zip(*entries, strict=True) if entries else ((), (), (), ())
     is_accepted, ranks, rows = np.array(kinds, str) == ACCEPTED, np.array(ranks, str), np.array(rows, np.int64)
     has_taxon = np.zeros(len(rows), bool)
     for level in taxonomy.levels:
-        of_rank = np.flatnonzero((ranks == level.rank) & (rows >= 0) & (rows < len(taxonomy)))
+        of_rank = np.flatnonzero((ranks == level.rank) & (rows >= 0) & (rows < len(taxonomy.leaf_of_row)))
         number = _numbers_of(level, taxonomy.leaf_of_row[rows[of_rank]])
         has_taxon[of_rank] = number >= 0
         yield from _nameless(level, number[is_accepted[of_rank]], taxonomy)
     yield from found_rows(
         "orphan name", FAULT, ~has_taxon, "{} names are of no taxon of this index", lambda entry: f"{names[entry]}, row {rows[entry] + 1}", REPAIR
     )
+
+
+class _EarlierFormat(Exception):
+    """The list of names was written before names had languages."""
+
+
+def _read(path: Path) -> list[tuple[str, str, str, int]]:
+    store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
+    store.execute("PRAGMA trusted_schema = OFF")
+    if "start" in {column for _, column, *_ in store.execute("PRAGMA table_info(name)")}:
+        raise _EarlierFormat
+    return store.execute("SELECT name, kind, rank, row FROM name").fetchall()
 
 
 def _numbers_of(level: Level, leaves: np.ndarray) -> np.ndarray:

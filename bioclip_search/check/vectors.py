@@ -9,11 +9,13 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioclip_search.check.finding import FAULT, NOTE, Finding, found_rows
 from bioclip_search.check.taxa import name_of
 from bioclip_search.index import Vectors
+from bioclip_search.intervals import Level
 from bioclip_search.taxonomy import Taxonomy
 
 UNIT_TOLERANCE = 0.05
@@ -35,14 +37,13 @@ MOST_OF_A_GENUS = 4096
 REPAIR = "`bioclip-search index check --repair` encodes them again."
 
 
-def check_vectors(vectors: Vectors, taxonomy: Taxonomy, texts: np.ndarray, logit_scale: float) -> Iterator[Finding]:
-    """Reads all vectors once.
+def check_vectors(vectors: Vectors, taxonomy: Taxonomy, flagged: np.ndarray) -> Iterator[Finding]:
+    """Vectors that are broken, of another length than one, or zero without their flag.
 
     Args:
-        texts: (n,) a number for the words of each taxon; pairs with the same words are no finding here.
+        flagged: (n,) bool, the taxa that are said to have a zero vector.
     """
-    norms, pairs = _read_through(vectors, taxonomy, math.log(ALIKE_ODDS) / logit_scale)
-    flagged = flags_of(taxonomy)
+    norms = lengths_of(vectors)
     broken, zero = ~np.isfinite(norms), norms < ZERO_LENGTH
     odd = ~broken & ~zero & (np.abs(norms - 1) > UNIT_TOLERANCE)
 
@@ -53,6 +54,17 @@ def check_vectors(vectors: Vectors, taxonomy: Taxonomy, texts: np.ndarray, logit
     yield from found_rows("length", FAULT, odd, "{} vectors are not of length one", name, REPAIR)
     yield from found_rows("flag", FAULT, flagged != zero, "{} taxa have a zero vector without its flag, or the flag without one", name, REPAIR)
     yield from found_rows("zero vector", NOTE, zero & flagged, "{} taxa have a zero vector and can never be an answer", name, REPAIR)
+
+
+def check_likeness(vectors: Vectors, taxonomy: Taxonomy, texts: np.ndarray, logit_scale: float) -> Iterator[Finding]:
+    """Taxa of one genus that no picture could tell apart, though their words differ.
+
+    Args:
+        texts: (n,) a number for the words of each taxon.
+    """
+    if "genus" not in taxonomy.ranks:
+        return
+    pairs = _near_pairs(vectors, taxonomy.level("genus"), math.log(ALIKE_ODDS) / logit_scale)
     pairs = pairs[texts[pairs[:, 0]] != texts[pairs[:, 1]]]
     other = dict(reversed(pairs.tolist()))
     yield from found_rows(
@@ -60,7 +72,7 @@ def check_vectors(vectors: Vectors, taxonomy: Taxonomy, texts: np.ndarray, logit
         NOTE,
         np.unique(pairs[:, 0]),
         f"{{}} taxa are so like another of their genus that no picture makes one {ALIKE_ODDS:g} times as probable",
-        lambda row: f"{name(row)} and {name(other[row])}",
+        lambda row: f"{name_of(taxonomy, row)} and {name_of(taxonomy, other[row])}",
         "Their names mean the same to the encoder; look whether they are spellings of one taxon.",
     )
 
@@ -72,37 +84,34 @@ def lengths_of(vectors: Vectors) -> np.ndarray:
         return np.concatenate([np.linalg.norm(rows, axis=1) for rows in blocks])
 
 
-def flags_of(taxonomy: Taxonomy) -> np.ndarray:
+def flags_of(leaves: pa.Table) -> np.ndarray:
     """Which taxa are flagged to have a zero vector, (n,) bool."""
-    return np.asarray(pc.fill_null(taxonomy.leaves["zero_vector"].combine_chunks(), False))
+    return np.asarray(pc.fill_null(leaves["zero_vector"].combine_chunks(), False))
 
 
-def _read_through(vectors: Vectors, taxonomy: Taxonomy, near: float) -> tuple[np.ndarray, np.ndarray]:
-    """The length of each vector, (n,) float32, and the pairs of one genus that are nearer than this, (pairs, 2) int64."""
-    genera = taxonomy.level("genus") if "genus" in taxonomy.ranks else None
-    norms, pairs = np.empty(len(vectors), np.float32), [np.empty((0, 2), np.int64)]
-    for first, stop in _blocks(len(vectors), None if genera is None else genera.stop):
+def _near_pairs(vectors: Vectors, genera: Level, near: float) -> np.ndarray:
+    """The pairs of rows of one genus that are nearer than this, (pairs, 2) int64; zero vectors are near to nothing."""
+    pairs = [np.empty((0, 2), np.int64)]
+    for first, stop in _blocks(len(vectors), genera.stop):
         rows = vectors.rows(first, stop)  # (b, dim)
         with np.errstate(all="ignore"):
-            norms[first:stop] = np.linalg.norm(rows, axis=1)
-            rows = rows / norms[first:stop, None]
-        if genera is not None:
-            low, high = np.searchsorted(genera.start, (first, stop))
-            for start, end in zip(genera.start[low:high].tolist(), genera.stop[low:high].tolist(), strict=True):
-                for begin in range(start, end - 1, MOST_OF_A_GENUS):
-                    pairs.append(begin + _near(rows[begin - first : min(begin + MOST_OF_A_GENUS, end) - first], near))
-    return norms, np.concatenate(pairs)
+            rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        low, high = np.searchsorted(genera.start, (first, stop))
+        for start, end in zip(genera.start[low:high].tolist(), genera.stop[low:high].tolist(), strict=True):
+            for begin in range(start, end - 1, MOST_OF_A_GENUS):
+                pairs.append(begin + _near(rows[begin - first : min(begin + MOST_OF_A_GENUS, end) - first], near))
+    return np.concatenate(pairs)
 
 
-def _blocks(count: int, ends: np.ndarray | None) -> Iterator[tuple[int, int]]:
+def _blocks(count: int, ends: np.ndarray) -> Iterator[tuple[int, int]]:
     """Cuts the rows into blocks that part no genus, given where the genera end."""
     first = 0
     while first < count:
         stop = min(first + BLOCK_TAXA, count)
-        if ends is not None and stop < count:
+        if stop < count:
             within = int(np.searchsorted(ends, stop, side="right"))  # the first genus that ends after
             before = int(ends[within - 1]) if within else 0
-            stop = before if before > first else int(ends[within]) if within < len(ends) else count
+            stop = before if before > first else int(ends[within]) if within < len(ends) else stop
         yield first, stop
         first = stop
 

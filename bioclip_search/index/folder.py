@@ -166,16 +166,12 @@ def verify_files(folder: Path, card: Card, *, thorough: bool = False) -> None:
     Raises:
         IndexDamagedError: A file is missing, was changed, or lies outside the folder.
     """
-    parts = ["", *([f"{card.added.folder}/"] if card.added else [])]
-    expected = {part + name for part in parts for name in (TAXA_FILE, VECTORS_FILE, NAMES_FILE)}
-    expected |= {f"{note.sketch}/{name}" for note in card.speeds.values() for name in SKETCH_FILES}
-    missing = expected - set(card.files)
+    missing = files_needed(card) - set(card.files)
     if missing:
         raise IndexDamagedError(f"{folder}: its card says nothing of {', '.join(sorted(missing))}. Rebuild the index.")
     for name, note in card.files.items():
         path = folder / name
-        if not is_inside(name) or not path.resolve().is_relative_to(folder.resolve()):
-            raise IndexDamagedError(f"{folder}: its card names a file outside the folder ({name}). Do not use this index.")
+        stop_if_outside(folder, name)
         if not path.is_file():
             raise IndexDamagedError(f"{path}: is missing. Get the index again or rebuild it.")
         if path.stat().st_size == note.size_bytes and not thorough and _known_untouched(path, note.sha256):
@@ -183,6 +179,23 @@ def verify_files(folder: Path, card: Card, *, thorough: bool = False) -> None:
         if path.stat().st_size != note.size_bytes or note_file(path) != note:
             raise IndexDamagedError(f"{path}: was changed after the index was made. Get the index again or rebuild it.")
         _remember(path, note.sha256)
+
+
+def files_needed(card: Card) -> set[str]:
+    """The files that an index of this card must have, and the card vouch for."""
+    parts = ["", *([f"{card.added.folder}/"] if card.added else [])]
+    needed = {part + name for part in parts for name in (TAXA_FILE, VECTORS_FILE, NAMES_FILE)}
+    return needed | {f"{note.sketch}/{name}" for note in card.speeds.values() for name in SKETCH_FILES}
+
+
+def stop_if_outside(folder: Path, name: str) -> None:
+    """Lets no card lead out of its folder.
+
+    Raises:
+        IndexDamagedError: The file lies elsewhere, by its name or by a link.
+    """
+    if not is_inside(name) or not (folder / name).resolve().is_relative_to(folder.resolve()):
+        raise IndexDamagedError(f"{folder}: its card names a file outside the folder ({name}). Do not use this index.")
 
 
 def _known_untouched(path: Path, sha: str) -> bool:

@@ -169,7 +169,7 @@ def test_blocks_part_no_genus(tmp_path, monkeypatch):
     monkeypatch.setattr(vectors_module, "BLOCK_TAXA", 3)
     ends = np.array([2, 5, 9, 10])
     assert list(vectors_module._blocks(12, ends)) == [(0, 2), (2, 5), (5, 9), (9, 12)]
-    assert list(vectors_module._blocks(4, None)) == [(0, 3), (3, 4)]
+    assert list(vectors_module._blocks(4, ends[:0])) == [(0, 3), (3, 4)]
     species = [f"Apis {kind}{number}" for number in range(3) for kind in ("flau", "flav")]
     table = pa.table({"family": ["Apidae"] * 6, "genus": ["Apis"] * 6, "species": species})
     folder = built(tmp_path / "i", table, NearEncoder())
