@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +12,8 @@ from pyarrow import parquet
 from bioclip_search.build import build_from_vectors, build_index, seal
 from bioclip_search.check import FAULT, check_index
 from bioclip_search.errors import IndexDamagedError
-from bioclip_search.index import Card, Index, write_vectors
+from bioclip_search.index import Card, Index, sketching, write_vectors
+from bioclip_search.index.card import FileNote
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
 from bioclip_search.repair import repair_index
 from bioclip_search.searcher import Searcher
@@ -138,3 +140,32 @@ def test_a_changed_file_of_the_encoder_is_still_a_fault_after_the_repair(tmp_pat
     told = repair_index(folder, encoder=encoder)
     assert "encoder/weights: was changed and cannot be made again; copy it from where it came" in told
     assert [fault.split(".")[0] for fault in faults(folder)] == ["fault: encoder/weights was changed after the index was made"]
+
+
+def test_a_sketch_that_is_damaged_is_a_fault_and_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(sketching, "FROM_NUMBERS", 1)
+    monkeypatch.setattr(sketching, "DIRECTIONS", (4, 8))
+    random = np.random.default_rng(0)
+    vectors = random.standard_normal((600, 3)) @ random.standard_normal((3, 32))  # near few directions, as a sketch likes it
+    taxa = pa.table({"genus": ["Apis"] * 600, "species": [f"Apis number{number:03d}" for number in range(600)]})
+    index = build_from_vectors(tmp_path / "i", Taxonomy.from_table(taxa), vectors, ColourEncoder(), recipe=BARE)
+    (part,) = {note.sketch for note in index.card.speeds.values()}
+    whole = contents(index.folder / part)
+    (index.folder / part / "means.npy").write_bytes(b"no means")
+    of_file, of_sketch = faults(index.folder)
+    assert of_file.startswith(f"fault: {part}/means.npy was changed")
+    assert "is no sketch of vectors" in of_sketch
+    repair_index(index.folder)  # needs no encoder
+    assert faults(index.folder) == []
+    assert contents(index.folder / part) == whole
+
+
+def test_a_card_that_leads_out_of_its_folder_is_not_followed(copy, tmp_path):
+    (tmp_path / "precious").write_text("keep me")
+    card = Card.read(copy)
+    replace(card, files={**card.files, "../precious": FileNote(7, "0")}).write(copy)
+    with pytest.raises(IndexDamagedError, match="outside the folder"):
+        repair_index(copy)
+    (finding,) = check_index(copy)
+    assert "outside the folder" in finding.what
+    assert (tmp_path / "precious").read_text() == "keep me"

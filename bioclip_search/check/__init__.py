@@ -78,8 +78,8 @@ def _check_contents(folder: Path, card: Card) -> Iterator[Finding]:
         if len(index.vectors) == len(taxonomy):
             yield from check_vectors(index.vectors, taxonomy, flags_of(taxonomy.leaves))
             yield from check_likeness(index.vectors, taxonomy, texts, card.encoder.logit_scale)
-        for note in card.speeds.values():
-            yield from _check_sketch(folder / note.sketch, index)
+        for sketch in sorted({note.sketch for note in card.speeds.values()}):
+            yield from _check_sketch(folder / sketch, index)
         if index.added:
             leaves = parquet.read_table(index.added.taxa_path)
             yield from check_vectors(index.added.vectors, Taxonomy(leaves, taxonomy.ranks), flags_of(leaves))
