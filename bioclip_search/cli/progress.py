@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 T = TypeVar("T")
 
@@ -19,19 +22,13 @@ def progress_bar(what: str, total: int | None = None) -> Iterator[Callable[[Iter
     if not sys.stderr.isatty() or sys.stdout.isatty():
         yield iter
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-    rate = TextColumn("{task.fields[rate]}")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with _bars() as progress:
         task = progress.add_task(what, total=total, rate="")
 
         def count(items: Iterable[T]) -> Iterator[T]:
             for item in items:
                 yield item
-                speed = progress.tasks[task].speed
-                progress.update(task, advance=1, rate=f"{speed:.1f}/s" if speed else "")
+                progress.update(task, advance=1, rate=_rate(progress, task))
 
         yield count
 
@@ -42,9 +39,20 @@ def progress_steps(what: str) -> Iterator[Callable[[int, int], None] | None]:
     if not sys.stderr.isatty():
         yield None
         return
-    from rich.console import Console
-    from rich.progress import Progress
+    with _bars() as progress:
+        task = progress.add_task(what, total=None, rate="")
+        yield lambda done, total: progress.update(task, completed=done, total=total, rate=_rate(progress, task))
 
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+def _bars() -> Progress:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), rate, TimeElapsedColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def _rate(progress: Progress, task: TaskID) -> str:
+    speed = progress.tasks[task].speed
+    return f"{speed:,.1f}/s" if speed else ""
