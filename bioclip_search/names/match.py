@@ -41,6 +41,9 @@ VERNACULAR_CONFIDENCE, PART_CONFIDENCE, RANK_CONFIDENCE = 90, 70, 40
 AUTHORSHIP_DISAGREES, CONTEXT_DISAGREES = 15, 40
 """What is taken off where the list has another author or year, or another kingdom … family."""
 
+FURTHER_SLIP = 15
+"""What is taken off for a second slip, which is often another species' name, unless the two sound alike."""
+
 ALTERNATIVES = 10
 """Alternatives that a record holds; a homonym holds all."""
 
@@ -196,7 +199,8 @@ class _Matcher:
         chosen = next(one for one in near if one.entry is entry)
         others = [pair for pair in pairs if pair[1] != taxon]
         said = f"spelt {entry.name} here" + (f", a synonym of {taxon.name}" if entry.kind == SYNONYM else "")
-        confidence = round(CONFIDENCE[FUZZY] - 100 * chosen.slips / max(1, len(fold(entry.name)))) - (chosen.slips - 1) * 5
+        doubt = 0 if chosen.sounds_alike else (chosen.slips - 1) * FURTHER_SLIP
+        confidence = round(CONFIDENCE[FUZZY] - 100 * chosen.slips / max(1, len(fold(entry.name)))) - doubt
         return self._match(asked, FUZZY, entry, taxon, said, others, note=note, confidence=confidence)
 
     def _near(self, asked: _Asked) -> list[Near]:

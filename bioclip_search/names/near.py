@@ -12,8 +12,9 @@ from bioclip_search.names.fold import fold, fold_scientific, key, sound
 from bioclip_search.names.reading import Entry, Store
 from bioclip_search.names.store import VERNACULAR
 
-MOST_SLIPS, LETTERS_PER_SLIP = 3, 7
-"""A name may have one slip in so many letters, and never more than `MOST_SLIPS`."""
+MOST_SLIPS, LETTERS_PER_SLIP = 2, 7
+"""A name may have one slip in so many letters, and never more than `MOST_SLIPS`; one more where it sounds alike. With three, most
+matches of species that a list lacks were other species."""
 
 MOST_OF_A_WORD = 1 / 4
 """The share of one word's letters that several slips may touch; one slip is allowed in any word."""

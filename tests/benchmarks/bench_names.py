@@ -9,9 +9,11 @@ The baselines run in the same process: rapidfuzz over all names for lists, a LIK
 from __future__ import annotations
 
 import argparse
+import gc
 import random
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from bioclip_search.names import Names, entries, write_names, write_store
-from bioclip_search.names.match import HOMONYM, match_names
+from bioclip_search.names.match import HOMONYM, MATCH_TYPES, match_names
 from bioclip_search.names.search import search_names
 from bioclip_search.taxonomy import Taxonomy
 from tests.benchmarks.measure import print_table
@@ -50,6 +52,7 @@ def main(arguments: list[str]) -> None:
         names, species, spoken = _build(Path(folder) / "names.sqlite", SHARED / "data" / "taxonomy")
         _lists(names, species, options)
         _typing(names, species, spoken, options.typed)
+        _absent(Path(folder) / "fewer.sqlite", SHARED / "data" / "taxonomy", options.names)
         _homonyms(Path(folder) / "homonyms.sqlite", SHARED / "data" / "taxonomy")
 
 
@@ -108,8 +111,9 @@ def _typing(names: Names, species: Sequence[str], spoken: Sequence[tuple[str, st
     """Types out half vernacular names, their language preferred, and half scientific ones."""
     typed = [*random.sample(spoken, count // 2), *((name, None) for name in random.sample(species, count - count // 2))]
     strokes = [(name[:length], language) for name, language in typed for length in range(1, len(name) + 1)]
-    search_names(names, "a")
     store = names.stores[0]
+    gc.collect()
+    gc.freeze()  # what this benchmark holds in memory is not the search's to tidy up
     ours = np.array([_milliseconds(lambda text=text, language=language: search_names(names, text, language=language)) for text, language in strokes])
     some = random.sample(strokes, min(BASELINE_KEYSTROKES, len(strokes)))
     theirs = np.array([_milliseconds(lambda text=text: store._ask(LIKE_SCAN, (text,))) for text, _ in some])
@@ -118,7 +122,21 @@ def _typing(names: Names, species: Sequence[str], spoken: Sequence[tuple[str, st
         (f"ours, {len(strokes):,} keystrokes", *_spread(ours), f"{np.median(theirs[:, 0]) / np.median(ours[:, 0]):.0f}"),
         (f"LIKE scan, {len(some)} of them", *_spread(theirs), "1"),
     ]
-    print_table(f"Milliseconds a keystroke (aim: 10), {len(typed)} names in {len({language for _, language in typed})} languages", head, rows)
+    print_table(
+        f"Milliseconds a keystroke, the better of two tries (aim: 10), {len(typed)} names in {len({language for _, language in typed})} languages", head, rows
+    )
+
+
+def _absent(path: Path, data: Path, count: int) -> None:
+    """Species that are taken out of the list: a match that is not their genus or higher may be wrong."""
+    table = pq.read_table(data / "all_species.parquet")
+    is_absent = np.zeros(table.num_rows, bool)
+    is_absent[random.sample(range(table.num_rows), count)] = True
+    taxonomy = Taxonomy.from_table(table.filter(pa.array(~is_absent)))
+    write_names(path, taxonomy)
+    absent = table.filter(pa.array(is_absent))["species"].to_pylist()
+    counts = Counter(match.match_type for match in match_names(Names(path, Taxonomy(taxonomy.leaves, taxonomy.ranks)), absent))
+    print_table(f"{count:,} species that the list lacks", ("", "share"), [(kind, f"{counts[kind] / count:.1%}") for kind in MATCH_TYPES])
 
 
 def _homonyms(path: Path, data: Path) -> None:
@@ -157,10 +175,13 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def _milliseconds(work: Callable[[], Any]) -> tuple[float, float]:
-    """By the clock, and of the processor, which tells more where others use the machine."""
-    cpu = time.process_time()
-    _, taken = _timed(work)
-    return taken * 1e3, (time.process_time() - cpu) * 1e3
+    """By the clock, and of the processor, which tells more where others use the machine; the better of two tries."""
+    tries = []
+    for _ in range(2):
+        cpu = time.process_time()
+        _, taken = _timed(work)
+        tries.append((taken * 1e3, (time.process_time() - cpu) * 1e3))
+    return min(tries)
 
 
 def _spread(spent: np.ndarray) -> list[str]:
