@@ -175,6 +175,7 @@ def write_index(
         IndexFolderError: `out` exists, or a vector holds NaN.
     """
     order = np.arange(len(taxonomy)) if order is None else order
+    source = ENCODER_FOLDER if encoder_folder else encoder_source or encoder.name
     with new_folder(out) as folder:
         zero = write_unit_vectors(folder / VECTORS_FILE, vectors, order, kind)
         write_taxa(folder / TAXA_FILE, taxonomy, zero)
@@ -183,13 +184,7 @@ def write_index(
             shutil.copytree(encoder_folder, folder / ENCODER_FOLDER)
         card = Card(
             name=out.name,
-            encoder=EncoderNote(
-                source=ENCODER_FOLDER if encoder_folder else encoder_source or encoder.name,
-                fingerprint=encoder.fingerprint,
-                preprocess=preprocess,
-                dim=encoder.dim,
-                logit_scale=encoder.logit_scale,
-            ),
+            encoder=EncoderNote(source, encoder.fingerprint, preprocess, encoder.dim, encoder.logit_scale),
             recipe=asdict(recipe),
             taxonomy=TaxonomyNote(taxonomy.content_hash, taxonomy.ranks, len(taxonomy)),
             vectors=VectorsNote(kind, len(taxonomy), encoder.dim),
