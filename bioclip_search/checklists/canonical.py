@@ -24,11 +24,12 @@ MISAPPLIED, BARE, INACTIVE, INFORMAL, NAMELESS, REPEATED = 10, 11, 12, 13, 14, 1
 SYNONYM_WORDS = (
     "synonym|unaccepted|not accepted|^invalid|not valid|superseded|replaced|alternat|unjustified|misspell|incorrect|homonym|basionym|superfluous|variant"
 )
-DOUBT_WORDS = "doubtful|uncertain|inquirend|dubi|provisional|unresolved|unchecked|unassess"
+DOUBT_WORDS = "doubtful|uncertain|inquirend|dubi|nudum|provisional|temporary|unpublished|unresolved|unchecked|unassess"
 INFORMAL_NAME = r"(\s(sp|spp|cf|aff|nr|indet)(\.|\s|$))|^(uncultured|unidentified|unclassified|environmental|unknown)\s"
 """Names that stand for something not yet named or not surely known: Felis sp., Felis cf. catus, uncultured bacterium."""
 
 UNPLACED = r"(?i)incertae.sedis|not assigned|unassigned|unplaced|unknown|uncertain"
+UNPLACED_WORDS = ("incertae_sedis", "Incertae_sedis", "unassigned", "Unassigned", "unplaced", "Unplaced", "unknown", "Unknown", "uncertain", "Uncertain")
 """What some sources write where a rank is missing."""
 
 CAPITAL, EPITHET = r"(?:× ?)?\p{Lu}[\p{L}\-]*", r"(?:× ?)?\p{Ll}[\p{Ll}\p{N}'’\-]+"
@@ -40,16 +41,19 @@ PARTICLES = r"(?:de|del|della|der|den|di|da|do|dos|du|la|le|van|von|vom|zu|zur|a
 """Small words that belong to authors: Aus bus de Vries is a species."""
 
 
-def clean(staging: Staging, first_row: int = 0) -> None:
-    """Appends the clean form of the staged rows from this one on to the table `clean`, which has one row for each."""
-    if not first_row:
-        staging.run("CREATE TABLE rank_words (word VARCHAR, code TINYINT)")
-        staging.connection.executemany("INSERT INTO rank_words VALUES (?, ?)", list(rank_codes().items()))
-        staging.run(f"CREATE TABLE clean AS {_clean_sql()} WHERE false")
+def clean(staging: Staging) -> None:
+    """Makes the table `clean`, with one row for each staged row."""
+    staging.run("CREATE TABLE rank_words (word VARCHAR, code TINYINT)")
+    staging.connection.executemany("INSERT INTO rank_words VALUES (?, ?)", list(rank_codes().items()))
+    staging.run(f"CREATE TABLE clean AS {_clean_sql(0)}")
+
+
+def clean_added(staging: Staging, first_row: int) -> None:
+    """Appends the rows that were staged since, from this one on."""
     staging.run(f"INSERT INTO clean {_clean_sql(first_row)}")
 
 
-def _clean_sql(first_row: int = 0) -> str:
+def _clean_sql(first_row: int) -> str:
     return f"""
         WITH folded AS (
             SELECT u.rowid AS row, {_folded("scientific_name")} AS full_name, {_folded("canonical_name")} AS given,
@@ -61,13 +65,15 @@ def _clean_sql(first_row: int = 0) -> str:
         ), named AS (SELECT *, {_name_sql()} AS name FROM folded
         ), ranked AS (SELECT *, {_rank_sql()} AS code FROM named)
         SELECT row, key, CASE WHEN id <> key OR key IS NULL THEN id END AS id, name, {_author_sql()} AS authorship, code AS rank, rank_word,
-            {_standing_sql()} AS standing, status, {", ".join(f'{_placed(rank)} AS "{rank}"' for rank in RANKS)}, common_name
+            {_standing_sql()} AS standing, status, {", ".join(f'{_placed(rank)} AS "{rank}"' for rank in RANKS[:SPECIES])}, species, common_name
         FROM ranked"""
 
 
 def _folded(column: str) -> str:
     """White space folded, and the letter x between two parts of a hybrid's name as ×."""
-    folded = f"CASE WHEN regexp_matches({column}, '\\s\\s|[\\t\\n\\x{{a0}}]') THEN regexp_replace({column}, '[\\s\\x{{a0}}]+', ' ', 'g') ELSE {column} END"
+    folded = (
+        f"CASE WHEN regexp_matches({column}, '\\s\\s|[\\t\\n\\x{{a0}}]') THEN trim(regexp_replace({column}, '[\\s\\x{{a0}}]+', ' ', 'g')) ELSE {column} END"
+    )
     return f"CASE WHEN contains({column}, ' x ') OR starts_with({column}, 'x ') THEN regexp_replace({folded}, '(^|\\s)[xX] ', '\\1× ', 'g') ELSE {folded} END"
 
 
@@ -115,19 +121,20 @@ def _standing_sql() -> str:
     return f"""CASE WHEN name IS NULL OR name = '' THEN {NAMELESS}
         WHEN regexp_matches(status, 'misapplied|misidentif') THEN {MISAPPLIED}
         WHEN status IN ('bare name', 'unavailable', 'unavailable name') THEN {BARE}
-        WHEN status = 'inactive' THEN {INACTIVE}
+        WHEN status IN ('inactive', 'deleted', 'quarantined') THEN {INACTIVE}
         WHEN regexp_matches(status, 'ambiguous synonym|pro ?parte') THEN {PRO_PARTE}
         WHEN regexp_matches(status, '{SYNONYM_WORDS}') THEN {SYNONYM}
         WHEN accepted_key IS NOT NULL AND NOT coalesce({is_own}, false) AND NOT regexp_matches(status, 'accepted|valid') THEN {SYNONYM}
-        WHEN accepted_name IS NOT NULL AND accepted_key IS NULL AND accepted_name NOT IN (name, full_name) AND NOT regexp_matches(status, 'accepted|valid') THEN {SYNONYM}
+        WHEN accepted_name IS NOT NULL AND accepted_key IS NULL AND accepted_name NOT IN (name, coalesce(full_name, name)) AND NOT regexp_matches(status, 'accepted|valid') THEN {SYNONYM}
         WHEN code >= {SPECIES} AND code <> {BETWEEN} AND regexp_matches(name, '{INFORMAL_NAME}') THEN {INFORMAL}
         WHEN regexp_matches(status, '{DOUBT_WORDS}') THEN {DOUBTFUL}
         ELSE {ACCEPTED} END::TINYINT"""
 
 
 def _placed(rank: str) -> str:
-    """A word of the classification, null where it says that the rank is missing."""
-    return f"""CASE WHEN regexp_matches("{rank}", '{UNPLACED}') THEN NULL ELSE "{rank}" END"""
+    """A word of the classification, null where it says that the rank is missing; the pattern is only tried where it may fit."""
+    may_be = f"""("{rank}" IN {UNPLACED_WORDS} OR (contains("{rank}", ' ') AND regexp_matches("{rank}", '{UNPLACED}')))"""
+    return f"""CASE WHEN {may_be} THEN NULL ELSE "{rank}" END"""
 
 
 def _sql(pattern: str) -> str:

@@ -74,7 +74,9 @@ class Checklist:
             )
         try:
             report = ImportReport.from_dict(json.loads((folder / REPORT_FILE).read_text(encoding="utf-8")))
-            checklist = cls(parquet.read_table(folder / TAXA_FILE), parquet.read_table(folder / NAMES_FILE), report)
+            # Subtle: without `partitioning=None` a folder named a=b would add a column a.
+            taxa, names = (parquet.read_table(folder / name, partitioning=None) for name in (TAXA_FILE, NAMES_FILE))
+            checklist = cls(taxa, names, report)
         except (OSError, ValueError, TypeError, KeyError, AttributeError, pa.ArrowException) as error:
             raise TableError(f"{folder}: its checklist is damaged ({error}). Import it again.") from error
         missing = [name for name in ("row", "rank", "name", "kind") if name not in checklist.names.column_names]

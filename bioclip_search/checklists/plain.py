@@ -37,6 +37,9 @@ OTHER_NAMES = {
 }
 """Other names of our columns, lower case without punctuation, most trusted first."""
 
+TRINOMIAL = r"^\p{Lu}\p{Ll}+ [\p{Ll}-]+ [\p{Ll}-]+$"
+"""Some lists have subspecies in their column of species."""
+
 EXTRA = {"ancestry": "ancestry", "active": "active", "rankid": "rankid"}
 """iNaturalist's path of ancestors and sign of life, and ITIS's number for a rank."""
 
@@ -127,7 +130,8 @@ def _add_names_of_ranks(expressions: dict[str, str]) -> None:
     if not deepest:
         return
     own = expressions.get("scientific_name") or expressions.get("canonical_name") or "NULL"
-    cases = " ".join(f"WHEN {expressions[rank]} IS NOT NULL THEN '{rank}'" for rank in deepest)
+    trinomial = f"regexp_matches({expressions.get('species', 'NULL')}, '{TRINOMIAL}') AND NOT regexp_matches({expressions.get('species', 'NULL')}, 'virus|viroid|phage')"
+    cases = f"WHEN {trinomial} THEN 'subspecies' " + " ".join(f"WHEN {expressions[rank]} IS NOT NULL THEN '{rank}'" for rank in deepest)
     ranked = f"CASE WHEN {own} IS NULL THEN CASE {cases} END ELSE {expressions.get('rank', 'NULL')} END"
     expressions["scientific_name"] = f"coalesce({', '.join([own, *(expressions[rank] for rank in deepest)])})"
     expressions["rank"] = ranked

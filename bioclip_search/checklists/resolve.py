@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bioclip_search.checklists import account, output
-from bioclip_search.checklists.canonical import BINOMIAL, CAPITAL, DOUBTFUL, NAMELESS, PRO_PARTE, REPEATED, SYNONYM, clean
+from bioclip_search.checklists.canonical import BINOMIAL, CAPITAL, DOUBTFUL, NAMELESS, PRO_PARTE, REPEATED, SYNONYM, clean, clean_added
 from bioclip_search.checklists.fates import Decision, Links, decide
 from bioclip_search.checklists.ranks import INFRASPECIFIC, SPECIES
 from bioclip_search.checklists.report import ImportReport, Note
@@ -38,8 +38,8 @@ def resolve(staging: Staging, folder: Path, progress: Progress | None = None) ->
 
     step()
     staging.run("SET preserve_insertion_order = false")
-    _add_accepted_names(staging)
     clean(staging)
+    _add_accepted_names(staging)
     _add_species_of_subspecies(staging)
     step()
     _index_keys(staging)
@@ -69,9 +69,10 @@ def _add_accepted_names(staging: Staging) -> None:
         INSERT INTO usages (key, scientific_name, {names})
         SELECT accepted_key, arg_min(accepted_name, rowid), {ranks} FROM usages
         WHERE accepted_name IS NOT NULL AND CASE WHEN accepted_key IS NULL
-            THEN accepted_name NOT IN ({known.format("scientific_name")}) AND accepted_name NOT IN ({known.format("canonical_name")})
+            THEN accepted_name NOT IN ({known.format("scientific_name")}) AND accepted_name NOT IN (SELECT name FROM clean WHERE name IS NOT NULL)
             ELSE accepted_key NOT IN ({known.format("key")}) AND accepted_key NOT IN ({known.format("id")}) END
         GROUP BY accepted_key, CASE WHEN accepted_key IS NULL THEN accepted_name END ORDER BY min(rowid)""")
+    clean_added(staging, before)
     _note_added(staging, before, "accepted_added", "taxa are named only as the accepted name of others and were added")
 
 
@@ -87,8 +88,7 @@ def _add_species_of_subspecies(staging: Staging) -> None:
         WHERE c.rank = {INFRASPECIFIC} AND c.standing <= {DOUBTFUL} AND u.parent_key IS NULL AND u.parent_name IS NULL AND {binomial} <> ''
             AND {binomial} NOT IN (SELECT name FROM clean WHERE rank = {SPECIES} AND standing <= {DOUBTFUL})
         GROUP BY binomial ORDER BY min(c.row)""")
-    if _count(staging, "usages") > before:
-        clean(staging, before)
+    clean_added(staging, before)
     _note_added(staging, before, "species_added", "species are listed only by what is below them and were added")
 
 
@@ -149,7 +149,7 @@ def _link_by_classification(staging: Staging) -> None:
     higher = ", ".join(f'CASE WHEN c.rank > {number} THEN c."{rank}" END AS w{number}' for number, rank in enumerate(RANKS[: SPECIES - 1]))
     staging.run(f"""
         CREATE TEMP TABLE lost AS SELECT c.row, coalesce(c.kingdom, '') AS kingdom, {higher},
-            CASE WHEN c.rank > {SPECIES - 1} THEN {genus} END AS w{SPECIES - 1}, CASE WHEN c.rank = {INFRASPECIFIC} THEN coalesce(c.species, {binomial}) END AS w{SPECIES}
+            CASE WHEN c.rank > {SPECIES - 1} THEN {genus} END AS w{SPECIES - 1}, CASE WHEN c.rank = {INFRASPECIFIC} THEN coalesce({binomial}, c.species) END AS w{SPECIES}
         FROM links JOIN clean AS c ON c.row = links.row WHERE links.parent IS NULL AND c.standing <= {DOUBTFUL} AND c.rank > 0""")
     joins = " ".join(
         f"LEFT JOIN by_rank AS b{number} ON b{number}.rank = {number} AND b{number}.name = w{number} AND b{number}.row <> lost.row"

@@ -122,7 +122,7 @@ def open_staging(scratch: Path, archive: str, format: str) -> Iterator[Staging]:
 def cell(column: int | str, default: str | None = None) -> str:
     """The SQL for a cell: trimmed, null where it is empty or the \\N of database dumps, else the default."""
     name = f"c{column}" if isinstance(column, int) else column
-    found = f"nullif(nullif(trim({name}, ' \t\n\r\u00a0'), ''), '\\N')"
+    found = f"nullif(nullif(trim({name}), ''), '\\N')"
     return f"coalesce({found}, {quoted(default)})" if default else found
 
 

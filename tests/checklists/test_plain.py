@@ -128,6 +128,13 @@ def test_subspecies_alone_make_their_species(tmp_path):
     assert {note.what: note.count for note in checklist.report.notes} == {"species_added": 1, "below_species": 3}
 
 
+def test_a_subspecies_in_the_column_of_species_is_none(tmp_path):
+    path = write(tmp_path / "list.csv", "family|species\nCinclidae|Cinclus cinclus\nCinclidae|Cinclus cinclus gularis\nVirgaviridae|Tobacco mosaic virus")
+    checklist = read_checklist(path)
+    assert lineages(checklist, "family", "species") == [("Cinclidae", "Cinclus cinclus"), ("Virgaviridae", "Tobacco mosaic virus")]
+    assert names_of(checklist, "infraspecific") == [("species", "Cinclus cinclus gularis")]
+
+
 def test_rows_of_one_lineage_are_one_leaf_and_the_other_key_stays_findable(tmp_path):
     rows = "id|species|family|status\n1|Bufo bufo|Bufonidae|doubtful\n2|Bufo bufo|Bufonidae|accepted\n3|Bufo bufo|Other|accepted\n1|Rana rana|Ranidae|accepted\n||Empty|\n|||"
     checklist = read_checklist(write(tmp_path / "list.csv", rows))
