@@ -8,11 +8,18 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from bioclip_search.errors import IndexFolderError
+
+ABANDONED_S = 86_400
+"""A scratch folder of this age (a day) was left by a program that was killed."""
+
+RANDOM_LETTERS = 8
+"""How many `tempfile` puts behind a name."""
 
 
 def stop_if_there(out: Path) -> None:
@@ -58,7 +65,11 @@ def new_contents(folder: Path) -> Iterator[Path]:
 @contextmanager
 def _scratch(out: Path) -> Iterator[Path]:
     out.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    prefix = f".{out.name}-unfinished-"
+    for abandoned in out.parent.glob(f".*-unfinished-{'?' * RANDOM_LETTERS}"):
+        if abandoned.name[:-RANDOM_LETTERS] == prefix and time.time() - abandoned.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(abandoned, ignore_errors=True)
+    scratch = Path(tempfile.mkdtemp(prefix=prefix, dir=out.parent))
     try:
         scratch.chmod(0o755)
         yield scratch

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from bioclip_search.errors import IndexFolderError
@@ -37,3 +39,15 @@ def test_what_an_interrupted_exchange_left_is_not_overwritten(tmp_path):
         (tmp_path / name).mkdir()
     with pytest.raises(IndexFolderError, match=r"\.it-old exists already"), new_contents(tmp_path / "it"):
         pass
+
+
+def test_what_a_killed_program_left_is_cleared_away_after_a_day(tmp_path):
+    old, fresh, other = (tmp_path / name for name in (".it-unfinished-abcdefgh", ".it-unfinished-abcdefgi", ".bit-unfinished-abcdefgh"))
+    for folder in (old, fresh, other):
+        folder.mkdir()
+        (folder / "a").write_text("half")
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    with new_folder(tmp_path / "it"):
+        pass
+    assert [folder.exists() for folder in (old, fresh, other)] == [False, True, True]
