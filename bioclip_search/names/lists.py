@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from bioclip_search.errors import TableError
 from bioclip_search.names.match import Query
 from bioclip_search.prompts import RANKS
-from bioclip_search.tables import read_lines, read_table, text_column
+from bioclip_search.tables import COLUMN_ALIASES, read_lines, read_table, text_column
 from bioclip_search.taxonomy import lineage_columns
 
 NAME_COLUMNS = ("scientific_name", "name", "taxon", "taxon_name", "verbatim_name", "verbatimscientificname", "canonicalname", "species_name", "label")
@@ -60,7 +60,7 @@ def _name_column(table: pa.Table, column: str | None) -> pa.ChunkedArray:
     """The given column, else of each row its first name among the columns that usually hold one."""
     if column is not None:
         wanted = column.strip().lower()
-        wanted = {"scientificname": "scientific_name", "vernacularname": "common_name"}.get(wanted, wanted)
+        wanted = COLUMN_ALIASES.get(wanted, wanted)
         if wanted not in table.column_names:
             raise TableError(f"The list has no column {column!r}; it has {', '.join(table.column_names)}.")
         return text_column(table, wanted)

@@ -18,6 +18,7 @@ from bioclip_search.intervals import LeafSet
 from bioclip_search.names.fold import fold, fold_scientific, key
 from bioclip_search.names.languages import plain_language
 from bioclip_search.names.near import likest_names
+from bioclip_search.names.parse import parse
 from bioclip_search.names.reading import Entry, Store, open_store
 from bioclip_search.names.store import ACCEPTED, VERNACULAR
 from bioclip_search.taxonomy import Taxon, Taxonomy
@@ -61,10 +62,10 @@ class Names:
         """The taxa of this name, in depth-first order; empty if there is none.
 
         Several taxa are homonyms. Accepted names go before synonyms, and those before vernacular names. An ancestor
-        before a ">" says which is meant: "Plantae > Oenanthe".
+        before a ">" says which is meant: "Plantae > Oenanthe". Authors and rank marks are passed over.
         """
         *ancestors, last = (part.strip() for part in name.split(PATH_SIGN))
-        entries = self.entries(last)
+        entries = self.entries(last) or self._of_bare_words(last)
         for kinds in (lambda entry: entry.kind == ACCEPTED, lambda entry: entry.kind != VERNACULAR, lambda entry: entry.kind == VERNACULAR):
             taxa = {self.taxon(entry) for entry in entries if kinds(entry)}
             taxa = [taxon for taxon in sorted(taxa, key=_depth_first) if self.is_below(taxon, ancestors)]
@@ -78,6 +79,12 @@ class Names:
         found = [entry for store in self.stores for spelling in sorted({key(spelling) for spelling in spellings}) for entry in store.exactly(spelling)]
         same_words = [entry for entry in found if fold(entry.name) in spellings]
         return same_words or found
+
+    def _of_bare_words(self, name: str) -> list[Entry]:
+        """The names that are spelt so without authors and rank marks; none where the name leaves its species open."""
+        parsed = parse(name)
+        is_plain = parsed.is_scientific and not (parsed.qualifier or parsed.is_formula or parsed.unread)
+        return self.entries(parsed.canonical) if is_plain else []
 
     def the_one(self, name: str) -> Taxon:
         """The only taxon of this name.

@@ -54,6 +54,11 @@ def test_nothing_is_found_for_an_empty_name(names):
     assert names.nearest("") == ()
 
 
+@pytest.mark.parametrize("asked", ["Panthera sp.", "Panthera cf. leo", "Panthera leo × Panthera uncia", "Panthera 3rd-year"])
+def test_a_name_that_leaves_its_species_open_is_not_found(names, asked):
+    assert names.find(asked) == []
+
+
 def test_a_file_that_is_no_database_is_told(tmp_path, taxonomy):
     (tmp_path / "names.sqlite").write_bytes(b"no database at all" * 100)
     with pytest.raises(IndexDamagedError, match="is not a list of names"):
@@ -67,6 +72,7 @@ def test_a_file_that_is_no_database_is_told(tmp_path, taxonomy):
         pytest.param("Hemlock waterdropwort", "Oenanthe crocata", id="a hyphen left out"),
         pytest.param("Œnanthe crocata", "Oenanthe crocata", id="a ligature"),
         pytest.param("Oenanthe x crocata", "Oenanthe crocata", id="a hybrid's sign"),
+        pytest.param("Panthera leo (Linnaeus, 1758)", "Panthera leo", id="an author"),
         pytest.param("pantheraleo", "Panthera leo", id="a space left out"),
     ],
 )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from bioclip_search.names import Names, write_names
 from bioclip_search.names.authors import same_authorship
+from bioclip_search.names.lists import read_list
 from bioclip_search.names.match import AUTHORSHIP_DISAGREES, CONTEXT_DISAGREES, MATCH_TYPES, Query, match_names
 from bioclip_search.taxonomy import Taxonomy
 
@@ -215,3 +216,14 @@ def test_real_names_with_one_slip_are_right_at_first_place(shared, tmp_path):
     asked = [name[: len(name) // 2] + name[len(name) // 2 + 1] + name[len(name) // 2] + name[len(name) // 2 + 2 :] for name in right]
     found = [one.taxon for one in match_names(names, asked)]
     assert sum(one == name for one, name in zip(found, right, strict=True)) >= 0.97 * len(right)
+
+
+def test_the_ranks_of_its_row_decide_every_homonym_of_the_real_list_rightly(shared, tmp_path):
+    source = shared / "taxonomy" / "wiki_ambiguous.parquet"
+    taxonomy = Taxonomy.from_table(source)
+    write_names(tmp_path / "names.sqlite", taxonomy)
+    names = Names(tmp_path / "names.sqlite", Taxonomy(taxonomy.leaves, taxonomy.ranks))
+    rows = pq.read_table(source).to_pylist()
+    for row, found in zip(rows, match_names(names, read_list(source)), strict=True):
+        assert found.match_type == "EXACT"
+        assert found.lineage == {rank: row[rank] for rank in taxonomy.ranks if row[rank]}
