@@ -133,8 +133,13 @@ def build_from_vectors(
     return write_index(out, taxonomy, vectors, encoder, recipe or TextRecipe(), order=taxonomy.row_of_leaf, **options)
 
 
-def build_published(out: Path, published: Published, encoder: Encoder, *, recipe: TextRecipe = MATRIX_RECIPE, **options: Any) -> Index:
+def build_published(
+    out: Path, published: Published, encoder: Encoder, *, recipe: TextRecipe = MATRIX_RECIPE, say: Callable[[str], None] | None = None, **options: Any
+) -> Index:
     """As `build_index`, from a matrix that was published; nothing is encoded but a few texts, to see that they fit.
+
+    Args:
+        say: Called with the lines on what became of its rows.
 
     Raises:
         IndexFolderError: `out` exists, or a vector holds NaN.
@@ -142,6 +147,8 @@ def build_published(out: Path, published: Published, encoder: Encoder, *, recipe
     """
     stop_if_there(out)
     taxonomy = Taxonomy.from_table(published.taxa)
+    for line in taxonomy.report.lines() if say else ():
+        say(line)
     stop_if_foreign(published, taxonomy, encoder, recipe)
     about = {"vectors": f"read from {published.vectors.path.name}", **options.pop("about", {})}
     return write_index(out, taxonomy, published.vectors, encoder, recipe, order=taxonomy.row_of_leaf, about=about, **options)

@@ -83,6 +83,16 @@ def test_the_report_tells_what_was_mended_kept_and_passed_over(folder):
     ]
 
 
+def test_of_two_taxa_with_one_lineage_the_first_is_kept_and_that_is_told(folder, tmp_path):
+    entries = [*ENTRIES, [["Animalia", "Chordata", "Aves", "Passeriformes", "Corvidae", "Pica", "<i>pica</i>"], "another magpie"]]
+    (folder / "txt_emb_species.json").write_text(json.dumps(entries), encoding="utf-8")
+    np.save(folder / "txt_emb_species.npy", columns_of(entries, ColourEncoder()))
+    said = []
+    index = build_published(tmp_path / "i", read_published(folder), ColourEncoder(), say=said.append)
+    assert said == ["9 rows read, 8 taxa kept", "1 rows repeat a lineage and were left out (first: row 9)"]
+    assert "another magpie" not in Searcher(index, ColourEncoder()).taxonomy.leaves["common_name"].to_pylist()
+
+
 def test_a_folder_a_json_file_and_a_matrix_elsewhere_are_the_same(folder, tmp_path):
     elsewhere = (folder / "txt_emb_species.npy").rename(tmp_path / "moved.npy")
     assert not is_published(folder)

@@ -47,7 +47,7 @@ def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | N
         published = read_published(source, from_vectors)
         for line in published.report:
             say(line)
-        made = build_published(target, published, **_encoding(options, MATRIX_TEXT_TYPE, "openai80"))
+        made = build_published(target, published, say=say, **_encoding(options, MATRIX_TEXT_TYPE, "openai80"))
     else:
         with progress_steps("reading names") as progress:
             taxa = read_taxa(source, _pairs(columns), as_it_stands=bool(from_vectors), progress=progress)
