@@ -80,9 +80,11 @@ class Store:
         self.path = path
         try:
             self._store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
-            for setting in ("trusted_schema = OFF", "cell_size_check = ON", "query_only = ON"):
+            for setting in ("trusted_schema = OFF", "cell_size_check = ON"):
                 self._store.execute(f"PRAGMA {setting}")
             self._check_schema()
+            self._store.execute("CREATE VIRTUAL TABLE temp.terms USING fts5vocab(main, words, row)")
+            self._store.execute("PRAGMA query_only = ON")
         except _UNREADABLE as error:
             raise self._damaged(error) from error
         sections = self._ask("SELECT first, stop, kind, language FROM section ORDER BY first", ())
@@ -118,6 +120,11 @@ class Store:
             (start, start + LAST_LETTER, *lengths, most),
         )
         return self._checked(found, Key)
+
+    def terms(self, start: str, most: int) -> list[str]:
+        """The words in names that begin so, in alphabetical order."""
+        found = self._ask("SELECT term FROM temp.terms WHERE term >= ? AND term < ? LIMIT ?", (start, start + LAST_LETTER, most))
+        return [term for (term,) in found]
 
     def begins(self, start: str) -> int | None:
         """The id of one name whose key begins so."""

@@ -15,6 +15,7 @@ from bioclip_search.names.fold import fold, key
 from bioclip_search.names.languages import plain_language
 from bioclip_search.names.lookup import PATH_SIGN, Names
 from bioclip_search.names.reading import Entry, Section, Store
+from bioclip_search.names.slips import beginning_with_slip, readings
 from bioclip_search.names.store import ACCEPTED, VERNACULAR
 from bioclip_search.taxonomy import Taxon
 
@@ -27,13 +28,11 @@ SPARE = 3
 SMALL_CLADE = 200
 """Leaves of a clade whose names are all looked through; in a larger one the words are looked up first."""
 
-LEAST_WITH_SLIP, START_WITH_SLIP = 5, 3
-"""Letters that a text must have for slips to be looked for, and that a slip in its second half leaves untouched at least."""
+MOST_READINGS = 5
+"""Ways to read a misspelt text that are looked up."""
 
 LONGEST_TEXT, MOST_WORDS = 200, 12
 """Letters and words of a text that are read; what follows is left out."""
-
-ALPHABET = "abcdefghijklmnopqrstuvwxyz"
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def _candidates(names: Names, folded: str, language: str | None, clades: list[Ta
     for entry in plain:
         seen = True
         yield entry
-    for costly in (_by_lineage(names, words, language, limit), _with_slips(names, key(folded), limit)):
+    for costly in (_by_lineage(names, words, language, limit), _with_slips(names, words, language, limit)):
         if not seen and not clades:
             for entry in costly:
                 seen = True
@@ -156,33 +155,13 @@ def _by_lineage(names: Names, words: list[str], language: str | None, limit: int
             yield from (entry for entry in found if _is_in(names.taxon(entry), clades))
 
 
-def _with_slips(names: Names, typed: str, limit: int) -> Iterator[Entry]:
-    """Names that begin as typed but for one letter too many, too few or wrong, or two letters swapped."""
-    if len(typed) < LEAST_WITH_SLIP or not typed.isascii():
-        return
-    half = max(START_WITH_SLIP, len(typed) // 2)
-    found = []
-    for store in names.stores:
-        ids = [store.begins(variant) for variant in sorted(_slips(typed, half))]
-        ids += [number for folded, number in store.beginning(typed[:half], (len(typed) - 1, 2 * len(typed))) if _begins_nearly(folded, typed)]
-        found += store.by_ids(sorted({number for number in ids if number})[: limit * SPARE])
+def _with_slips(names: Names, words: list[str], language: str | None, limit: int) -> Iterator[Entry]:
+    """Names that begin as typed but for a slip, the shortest first; then those with the words that may be meant."""
+    found = [entry for store in names.stores for entry in beginning_with_slip(store, key("".join(words)), limit * SPARE)]
     yield from sorted(found, key=lambda entry: (len(entry.name), *_importance(entry, None)))
-
-
-def _slips(typed: str, half: int) -> set[str]:
-    """All texts from which one slip in the first half makes what was typed."""
-    texts = set()
-    for place in range(half + 1):
-        before, after = typed[:place], typed[place:]
-        texts |= {before + letter + after for letter in ALPHABET} | {before + letter + after[1:] for letter in ALPHABET}
-        texts |= {before + after[1:], before + after[1:2] + after[:1] + after[2:]}
-    return texts - {typed}
-
-
-def _begins_nearly(folded: str, typed: str) -> bool:
-    from rapidfuzz.distance import OSA
-
-    return any(OSA.distance(folded[: len(typed) + more], typed, score_cutoff=1) <= 1 for more in (-1, 0, 1))
+    meant = sorted({reading for store in names.stores for reading in readings(store, words)})
+    for reading in meant[:MOST_READINGS]:
+        yield from _by_words(names, list(reading), language, [], limit, at_start=False)
 
 
 def _hit(names: Names, taxon: Taxon, entry: Entry, common: str | None, shown: str) -> Hit:

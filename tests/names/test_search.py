@@ -29,6 +29,8 @@ from tests.names.conftest import further_names
         pytest.param("panthrea le", ["Panthera leo"], id="letters swapped"),
         pytest.param("pnathera le", ["Panthera leo"], id="letters swapped at the start"),
         pytest.param("tyrdus mer", ["Turdus merula"], id="a wrong letter at the start"),
+        pytest.param("leoprad", ["Panthera uncia"], id="letters swapped in a later word"),
+        pytest.param("leoprad snow", ["Panthera uncia"], id="words in another order, one of them misspelt"),
         pytest.param("Yeti", [], id="nothing like it"),
         pytest.param("Yeti > Felidae", [], id="an ancestor that is unknown"),
         pytest.param("  ", [], id="nothing"),
