@@ -15,7 +15,7 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
@@ -58,16 +58,22 @@ def open_archive(source: Path, scratch: Path, limits: Limits = Limits()) -> Iter
         yield _Folder(source, limits)
         return
     meter = _Meter(source.name, source.stat().st_size, limits, scratch)
-    if zipfile.is_zipfile(source):
-        with _told(source, "a zip"), zipfile.ZipFile(source) as opened:
-            yield _Zip(source.name, opened, scratch, meter)
-        return
+    with ExitStack() as stack:
+        yield _open_zip(stack, source, scratch, meter) if zipfile.is_zipfile(source) else _open_tar(stack, source, scratch, meter)
+
+
+def _open_zip(stack: ExitStack, source: Path, scratch: Path, meter: _Meter) -> Archive:
+    with _told(source, "a zip"):
+        return _Zip(meter.name, stack.enter_context(zipfile.ZipFile(source)), scratch, meter)
+
+
+def _open_tar(stack: ExitStack, source: Path, scratch: Path, meter: _Meter) -> Archive:
     if _starts_with(source, b"\x1f\x8b"):
         source = gunzip(source, scratch, meter)
     if not tarfile.is_tarfile(source):
         raise TableError(f"{meter.name}: is neither a folder nor a zip, tar or tar.gz archive that can be opened. Download it again, or unpack it yourself.")
-    with _told(Path(meter.name), "a tar"), tarfile.open(source, "r:") as opened:
-        yield _Tar(meter.name, opened, scratch, meter)
+    with _told(Path(meter.name), "a tar"):
+        return _Tar(meter.name, stack.enter_context(tarfile.open(source, "r:")), scratch, meter)
 
 
 def gunzip(source: Path, scratch: Path, meter: _Meter | None = None) -> Path:

@@ -162,6 +162,8 @@ def _stage(stack: ExitStack, source: Path, scratch: Path, columns: Mapping[str, 
         ("NCBI taxonomy", is_taxdump, stage_taxdump),
     ):
         if is_this(archive):
+            if columns:
+                raise TableError(f"{archive.name}: is a {format}, which says itself what its columns mean; columns can be given for a plain table only.")
             staging = stack.enter_context(open_staging(scratch, archive.name, format))
             fill(archive, staging)
             return staging

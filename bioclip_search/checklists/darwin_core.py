@@ -93,12 +93,9 @@ def _stage_extension(archive: Archive, staging: Staging, extension: DataFile, lo
     if extension.id_column is None or next(iter(terms)) not in columns:
         staging.notes.append(Note("dropped", "no_link", "tables do not say which taxon they speak of, or nothing of it", 1, (location,)))
         return
-    try:
-        file, _ = _describe(archive, staging, extension, location)
-    except TableError as error:
-        if "has no rows" not in str(error):
-            raise
+    if archive.file(location).stat().st_size == 0:
         return
+    file, _ = _describe(archive, staging, extension, location)
     staging.add(table, file, {"key": cell(extension.id_column), **columns})
 
 

@@ -19,6 +19,8 @@ BLOCK_BYTES = 1 << 22
 MAX_LINE_BYTES = 1 << 24
 """A longer line is no row of a checklist; a quote that is never closed makes such lines."""
 
+MAX_COLUMNS = 2_000
+
 TEXT_CODECS = re.compile(r"(utf-(8|16|32)(-(le|be|sig))?|ascii|iso8859-\d+|cp\d+|mac-\w+|koi8-\w|gb\w+|big5\w*|euc_\w+|shift_\w+)")
 """Python names other things codecs too (zip, rot13, punycode); an archive may name none of those."""
 
@@ -66,6 +68,8 @@ def describe_file(
         delimiter = max("\t,;|", key=line.count)
     with clean.open(encoding="utf-8", newline="\n") as file:
         cells = _first_row(file.read(MAX_LINE_BYTES), delimiter, quote)
+    if len(cells) > MAX_COLUMNS:
+        raise TableError(f"{name}: its first line has {len(cells):,} columns, more than any checklist ({MAX_COLUMNS:,}). Is it the right file?")
     if len(cells) < least_columns:
         raise TableError(
             f"{name}: its first line has {len(cells)} columns, the description speaks of {least_columns}. "

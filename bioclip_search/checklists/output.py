@@ -31,7 +31,7 @@ TAXA_FILE, NAMES_FILE = "taxa.parquet", "names.parquet"
 SEATS_IN_PART = 250_000
 """How many leaves are written at a time; a part of them takes some hundred megabytes."""
 
-ENGLISH = ("en", "eng", "english")
+ENGLISH = "^(en|eng|english)([-_].*)?$"
 NOT_PRESENT = ("absent", "excluded", "extinct", "doubtful", "uncertain", "not present")
 """Words of occurrenceStatus that mean the taxon does not live there, or not surely."""
 
@@ -91,12 +91,12 @@ def write_taxa(staging: Staging, path: Path) -> None:
     expressions = {"taxon_key": "c.key AS taxon_key", "authorship": "c.authorship", "countries": "lived.countries"}
     further = "".join(f", {expressions[column]}" for column, query in known.items() if staging.rows(query))
     ranks = ", ".join(f'leaves."{rank}"' for rank in RANKS)
-    preference = f"CASE WHEN language IN {ENGLISH} THEN CASE WHEN preferred THEN 2 ELSE 3 END ELSE 4 END"
+    preference = f"CASE WHEN regexp_matches(language, '{ENGLISH}') THEN CASE WHEN preferred THEN 2 ELSE 3 END ELSE 4 END"
     query = f"""
         WITH chosen AS (
             SELECT spoken.row, arg_min(name, ({preference}, place)) AS name FROM spoken JOIN here ON here.leaf = spoken.row
-            WHERE language IS NULL OR language IN {ENGLISH} GROUP BY spoken.row)
-        SELECT {ranks}, coalesce(c.common_name, chosen.name) AS common_name{further}
+            WHERE language IS NULL OR regexp_matches(language, '{ENGLISH}') GROUP BY spoken.row)
+        SELECT {ranks}, coalesce(nullif(trim(split_part(c.common_name, '|', 1)), ''), chosen.name) AS common_name{further}
         FROM here JOIN leaves ON leaves.row = here.leaf JOIN clean AS c ON c.row = here.leaf
         LEFT JOIN chosen ON chosen.row = here.leaf LEFT JOIN lived ON lived.seat = here.seat
         WHERE here.leaf = here.kept ORDER BY here.seat"""
@@ -121,14 +121,20 @@ def _write_in_parts(staging: Staging, query: str, path: Path) -> Iterator[pa.Tab
 
 
 def _gather_vernaculars(staging: Staging) -> None:
-    """The table `spoken`: vernacular names by the row of the usage they stand at, in the source's order."""
+    """The table `spoken`: vernacular names by the row of the usage they stand at, in the source's order.
+
+    Several in one cell, parted by bars, are each a name; the first of a leaf's own row is in `taxa` and not repeated.
+    """
     staging.run(f"""
         CREATE TABLE spoken AS
         SELECT handles.row, regexp_replace(name, '\\s+', ' ', 'g') AS name, lower(language) AS language, coalesce(lower(preferred) IN ('true', 't', '1', 'yes'), false) AS preferred,
             v.rowid AS place
         FROM vernaculars AS v JOIN handles ON handles.handle = v.key WHERE name IS NOT NULL
         UNION ALL
-        SELECT c.row, c.common_name, NULL, false, -1 FROM clean AS c JOIN placed USING (row) WHERE c.common_name IS NOT NULL AND fate <> {LEAF}""")
+        SELECT row, trim(name), NULL, false, -1 FROM (
+            SELECT c.row, unnest(string_split(common_name, '|')[CASE WHEN fate = {LEAF} THEN 2 ELSE 1 END:]) AS name
+            FROM clean AS c JOIN placed USING (row) WHERE common_name IS NOT NULL
+        ) WHERE trim(name) <> ''""")
 
 
 def _gather_countries(staging: Staging) -> None:

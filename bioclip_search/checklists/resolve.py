@@ -37,10 +37,10 @@ def resolve(staging: Staging, folder: Path, progress: Progress | None = None) ->
             progress(next(steps), STEPS)
 
     step()
-    staging.run("SET preserve_insertion_order = false")
     clean(staging)
     _add_accepted_names(staging)
     _add_species_of_subspecies(staging)
+    staging.run("SET preserve_insertion_order = false")  # from here on rows carry their number
     step()
     _index_keys(staging)
     links = _links(staging)

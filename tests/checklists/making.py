@@ -49,7 +49,7 @@ BACKBONE = """
 
 VERNACULARS = """
 5219404|Lion|en|
-5219404|African lion|en|true
+5219404|African lion|en-GB|true
 5219404|Löwe|de|
 9703|Cats|eng|
 5219406|Asiatic lion|EN|

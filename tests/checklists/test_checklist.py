@@ -83,6 +83,11 @@ def test_a_damaged_checklist_is_told(backbone, tmp_path):
         read_checklist(folder)
 
 
+def test_columns_are_for_tables_only(archive):
+    with pytest.raises(TableError, match="is a Darwin Core Archive, which says itself what its columns mean"):
+        read_checklist(archive, columns={"species": "scientificName"})
+
+
 def test_progress_runs_to_its_end(archive):
     steps = []
     read_checklist(archive, progress=lambda done, total: steps.append((done, total)))

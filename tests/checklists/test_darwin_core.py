@@ -63,7 +63,7 @@ def test_taxa_above_the_leaves_keep_their_key_and_author_at_a_leaf_below(backbon
 def test_vernacular_names_keep_their_language_and_the_preferred_english_one_is_the_leafs(backbone):
     spoken = {(row["rank"], row["name"]): row["language"] for row in backbone.names.to_pylist() if row["kind"] == "vernacular"}
     assert spoken == {
-        **{("family", "Cats"): "eng", ("species", "Lion"): "en", ("species", "African lion"): "en", ("species", "Löwe"): "de"},
+        **{("family", "Cats"): "eng", ("species", "Lion"): "en", ("species", "African lion"): "en-gb", ("species", "Löwe"): "de"},
         **{("species", "Asiatic lion"): "en", ("species", "Irbis"): "pl"},
     }
     assert backbone.taxa["common_name"].to_pylist() == ["African lion", None, None]

@@ -128,6 +128,13 @@ def test_subspecies_alone_make_their_species(tmp_path):
     assert {note.what: note.count for note in checklist.report.notes} == {"species_added": 1, "below_species": 3}
 
 
+def test_several_vernacular_names_in_a_cell_are_each_a_name(tmp_path):
+    path = write(tmp_path / "list.tsv", "species;common_name\nBufo bufo;Common toad | Crapaud |\nRana rana;Frog".replace(";", "\t"), "|")
+    checklist = read_checklist(path)
+    assert checklist.taxa["common_name"].to_pylist() == ["Common toad", "Frog"]
+    assert names_of(checklist, "vernacular") == [("species", "Crapaud")]
+
+
 def test_a_subspecies_in_the_column_of_species_is_none(tmp_path):
     path = write(tmp_path / "list.csv", "family|species\nCinclidae|Cinclus cinclus\nCinclidae|Cinclus cinclus gularis\nVirgaviridae|Tobacco mosaic virus")
     checklist = read_checklist(path)
@@ -151,6 +158,7 @@ def test_tables_that_cannot_be_read_are_told(tmp_path):
         "picture.csv": (b"\x89PNG\r\n\x1a\n\x00\x00", "is not text in UTF-8"),
         "broken.parquet": (b"PAR1 not really PAR1", "cannot be read as a table"),
         "header.csv": (b"species\n", "has no rows"),
+        "wide.csv": (b"," * 5000 + b"\n", "has 5,001 columns"),
     }
     for name, (content, words) in cases.items():
         (tmp_path / name).write_bytes(content)
