@@ -25,8 +25,8 @@ LIMIT = 20
 SPARE = 3
 """So many times more names than hits are fetched, for several names may be of one taxon."""
 
-SMALL_CLADE = 200
-"""Leaves of a clade whose names are all looked through; in a larger one the words are looked up first."""
+SMALL_CLADE, SHORT_WORD = 200, 2
+"""Leaves of a clade whose names are all looked through where no word has more letters than this: too many names begin so."""
 
 MOST_READINGS = 5
 """Ways to read a misspelt text that are looked up."""
@@ -106,7 +106,7 @@ def _by_words(names: Names, words: list[str], language: str | None, clades: list
 
     Where a language is preferred, its names get half of the places, or a short beginning would show accepted ones only.
     """
-    if clades and sum(clade.stop - clade.start for clade in clades) <= SMALL_CLADE:
+    if clades and sum(clade.stop - clade.start for clade in clades) <= SMALL_CLADE and len(max(words, key=len)) <= SHORT_WORD:
         if at_start:
             yield from sorted(_in_small_clades(names, words, clades), key=lambda entry: _importance(entry, language))
         return
