@@ -55,10 +55,14 @@ class Catalogue:
     @cached_property
     def taxonomy(self) -> Taxonomy:
         """The tree over all rows, with `row_of_leaf` and `leaf_of_row` between its leaves and the rows."""
-        ranks = self.index.card.taxonomy.ranks
-        base = Taxonomy(_read_leaves(self.index.taxa_path, ranks), ranks)
         added = self.index.added
-        return base if added is None else base.grown(_read_leaves(added.taxa_path, ranks))
+        return self.base if added is None else self.base.grown(_read_leaves(added.taxa_path, self.base.ranks))
+
+    @cached_property
+    def base(self) -> Taxonomy:
+        """The tree over the rows that the index was built with."""
+        ranks = self.index.card.taxonomy.ranks
+        return Taxonomy(_read_leaves(self.index.taxa_path, ranks), ranks)
 
     @cached_property
     def names(self) -> Names:

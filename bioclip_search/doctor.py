@@ -108,7 +108,7 @@ def _indexes() -> Iterator[Finding]:
     for folder in folders:
         try:
             index = Index(folder)
-            yield Finding(f"index {folder.name}", f"{index.card.vectors.count:,} taxa, {folder}")
+            yield Finding(f"index {folder.name}", f"{index.card.count:,} taxa, {folder}")
         except BioclipSearchError as error:
             yield Finding(f"index {folder.name}", str(error), "rebuild it, or delete the folder", is_fault=folder.parent == places.shipped("index"))
 

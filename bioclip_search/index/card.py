@@ -106,6 +106,11 @@ class Card:
     files: dict[str, FileNote] = field(default_factory=dict)
     format_version: str = FORMAT_VERSION
 
+    @property
+    def count(self) -> int:
+        """How many taxa the index holds, those that were added included."""
+        return self.vectors.count + (self.added.count if self.added else 0)
+
     def write(self, folder: Path) -> None:
         """Writes the sealed card; any later change of a byte shows."""
         content = asdict(self)

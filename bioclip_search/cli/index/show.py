@@ -72,7 +72,7 @@ def list_() -> None:
     for folder in list_indexes():
         try:
             card = Card.read(folder)
-            click.echo(f"{folder.name:<24} {card.vectors.count:>9,} taxa  {size_mb(folder):>8.1f} MB  {card.about.get('description', '')}  {folder}")
+            click.echo(f"{folder.name:<24} {card.count:>9,} taxa  {size_mb(folder):>8.1f} MB  {card.about.get('description', '')}  {folder}")
         except IndexFolderError as error:
             click.echo(f"{folder.name:<24} cannot be opened: {error}", err=True)
 

@@ -1,0 +1,175 @@
+"""Adds taxa to an index in seconds: from their names, and optionally a few photographs.
+
+What was built is not touched: all that was ever added stands in one small folder within that of the index, and the card
+says which. Where a new leaf belongs is left to `taxonomy`, merging everything into one again to `trim`.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from bioclip_search import places
+from bioclip_search.build import change_card, write_taxa
+from bioclip_search.catalogue import Catalogue
+from bioclip_search.encoder import Encoder, encode_recipe
+from bioclip_search.errors import IndexFolderError, PictureError, TableError
+from bioclip_search.images import open_picture
+from bioclip_search.index import Index, write_vectors
+from bioclip_search.index.card import AddedNote, note_file
+from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
+from bioclip_search.names.store import ACCEPTED, entries, write_store
+from bioclip_search.prompts import RANKS, TextRecipe
+from bioclip_search.prototypes import PhotoWeight, fuse, weigh_photos
+from bioclip_search.searcher import Searcher
+from bioclip_search.tables import read_table
+from bioclip_search.taxonomy import Taxonomy, lineage_columns
+
+ADDED_PREFIX = "added-"
+
+
+@dataclass(frozen=True, eq=False)
+class Addition:
+    """What was added: the index as it is now, the lineages of the new taxa, and the weight of each one's photographs."""
+
+    index: Index
+    lineages: tuple[dict[str, str], ...]
+    weights: tuple[PhotoWeight | None, ...]
+
+
+def add_taxa(index: Index, taxa: Any, encoder: Encoder, *, within: str | None = None, photos: Mapping[int, Sequence[Any]] | None = None) -> Addition:
+    """Adds the rows of a table to an index; answers about the taxa that were there stay as they were but for what the new ones take.
+
+    Args:
+        taxa: What `tables.read_table` reads. Ranks that it lacks are filled in from the genus, family … in the index.
+        within: The taxon of the index below which all rows belong, where their own words do not tell.
+        photos: Pictures of the taxon of a row, by the row's number from 0; their vectors are fused with that of its text.
+
+    Raises:
+        IndexFolderError: The index is shipped with the program, or does not belong to the encoder.
+        TableError: A taxon is in the index already, or nothing tells where it belongs.
+        PictureError: A picture cannot be read.
+    """
+    _stop_if_shipped(index)
+    searcher = Searcher(index, encoder, speed="exact")
+    table = place_taxa(searcher.catalogue, read_table(taxa), within)
+    vectors, weights = _vectors(searcher, table, photos or {})
+    _write(searcher.catalogue, table, vectors)
+    lineages = [{rank: name for rank, name in row.items() if name} for row in table.select(list(index.card.taxonomy.ranks)).to_pylist()]
+    return Addition(Index(index.folder), tuple(lineages), tuple(weights))
+
+
+def place_taxa(catalogue: Catalogue, table: pa.Table, within: str | None = None) -> pa.Table:
+    """The table with its lineages filled in from the nearest taxon above each row that the index knows.
+
+    Raises:
+        TableError: Nothing tells where a row belongs.
+    """
+    ranks = catalogue.index.card.taxonomy.ranks
+    below = None
+    if within is not None:
+        clade = catalogue.names.the_one(within)
+        below = catalogue.taxonomy.lineage(clade.start, down_to=clade.rank)
+    columns = lineage_columns(table, ranks)
+    rows = zip(*(columns[rank].to_pylist() for rank in ranks), strict=True)
+    placed = [_placed(catalogue, {rank: name for rank, name in zip(ranks, row, strict=True) if name}, below) for row in rows]
+    others = [name for name in table.column_names if name not in (*ranks, "species_epithet", "scientific_name")]
+    lineages = {rank: pa.array([row.get(rank) for row in placed], pa.string()) for rank in ranks}
+    return pa.table(
+        lineages | {name: table[name] for name in others} | ({} if "common_name" in others else {"common_name": pa.nulls(len(placed), pa.string())})
+    )
+
+
+def _placed(catalogue: Catalogue, row: dict[str, str], below: dict[str, str] | None) -> dict[str, str]:
+    if not row:
+        raise TableError("A row names no taxon. Give a scientific name, such as Panthera uncia.")
+    name = list(row.values())[-1]
+    if below is not None:
+        return below | row
+    if catalogue.taxonomy.ranks[0] in row:
+        return row
+    for rank, above in reversed(list(row.items())[:-1]):
+        lineages = [catalogue.taxonomy.lineage(taxon.start, down_to=rank) for taxon in catalogue.names.find(above) if (taxon.rank, taxon.name) == (rank, above)]
+        if len(lineages) == 1:
+            return lineages[0] | row
+        if lineages:
+            choices = " or ".join(" > ".join(lineage.values()) for lineage in lineages)
+            raise TableError(f"{name}: there are several {above} in the index. Say which with --within ({choices}), or give the higher ranks in a table.")
+    raise TableError(
+        f"{name}: the index has no {' nor '.join(list(row.values())[:-1]) or 'taxon above it'}. Say below which taxon it belongs with --within, such as --within Felidae, or give the higher ranks in a table."
+    )
+
+
+def _vectors(searcher: Searcher, table: pa.Table, photos: Mapping[int, Sequence[Any]]) -> tuple[np.ndarray, list[PhotoWeight | None]]:
+    """The vector of each row, (m, d), and how much its photographs count."""
+    recipe = TextRecipe(searcher.index.card.recipe["text_type"], tuple(searcher.index.card.recipe["templates"]))
+    rows = table.select([*[rank for rank in table.column_names if rank in RANKS], "common_name"]).to_pylist()
+    vectors = encode_recipe(searcher.encoder, list(recipe.texts(rows)))  # (m, d)
+    weights: list[PhotoWeight | None] = [None] * len(rows)
+    for number, pictures in photos.items():
+        if pictures:
+            seen = searcher.encoder.encode_images([_opened(picture, searcher.encoder.input_px) for picture in pictures])  # (p, d)
+            weights[number] = weigh_photos(vectors[number], seen, searcher.scores(seen).max(axis=1))
+            vectors[number] = fuse(vectors[number], seen, weights[number].weight)
+    return vectors, weights
+
+
+def _opened(picture: Any, enough_px: int) -> Any:
+    try:
+        return open_picture(picture, enough_px=enough_px)
+    except PictureError as error:
+        raise PictureError(f"{picture}: {error}") from error
+
+
+def _write(catalogue: Catalogue, table: pa.Table, vectors: np.ndarray) -> None:
+    """Writes all that was ever added as a new folder; it counts from the moment that the card names it."""
+    index, base = catalogue.index, len(catalogue.index.vectors)
+    before = index.added
+    if before is not None:
+        table = pa.concat_tables([parquet.read_table(before.taxa_path).drop_columns("zero_vector"), table], promote_options="default")
+        vectors = np.concatenate([before.vectors.rows(0, len(before.vectors)), vectors])
+    grown = catalogue.base.grown(table)
+    folder = index.folder / f"{ADDED_PREFIX}{_number(before.folder.name) + 1 if before else 1}"
+    shutil.rmtree(folder, ignore_errors=True)  # left by one that was stopped
+    folder.mkdir()
+    write_vectors(folder / VECTORS_FILE, [vectors], vectors.shape[1])
+    write_taxa(folder / TAXA_FILE, Taxonomy(table, grown.ranks), ~vectors.any(axis=1))
+    write_store(folder / NAMES_FILE, _new_names(grown, table, base))
+    kept = {name: note for name, note in index.card.files.items() if before is None or not name.startswith(f"{before.folder.name}/")}
+    new = {path.relative_to(index.folder).as_posix(): note_file(path) for path in sorted(folder.iterdir())}
+    change_card(index.folder, files=kept | new, added=AddedNote(folder.name, len(vectors)))
+    if before is not None:
+        shutil.rmtree(before.folder, ignore_errors=True)  # Subtle: Windows keeps a file that is still mapped; the card no longer names it.
+
+
+def _new_names(grown: Taxonomy, table: pa.Table, base: int) -> pa.Table:
+    """The names of the added rows and of the taxa above them that the base does not have."""
+    small = Taxonomy.from_table(table, grown.ranks)
+    names = entries(small, rows=base + small.row_of_leaf)
+
+    def is_new(rank: str, row: int, kind: str) -> bool:
+        level = grown.level(rank)
+        number = level.holding(int(grown.leaf_of_row[row]))
+        return kind != ACCEPTED or int(grown.row_of_leaf[level.start[number] : level.stop[number]].min()) >= base
+
+    return names.filter(
+        pa.array([is_new(*entry) for entry in zip(*(names[column].to_pylist() for column in ("rank", "row", "kind")), strict=True)], pa.bool_())
+    )
+
+
+def _number(folder: str) -> int:
+    return int(folder.removeprefix(ADDED_PREFIX))
+
+
+def _stop_if_shipped(index: Index) -> None:
+    shipped = places.shipped("index")
+    if shipped is not None and index.folder.resolve().is_relative_to(shipped.resolve()):
+        raise IndexFolderError(
+            f"{index.card.name} is shipped with the program and stays as it is. Make a copy of your own to add to: bioclip-search index trim {index.card.name} --out mine"
+        )
