@@ -171,10 +171,15 @@ class Store:
             raise self._damaged(error) from error
 
     def _check_schema(self) -> None:
-        """Refuses whatever we would not have written: other tables in place of ours, views and triggers."""
+        """Refuses whatever we would not have written: other tables in place of ours, views and triggers.
+
+        An index, which only saves time, may be another one.
+        """
         told = self._store.execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
-        ours = {name: sql for _, name, sql in told}
-        if any(ours.get(name) != sql for name, sql in SCHEMA.items()) or any(kind not in {"table", "index"} for kind, _, _ in told):
+        found = {name: sql for _, name, sql in told}
+        if any(found.get(name) != sql for name, sql in SCHEMA.items() if not sql.startswith("CREATE INDEX")) or any(
+            kind not in {"table", "index"} for kind, _, _ in told
+        ):
             raise sqlite3.DatabaseError("it is not built as version 2 of this format is")
 
     def _damaged(self, error: Exception | str) -> IndexDamagedError:

@@ -29,7 +29,7 @@ ACCEPTED, SYNONYM, INFRASPECIFIC, VERNACULAR = KINDS = ("accepted", "synonym", "
 SCHEMA = {
     "name": "CREATE TABLE name (id INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, rank TEXT NOT NULL,"
     " row INTEGER NOT NULL, language TEXT, authorship TEXT, taxon_key TEXT)",
-    "name_row": "CREATE INDEX name_row ON name (row)",
+    "name_row": "CREATE INDEX name_row ON name (row, kind, language)",
     "forwards": "CREATE TABLE forwards (folded TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (folded, id)) WITHOUT ROWID",
     "backwards": "CREATE TABLE backwards (folded TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (folded, id)) WITHOUT ROWID",
     "sound": "CREATE TABLE sound (heard TEXT NOT NULL, id INTEGER NOT NULL, PRIMARY KEY (heard, id)) WITHOUT ROWID",
