@@ -7,10 +7,12 @@ left to `meta` and `delimited`, which archive is meant to `sources`.
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import re
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -23,6 +25,12 @@ from typing import BinaryIO, Protocol
 from bioclip_search.errors import TableError
 
 BLOCK_BYTES = 1 << 20
+
+UNPACKING_ERRORS = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, ValueError, LookupError, NotImplementedError, RuntimeError, OverflowError),
+)
+"""What the standard library raises over damaged archives; names in no known encoding are a ValueError, for one."""
 
 
 @dataclass(frozen=True)
@@ -227,5 +235,5 @@ def _told(what: os.PathLike, kind: str) -> Iterator[None]:
     """Translates the errors of the unpacking libraries."""
     try:
         yield
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError, RuntimeError, OverflowError) as error:
+    except UNPACKING_ERRORS as error:
         raise TableError(f"{what}: is damaged or not {kind} as it should be ({str(error)[:200]}). Download it again.") from error

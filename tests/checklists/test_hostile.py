@@ -178,6 +178,12 @@ def test_a_zip_cut_short_is_told(tmp_path):
     refused(path, "cut.zip: is neither a folder nor a zip")
 
 
+def test_a_member_name_in_no_encoding_is_told(tmp_path):
+    path = write_zip(tmp_path / "name.zip", {"meta.xml": META_OK, "täxon.txt": TAXA_OK})
+    path.write_bytes(path.read_bytes().replace("tä".encode(), b"t\xe2x"))
+    refused(path, "name.zip: is damaged")
+
+
 def test_damaged_bytes_in_a_member_are_told(tmp_path):
     path = write_zip(tmp_path / "bad.zip", {"meta.xml": META_OK, "taxon.txt": TAXA_OK * 100})
     content = bytearray(path.read_bytes())
