@@ -159,7 +159,7 @@ class _Matcher:
     def _kept(self, asked: _Asked) -> Match | None:
         """Rules 3 to 6: the name as it stands, else its words without authors and rank marks."""
         entries = self.names.entries(asked.text) or (self.names.entries(asked.parsed.canonical) if not asked.parsed.unread else [])
-        scientific = [entry for entry in entries if entry.kind in (ACCEPTED, SYNONYM)]
+        scientific = _of_sign([entry for entry in entries if entry.kind in (ACCEPTED, SYNONYM)], asked.parsed.is_hybrid)
         below = [entry for entry in entries if entry.kind == INFRASPECIFIC]
         pairs, note = self._decided(asked, self._taxa(scientific or below or self._preferred(entries)))
         if not pairs:
@@ -327,6 +327,11 @@ class _Matcher:
             lineage = self.names.taxonomy.lineage(taxon.start, down_to=taxon.rank)
             told.append(Other(taxon.name, taxon.rank, entry.name, own.taxon_key if own else None, lineage))
         return tuple(told)
+
+
+def _of_sign(entries: list[Entry], is_hybrid: bool) -> list[Entry]:
+    """Where a list has a species and a hybrid of one spelling, those written like the name asked for."""
+    return [entry for entry in entries if parse(entry.name).is_hybrid == is_hybrid] or entries
 
 
 def _closeness(near: Near) -> tuple:

@@ -153,6 +153,17 @@ def test_equally_near_names_of_two_taxa_are_no_match_but_alternatives(tmp_path):
     assert match(names, "Carex albba").taxon == "Carex alba"
 
 
+def test_the_sign_of_a_hybrid_decides_where_a_species_has_the_same_name(tmp_path):
+    taxonomy = Taxonomy.from_table(pa.table({"species": ["Salix fragilis", "Salix × fragilis", "Salix × rubens"]}))
+    write_names(tmp_path / "names.sqlite", taxonomy)
+    names = Names(tmp_path / "names.sqlite", Taxonomy(taxonomy.leaves, taxonomy.ranks))
+    assert [match(names, name).taxon for name in ("Salix fragilis", "Salix x fragilis", "Salix rubens")] == [
+        "Salix fragilis",
+        "Salix × fragilis",
+        "Salix × rubens",
+    ]
+
+
 def test_a_language_decides_between_bearers_of_one_vernacular_name(tmp_path, taxonomy):
     columns = {"row": [4, 5], "rank": ["species"] * 2, "name": ["Merle"] * 2, "kind": ["vernacular"] * 2, "language": ["en", "fr"]}
     write_names(tmp_path / "names.sqlite", taxonomy, pa.table(columns))
