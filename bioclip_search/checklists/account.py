@@ -37,6 +37,37 @@ WORDS = {
 """Decisions worth telling: what was done, a short name, and words that follow a number."""
 
 
+FURTHER = (
+    (
+        *("kept", "doubtful", "doubtful or provisional names, taken as taxa"),
+        f"SELECT row, name AS label FROM clean JOIN placed USING (row) WHERE standing = {DOUBTFUL} AND fate IN ({fates.LEAF}, {fates.INTERIOR})",
+    ),
+    (
+        *("kept", "orphan", "rows whose parent is not in the list, placed by their own classification as far as it goes"),
+        "SELECT row, name AS label FROM links JOIN clean USING (row) JOIN placed USING (row) WHERE is_orphan"
+        f" AND fate IN ({fates.LEAF}, {fates.INTERIOR}, {fates.BELOW_SPECIES}, {fates.PASSED_OVER})",
+    ),
+    (
+        *("merged", "twin", "taxa of the same name and lineage as another"),
+        "SELECT leaf AS row, name AS label FROM seats JOIN clean ON clean.row = leaf WHERE leaf <> kept",
+    ),
+    (
+        *("dropped", "vernacular_of_nothing", "vernacular names of taxa that are not in the list, or were left out"),
+        "SELECT v.rowid AS row, v.name AS label FROM vernaculars AS v LEFT JOIN handles ON handle = key LEFT JOIN placed ON placed.row = handles.row"
+        " WHERE v.name IS NOT NULL AND coalesce(leaf, -1) < 0",
+    ),
+    (
+        *("dropped", "absent", "countries in which the source says a taxon is absent or doubtful"),
+        "SELECT key AS row, code AS label FROM places WHERE is_absent",
+    ),
+    (
+        *("dropped", "no_country", "areas that are no country by ISO 3166"),
+        "SELECT key AS row, code AS label FROM places LEFT JOIN iso_codes USING (code) WHERE alpha3 IS NULL AND NOT is_absent",
+    ),
+)
+"""Further decisions, each with the query that finds their rows and what to call them."""
+
+
 def words_of(fate: int) -> str:
     return WORDS[fate][2] if fate in WORDS else "kept"
 
@@ -74,40 +105,11 @@ def _labels(staging: Staging, rows: list[int]) -> tuple[str, ...]:
 
 def _further_notes(staging: Staging) -> list[Note]:
     """Decisions that are no fate of a row: doubtful taxa, orphans, twins, and what hangs on taxa."""
-    asked = (
-        (
-            "kept",
-            "doubtful",
-            "doubtful or provisional names, taken as taxa",
-            f"SELECT row, name FROM clean JOIN placed USING (row) WHERE standing = {DOUBTFUL} AND fate <= 1",
-        ),
-        (
-            *("kept", "orphan", "rows whose parent is not in the list, placed by their own classification as far as it goes"),
-            "SELECT row, name FROM links JOIN clean USING (row) JOIN placed USING (row) WHERE is_orphan AND fate IN (0, 1, 4, 5)",
-        ),
-        (
-            "merged",
-            "twin",
-            "taxa of the same name and lineage as another",
-            "SELECT leaf AS row, name FROM seats JOIN clean ON clean.row = leaf WHERE leaf <> kept",
-        ),
-        (
-            *("dropped", "vernacular_of_nothing", "vernacular names of taxa that are not in the list, or were left out"),
-            "SELECT v.rowid AS row, v.name FROM vernaculars AS v LEFT JOIN handles ON handle = key LEFT JOIN placed ON placed.row = handles.row"
-            " WHERE v.name IS NOT NULL AND coalesce(leaf, -1) < 0",
-        ),
-        ("dropped", "absent", "countries in which the source says a taxon is absent or doubtful", "SELECT key AS row, code FROM places WHERE is_absent"),
-        (
-            *("dropped", "no_country", "areas that are no country by ISO 3166"),
-            "SELECT key AS row, code FROM places LEFT JOIN iso_codes USING (code) WHERE alpha3 IS NULL AND NOT is_absent",
-        ),
-    )
     notes = []
-    for action, what, words, query in asked:
+    for action, what, words, query in FURTHER:
         (count,), *_ = staging.rows(f"SELECT count(*) FROM ({query})")
         if count:
-            column = "code" if "code" in query.split("FROM")[0] else "name"
-            found = staging.rows(f"SELECT {column} FROM (SELECT {column}, min(row) AS row FROM ({query}) GROUP BY {column}) ORDER BY row LIMIT {MAX_EXAMPLES}")
+            found = staging.rows(f"SELECT label FROM (SELECT label, min(row) AS row FROM ({query}) GROUP BY label) ORDER BY row, label LIMIT {MAX_EXAMPLES}")
             notes.append(Note(action, what, words, int(count), tuple(str(example) for (example,) in found)))
     return notes
 

@@ -78,9 +78,10 @@ def _folded(column: str) -> str:
 
 
 def _name_sql() -> str:
-    is_below = f"said = {INFRASPECIFIC}"
+    is_below, is_hybrid = f"said = {INFRASPECIFIC}", "coalesce(contains(full_name, '×'), false)"
     start = f"nullif(regexp_extract(full_name, '{_sql(BINOMIAL)}'), '')"
-    marked = f"nullif(regexp_replace(regexp_extract(full_name, '{_sql(BINOMIAL)}.*? {MARKER} {_sql(EPITHET)}'), '({_sql(BINOMIAL)}).* ({MARKER} [^ ]+)$', '\\1 \\2'), '')"
+    to_marked = f"regexp_extract(full_name, '{_sql(BINOMIAL)}.*? {MARKER} {_sql(EPITHET)}')"
+    marked = f"nullif(regexp_replace({to_marked}, '({_sql(BINOMIAL)}).* ({MARKER} [^ ]+)$', '\\1 \\2'), '')"
     third = f"nullif(regexp_extract(full_name, '{_sql(BINOMIAL)} {_sql(EPITHET)}'), '')"
     trinomial = f"coalesce({marked}, CASE WHEN regexp_matches({third}, ' {PARTICLES}$') THEN NULL ELSE {third} END)"
     single = f"nullif(regexp_extract(full_name, '^{CAPITAL}'), '')"
@@ -88,7 +89,7 @@ def _name_sql() -> str:
     name = f"""CASE
         WHEN given IS NOT NULL AND (full_name IS NULL OR NOT contains(full_name, '×') OR contains(given, '×')) THEN given
         WHEN contains(full_name, '×') AND regexp_matches(full_name, '{FORMULA}') THEN CASE WHEN ends_with(full_name, authorship) THEN {cut} ELSE full_name END
-        WHEN said IN ({SPECIES}, {INFRASPECIFIC}) AND generic_name IS NOT NULL AND specific_epithet IS NOT NULL AND NOT coalesce(contains(full_name, '×'), false)
+        WHEN said IN ({SPECIES}, {INFRASPECIFIC}) AND generic_name IS NOT NULL AND specific_epithet IS NOT NULL AND NOT {is_hybrid}
             AND NOT ({is_below} AND infraspecific_epithet IS NULL) AND coalesce(starts_with(full_name, generic_name || ' '), true)
             THEN generic_name || ' ' || specific_epithet || CASE WHEN {is_below} THEN ' ' || infraspecific_epithet ELSE '' END
         WHEN ends_with(full_name, ' ' || authorship) THEN {cut}
@@ -125,7 +126,8 @@ def _standing_sql() -> str:
         WHEN regexp_matches(status, 'ambiguous synonym|pro ?parte') THEN {PRO_PARTE}
         WHEN regexp_matches(status, '{SYNONYM_WORDS}') THEN {SYNONYM}
         WHEN accepted_key IS NOT NULL AND NOT coalesce({is_own}, false) AND NOT regexp_matches(status, 'accepted|valid') THEN {SYNONYM}
-        WHEN accepted_name IS NOT NULL AND accepted_key IS NULL AND accepted_name NOT IN (name, coalesce(full_name, name)) AND NOT regexp_matches(status, 'accepted|valid') THEN {SYNONYM}
+        WHEN accepted_name IS NOT NULL AND accepted_key IS NULL AND accepted_name NOT IN (name, coalesce(full_name, name))
+            AND NOT regexp_matches(status, 'accepted|valid') THEN {SYNONYM}
         WHEN code >= {SPECIES} AND code <> {BETWEEN} AND regexp_matches(name, '{INFORMAL_NAME}') THEN {INFORMAL}
         WHEN regexp_matches(status, '{DOUBT_WORDS}') THEN {DOUBTFUL}
         ELSE {ACCEPTED} END::TINYINT"""

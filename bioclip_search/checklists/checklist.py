@@ -184,7 +184,8 @@ def _only_table(archive: Archive) -> str:
         return tables[0]
     there = ", ".join(archive.members[:10]) + (" …" if len(archive.members) > 10 else "")
     raise TableError(
-        f"{archive.name}: is no checklist known here; it holds {there}. Expected meta.xml (Darwin Core Archive), NameUsage or Name and Taxon (Catalogue of Life), "
+        f"{archive.name}: is no checklist known here; it holds {there}. "
+        "Expected meta.xml (Darwin Core Archive), NameUsage or Name and Taxon (Catalogue of Life), "
         "nodes.dmp and names.dmp (NCBI), or one single table."
     )
 

@@ -126,6 +126,7 @@ def _pick(file: Delimited, columns: dict[str, str], wanted: dict[str, str], need
     missing = sorted(wanted[ours] for ours in needed if wanted[ours] not in columns)
     if missing:
         raise TableError(
-            f"{file.name}: has no column {', '.join(missing)}; its header names {', '.join(columns) or 'nothing'}. Expected the columns of ColDP, see its documentation."
+            f"{file.name}: has no column {', '.join(missing)}; its header names {', '.join(columns) or 'nothing'}. "
+            "Expected the columns of ColDP, see its documentation."
         )
     return {ours: columns[theirs] for ours, theirs in wanted.items() if theirs in columns}

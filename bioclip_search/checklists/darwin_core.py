@@ -55,7 +55,8 @@ def stage_darwin_core(archive: Archive, staging: Staging) -> None:
     meta = read_meta(archive.file(member), f"{archive.name}: {member}")
     if meta.core.row_type not in {"Taxon", "NameUsage", ""}:
         raise TableError(
-            f"{archive.name}: its core table is of {meta.core.row_type}, not of Taxon, so it is no checklist. Get the checklist (taxonomic) archive of this data set."
+            f"{archive.name}: its core table is of {meta.core.row_type}, not of Taxon, so it is no checklist. "
+            "Get the checklist (taxonomic) archive of this data set."
         )
     for location in meta.core.locations:
         _stage_core(archive, staging, meta.core, str(home / location))

@@ -127,8 +127,8 @@ def _gather_vernaculars(staging: Staging) -> None:
     """
     staging.run(f"""
         CREATE TABLE spoken AS
-        SELECT handles.row, regexp_replace(name, '\\s+', ' ', 'g') AS name, lower(language) AS language, coalesce(lower(preferred) IN ('true', 't', '1', 'yes'), false) AS preferred,
-            v.rowid AS place
+        SELECT handles.row, regexp_replace(name, '\\s+', ' ', 'g') AS name, lower(language) AS language,
+            coalesce(lower(preferred) IN ('true', 't', '1', 'yes'), false) AS preferred, v.rowid AS place
         FROM vernaculars AS v JOIN handles ON handles.handle = v.key WHERE name IS NOT NULL
         UNION ALL
         SELECT row, trim(name), NULL, false, -1 FROM (
@@ -141,7 +141,8 @@ def _gather_countries(staging: Staging) -> None:
     """The table `lived`: the countries of each leaf, its other names and subspecies included."""
     staging.connection.register("iso", pa.table({"code": [*ALPHA3_OF_ALPHA2, *ALPHA3_OF_ALPHA2.values()], "alpha3": [*ALPHA3_OF_ALPHA2.values()] * 2}))
     staging.run(f"""
-        CREATE TABLE places AS SELECT key, regexp_replace(trim(upper(regexp_replace(place, '{COUNTRY_PREFIX}', '', 'i'))), '^([A-Z]{{2,3}})-.*$', '\\1') AS code,
+        CREATE TABLE places AS SELECT key,
+            regexp_replace(trim(upper(regexp_replace(place, '{COUNTRY_PREFIX}', '', 'i'))), '^([A-Z]{{2,3}})-.*$', '\\1') AS code,
             lower(coalesce(status, '')) IN {NOT_PRESENT} AS is_absent
         FROM (SELECT key, trim(unnest(regexp_split_to_array(country, '\\s*[|;,]\\s*'))) AS place, status FROM distributions WHERE country IS NOT NULL)""")
     staging.run(f"""

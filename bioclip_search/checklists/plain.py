@@ -130,7 +130,8 @@ def _add_names_of_ranks(expressions: dict[str, str]) -> None:
     if not deepest:
         return
     own = expressions.get("scientific_name") or expressions.get("canonical_name") or "NULL"
-    trinomial = f"regexp_matches({expressions.get('species', 'NULL')}, '{TRINOMIAL}') AND NOT regexp_matches({expressions.get('species', 'NULL')}, 'virus|viroid|phage')"
+    species = expressions.get("species", "NULL")
+    trinomial = f"regexp_matches({species}, '{TRINOMIAL}') AND NOT regexp_matches({species}, 'virus|viroid|phage')"
     cases = f"WHEN {trinomial} THEN 'subspecies' " + " ".join(f"WHEN {expressions[rank]} IS NOT NULL THEN '{rank}'" for rank in deepest)
     ranked = f"CASE WHEN {own} IS NULL THEN CASE {cases} END ELSE {expressions.get('rank', 'NULL')} END"
     expressions["scientific_name"] = f"coalesce({', '.join([own, *(expressions[rank] for rank in deepest)])})"

@@ -22,10 +22,12 @@ OTHER_WORDS = {
 }
 """Other words for the main ranks; iNaturalist calls the crossing of two species a hybrid."""
 
-BELOW_SPECIES = """subspecies ssp subsp infraspecies infraspecific infraspecific_name infrasubspecific_name infrasubspecies nothosubspecies variety var varietas
-subvariety nothovariety nothovarietas form forma f fo subform subforma special_form forma_specialis race proles natio morph morpha aberration mutatio cultivar cv cultivar_group
-grex convar convariety strain isolate biotype genotype serotype serogroup pathogroup pathovar biovar chemovar morphovar phagovar serovar chemoform lusus stirps
-infrahybrid nothoform breed"""
+BELOW_SPECIES = """
+subspecies ssp subsp infraspecies infraspecific infraspecific_name infrasubspecific_name infrasubspecies nothosubspecies variety var
+varietas subvariety nothovariety nothovarietas form forma f fo subform subforma special_form forma_specialis race proles natio morph morpha
+aberration mutatio cultivar cv cultivar_group grex convar convariety strain isolate biotype genotype serotype serogroup pathogroup pathovar
+biovar chemovar morphovar phagovar serovar chemoform lusus stirps infrahybrid nothoform breed
+"""
 
 ITIS_RANK_IDS = {
     10: "kingdom",

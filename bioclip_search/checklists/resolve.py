@@ -149,7 +149,8 @@ def _link_by_classification(staging: Staging) -> None:
     higher = ", ".join(f'CASE WHEN c.rank > {number} THEN c."{rank}" END AS w{number}' for number, rank in enumerate(RANKS[: SPECIES - 1]))
     staging.run(f"""
         CREATE TEMP TABLE lost AS SELECT c.row, coalesce(c.kingdom, '') AS kingdom, {higher},
-            CASE WHEN c.rank > {SPECIES - 1} THEN {genus} END AS w{SPECIES - 1}, CASE WHEN c.rank = {INFRASPECIFIC} THEN coalesce({binomial}, c.species) END AS w{SPECIES}
+            CASE WHEN c.rank > {SPECIES - 1} THEN {genus} END AS w{SPECIES - 1},
+            CASE WHEN c.rank = {INFRASPECIFIC} THEN coalesce({binomial}, c.species) END AS w{SPECIES}
         FROM links JOIN clean AS c ON c.row = links.row WHERE links.parent IS NULL AND c.standing <= {DOUBTFUL} AND c.rank > 0""")
     joins = " ".join(
         f"LEFT JOIN by_rank AS b{number} ON b{number}.rank = {number} AND b{number}.name = w{number} AND b{number}.row <> lost.row"

@@ -29,14 +29,10 @@ def stage_taxdump(archive: Archive, staging: Staging) -> None:
     Raises:
         TableError: A file cannot be read.
     """
-    nodes, names = _open(archive, staging, "nodes.dmp", 3), _open(archive, staging, "names.dmp", 4)
-    staging.run(f"CREATE TEMP TABLE nodes AS SELECT {cell(0)} AS key, {cell(1)} AS parent, {cell(2)} AS rank FROM {nodes.sql()}", nodes.name)
-    staging.note_rejects(nodes)
-    kind = "regexp_replace(c3, '\\s*\\|\\s*$', '')"
-    staging.run(f"CREATE TEMP TABLE names AS SELECT {cell(0)} AS key, {cell(1)} AS name, {kind} AS kind FROM {names.sql()}", names.name)
-    staging.note_rejects(names)
+    _load(archive, staging)
     authorities = "(SELECT key, any_value(name ORDER BY name) AS full_name FROM names WHERE kind = 'authority' GROUP BY key)"
-    taxa = f"(SELECT *, rowid AS place FROM nodes) AS t JOIN names AS n ON t.key = n.key AND n.kind = 'scientific name' LEFT JOIN {authorities} AS a ON t.key = a.key"
+    taxa = "(SELECT *, rowid AS place FROM nodes) AS t JOIN names AS n ON t.key = n.key AND n.kind = 'scientific name'"
+    taxa += f" LEFT JOIN {authorities} AS a ON t.key = a.key"
     staging.add("usages", taxa, _TAXON, order="t.place")
     synonyms = "(SELECT *, rowid AS place FROM names) AS n LEFT JOIN nodes AS t ON n.key = t.key"
     staging.add("usages", synonyms, _SYNONYM, where=f"n.kind IN {SYNONYM_CLASSES}", order="n.place")
@@ -44,6 +40,16 @@ def stage_taxdump(archive: Archive, staging: Staging) -> None:
     staging.add("vernaculars", "names", vernaculars, where=f"kind IN {VERNACULAR_CLASSES}", order="rowid")
     staging.run("DROP TABLE nodes")
     staging.run("DROP TABLE names")
+
+
+def _load(archive: Archive, staging: Staging) -> None:
+    """Makes the tables `nodes` (key, parent, rank) and `names` (key, name, kind)."""
+    nodes, names = _open(archive, staging, "nodes.dmp", 3), _open(archive, staging, "names.dmp", 4)
+    staging.run(f"CREATE TEMP TABLE nodes AS SELECT {cell(0)} AS key, {cell(1)} AS parent, {cell(2)} AS rank FROM {nodes.sql()}", nodes.name)
+    staging.note_rejects(nodes)
+    kind = "regexp_replace(c3, '\\s*\\|\\s*$', '')"
+    staging.run(f"CREATE TEMP TABLE names AS SELECT {cell(0)} AS key, {cell(1)} AS name, {kind} AS kind FROM {names.sql()}", names.name)
+    staging.note_rejects(names)
 
 
 _TAXON = {

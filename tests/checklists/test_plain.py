@@ -78,9 +78,15 @@ tsn|parent_tsn|tsn_accepted|complete_name|taxon_author|rank_name|name_usage
 
 
 def test_inaturalists_open_data_are_read_by_their_ancestry(tmp_path):
-    rows = "taxon_id|ancestry|rank_level|rank|name|active\n1|48460|70|kingdom|Animalia|true\n9|48460/1|20|genus|Felis|true\n10|48460/1/9|10|species|Felis catus|true\n11|48460/1/9|10|species|Felis oldi|false"
+    rows = """
+taxon_id|ancestry|rank_level|rank|name|active
+1|48460|70|kingdom|Animalia|true
+9|48460/1|20|genus|Felis|true
+10|48460/1/9|10|species|Felis catus|true
+11|48460/1/9|10|species|Felis oldi|false
+"""
     path = tmp_path / "taxa.csv.gz"
-    path.write_bytes(gzip.compress(rows.replace("|", "\t").encode()))
+    path.write_bytes(gzip.compress(rows.strip().replace("|", "\t").encode()))
     checklist = read_checklist(path)
     assert lineages(checklist, "kingdom", "genus", "species", "taxon_key") == [("Animalia", "Felis", "Felis catus", "10")]
     assert {note.what: note.count for note in checklist.report.notes} == {"inactive": 1, "orphan": 1}
@@ -117,7 +123,13 @@ Felis domestica Erxl.|species|Felis catus L.|
 
 
 def test_subspecies_alone_make_their_species(tmp_path):
-    rows = "scientific_name|rank|family\nParus major major|subspecies|Paridae\nParus major bokharensis|subspecies|Paridae\nCorvus corax|species|Corvidae\nCorvus corax tibetanus|subspecies|Corvidae"
+    rows = """
+scientific_name|rank|family
+Parus major major|subspecies|Paridae
+Parus major bokharensis|subspecies|Paridae
+Corvus corax|species|Corvidae
+Corvus corax tibetanus|subspecies|Corvidae
+"""
     checklist = read_checklist(write(tmp_path / "birds.csv", rows))
     assert lineages(checklist, "family", "genus", "species") == [("Corvidae", "Corvus", "Corvus corax"), ("Paridae", "Parus", "Parus major")]
     assert names_of(checklist, "infraspecific") == [
@@ -143,7 +155,15 @@ def test_a_subspecies_in_the_column_of_species_is_none(tmp_path):
 
 
 def test_rows_of_one_lineage_are_one_leaf_and_the_other_key_stays_findable(tmp_path):
-    rows = "id|species|family|status\n1|Bufo bufo|Bufonidae|doubtful\n2|Bufo bufo|Bufonidae|accepted\n3|Bufo bufo|Other|accepted\n1|Rana rana|Ranidae|accepted\n||Empty|\n|||"
+    rows = """
+id|species|family|status
+1|Bufo bufo|Bufonidae|doubtful
+2|Bufo bufo|Bufonidae|accepted
+3|Bufo bufo|Other|accepted
+1|Rana rana|Ranidae|accepted
+||Empty|
+|||
+"""
     checklist = read_checklist(write(tmp_path / "list.csv", rows))
     assert lineages(checklist, "family", "species", "taxon_key") == [("Bufonidae", "Bufo bufo", "2"), ("Other", "Bufo bufo", "3"), ("Empty", None, None)]
     assert [(row["row"], row["name"], row["kind"], row["taxon_key"]) for row in checklist.names.to_pylist()] == [(0, "Bufo bufo", "synonym", "1")]
