@@ -161,6 +161,8 @@ class Catalogue:
 
 
 def _read_leaves(path: Path, ranks: Sequence[str]) -> pa.Table:
+    """Subtle: `parquet.read_table` would import pandas, which takes longer than all the rest of the opening."""
     from pyarrow import parquet
 
-    return parquet.read_table(path, read_dictionary=list(ranks), memory_map=True).unify_dictionaries().combine_chunks()
+    with parquet.ParquetFile(path, read_dictionary=list(ranks), memory_map=True) as file:
+        return file.read().unify_dictionaries().combine_chunks()
