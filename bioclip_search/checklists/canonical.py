@@ -33,6 +33,7 @@ UNPLACED_WORDS = ("incertae_sedis", "Incertae_sedis", "unassigned", "Unassigned"
 """What some sources write where a rank is missing."""
 
 CAPITAL, EPITHET = r"(?:× ?)?\p{Lu}[\p{L}\-]*", r"(?:× ?)?\p{Ll}[\p{Ll}\p{N}'’\-]+"
+WORD_END = r"(?:[ ,;(\[]|$)"
 MARKER = r"(?:nothosubsp\.|subsp\.|ssp\.|subvar\.|var\.|subf\.|fo\.|f\.|forma|cv\.)"
 BINOMIAL = rf"^{CAPITAL}(?: \(\p{{Lu}}[^)]*\))? {EPITHET}"
 FORMULA = rf" × \p{{Lu}}|^{CAPITAL} \p{{Ll}}[^ ]* .*× "
@@ -79,12 +80,12 @@ def _folded(column: str) -> str:
 
 def _name_sql() -> str:
     is_below, is_hybrid = f"said = {INFRASPECIFIC}", "coalesce(contains(full_name, '×'), false)"
-    start = f"nullif(regexp_extract(full_name, '{_sql(BINOMIAL)}'), '')"
+    start = f"nullif(regexp_extract(full_name, '({_sql(BINOMIAL)}){WORD_END}', 1), '')"
     to_marked = f"regexp_extract(full_name, '{_sql(BINOMIAL)}.*? {MARKER} {_sql(EPITHET)}')"
     marked = f"nullif(regexp_replace({to_marked}, '({_sql(BINOMIAL)}).* ({MARKER} [^ ]+)$', '\\1 \\2'), '')"
-    third = f"nullif(regexp_extract(full_name, '{_sql(BINOMIAL)} {_sql(EPITHET)}'), '')"
+    third = f"nullif(regexp_extract(full_name, '({_sql(BINOMIAL)} {_sql(EPITHET)}){WORD_END}', 1), '')"
     trinomial = f"coalesce({marked}, CASE WHEN regexp_matches({third}, ' {PARTICLES}$') THEN NULL ELSE {third} END)"
-    single = f"nullif(regexp_extract(full_name, '^{CAPITAL}'), '')"
+    single = f"nullif(regexp_extract(full_name, '^({CAPITAL}){WORD_END}', 1), '')"
     cut = "rtrim(left(full_name, length(full_name) - length(authorship)), ' ,')"
     name = f"""CASE
         WHEN given IS NOT NULL AND (full_name IS NULL OR NOT contains(full_name, '×') OR contains(given, '×')) THEN given

@@ -81,9 +81,8 @@ def _parents(links: Links, is_synonym: np.ndarray, end: np.ndarray) -> tuple[np.
 
     Subtle: a taxon of no main rank that is its own parent is the root of its tree, as some sources write it.
     """
-    parent = links.parent
-    parent = np.where((parent >= 0) & is_synonym[parent], end[parent], parent)
-    is_root = (parent == np.arange(len(parent))) & (links.rank == BETWEEN)
+    is_root = (links.parent == np.arange(len(links.parent))) & (links.rank == BETWEEN)
+    parent = np.where((links.parent >= 0) & is_synonym[links.parent], end[links.parent], links.parent)
     parent = np.where(is_synonym | is_root, -1, parent)
     return parent, follow(parent, parent < 0)[1]
 
