@@ -15,6 +15,7 @@ from bioclip_search.checklists.ranks import ITIS_RANK_IDS
 from bioclip_search.checklists.staging import USAGE_COLUMNS, Staging, cell
 from bioclip_search.errors import TableError
 from bioclip_search.prompts import RANKS
+from bioclip_search.tables import NULL_WORDS
 
 OTHER_NAMES = {
     "key": "taxonid taxonkey taxid usagekey tsn aphiaid taxoncode id",
@@ -60,7 +61,8 @@ def stage_plain(path: Path, name: str, staging: Staging, columns: Mapping[str, s
             f"{name}: no column is known to hold names; it has {', '.join(header)}. "
             'Rename one to scientificName or species, or say which: --column species="YOUR COLUMN".'
         )
-    expressions = {ours: cell(theirs) for ours, theirs in found.items()}
+    nothing = ", ".join(quoted(word) for word in NULL_WORDS if word)
+    expressions = {ours: f"CASE WHEN {cell(theirs)} NOT IN ({nothing}) THEN {cell(theirs)} END" for ours, theirs in found.items()}
     _add_special(expressions)
     _add_names_of_ranks(expressions)
     staging.add("usages", source, {ours: expressions[ours] for ours in expressions if ours in USAGE_COLUMNS})

@@ -140,6 +140,13 @@ Corvus corax tibetanus|subspecies|Corvidae
     assert {note.what: note.count for note in checklist.report.notes} == {"species_added": 1, "below_species": 3}
 
 
+def test_words_that_mean_nothing_are_nothing(tmp_path):
+    path = write(tmp_path / "from-r.csv", "family|genus|species|common_name\nBufonidae|Bufo|Bufo bufo|NA\nRanidae|Rana|NA|NULL\nNA|NA|NA|NA")
+    checklist = read_checklist(path)
+    assert lineages(checklist, "family", "species", "common_name") == [("Bufonidae", "Bufo bufo", None), ("Ranidae", None, None)]
+    assert {note.what: note.count for note in checklist.report.notes} == {"nameless": 1}
+
+
 def test_several_vernacular_names_in_a_cell_are_each_a_name(tmp_path):
     path = write(tmp_path / "list.tsv", "species;common_name\nBufo bufo;Common toad | Crapaud |\nRana rana;Frog".replace(";", "\t"), "|")
     checklist = read_checklist(path)
