@@ -29,7 +29,7 @@ from bioclip_search.index.sketching import SKETCH_PREFIX, write_sketches
 from bioclip_search.index.vectors import BLOCK_ROWS, TRAINING_ROWS, Vectors
 from bioclip_search.names import write_names
 from bioclip_search.prompts import RANKS, TextRecipe
-from bioclip_search.published import MATRIX_RECIPE, MatrixColumns, Published, stop_if_foreign
+from bioclip_search.published import MATRIX_RECIPES, MatrixColumns, Published, recipe_of
 from bioclip_search.tables import read_header, read_table
 from bioclip_search.taxonomy import Taxonomy
 from bioclip_search.text_vectors import StoredVectors, TextVectors
@@ -134,11 +134,12 @@ def build_from_vectors(
 
 
 def build_published(
-    out: Path, published: Published, encoder: Encoder, *, recipe: TextRecipe = MATRIX_RECIPE, say: Callable[[str], None] | None = None, **options: Any
+    out: Path, published: Published, encoder: Encoder, *, recipe: TextRecipe | None = None, say: Callable[[str], None] | None = None, **options: Any
 ) -> Index:
     """As `build_index`, from a matrix that was published; nothing is encoded but a few texts, to see that they fit.
 
     Args:
+        recipe: How the texts were made, where that is known; else it is found out.
         say: Called with the lines on what became of its rows.
 
     Raises:
@@ -149,7 +150,7 @@ def build_published(
     taxonomy = Taxonomy.from_table(published.taxa)
     for line in taxonomy.report.lines() if say else ():
         say(line)
-    stop_if_foreign(published, taxonomy, encoder, recipe)
+    recipe = recipe_of(published, taxonomy, encoder, [recipe] if recipe else MATRIX_RECIPES)
     about = {"vectors": f"read from {published.vectors.path.name}", **options.pop("about", {})}
     return write_index(out, taxonomy, published.vectors, encoder, recipe, order=taxonomy.row_of_leaf, about=about, **options)
 

@@ -22,8 +22,8 @@ TEXT_TYPES = ("com", "sci", "taxon", "sci_com", "taxon_com")
 """Vernacular name; scientific name; the lineage; and the last two joined with the vernacular name."""
 
 MATRIX_TEXT_TYPE = "taxon_and_com"
-"""Lineage and vernacular name side by side, as the published tree-of-life matrices have them, each in the eighty templates
-(the script that made that of BioCLIP 2, make_txt_embedding.py); no model was trained with it."""
+"""Lineage and vernacular name side by side, as the published tree-of-life matrices have them (the script that made that of
+BioCLIP 2, make_txt_embedding.py); no model was trained with it."""
 
 COMMON_NAME_JOINT = " with common name "
 

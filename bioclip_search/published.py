@@ -14,6 +14,7 @@ The layout is pybioclip's: `txt_emb_species.npy` holds one column a taxon, (dim,
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,18 +25,23 @@ import pyarrow.compute as pc
 from bioclip_search.encoder import Encoder, encode_recipe
 from bioclip_search.epithets import flaws
 from bioclip_search.errors import IndexFolderError, IndexMismatchError, TableError
-from bioclip_search.prompts import MATRIX_TEXT_TYPE, OPENAI_80_TEMPLATES, RANKS, TextRecipe
+from bioclip_search.prompts import BARE_TEMPLATE, MATRIX_TEXT_TYPE, ONE_TEMPLATE, OPENAI_80_TEMPLATES, RANKS, TextRecipe
 from bioclip_search.tables import read_table
 from bioclip_search.taxonomy import Taxonomy
 
-MATRIX_RECIPE = TextRecipe(MATRIX_TEXT_TYPE, OPENAI_80_TEMPLATES)
-"""How the published matrices were made (Imageomics/bioclip-2, make_txt_embedding.py)."""
+MATRIX_RECIPES = tuple(
+    TextRecipe(text_type, templates) for templates in (ONE_TEMPLATE, BARE_TEMPLATE, OPENAI_80_TEMPLATES) for text_type in (MATRIX_TEXT_TYPE, "taxon_com")
+)
+"""How a matrix may have been made, likeliest first. That of BioCLIP 2 was made with the lineage and vernacular name side by side
+(Imageomics/bioclip-2, make_txt_embedding.py), in batches of 16,384 sentences of which the last, unfilled one was left out:
+its 15,487 zero columns are just the rest of 867,455 names, so each name had one sentence."""
 
 TRIED_TAXA = 5
-"""Taxa whose texts are encoded again to see that the encoder is the right one; with eighty templates half a minute on a CPU."""
+"""Taxa whose texts are encoded again to see that encoder and recipe are the right ones."""
 
-LEAST_COSINE = 0.98
-"""Halved precision moves a text's vector by less than 0.01, another template by 0.05 or more, another encoder to about 0."""
+SURE_COSINE, LEAST_COSINE = 0.999, 0.98
+"""A recipe that comes so near is taken at once; the nearest one must come this near. Halved precision moves a text's vector by
+less than 0.01, another encoder brings it to about 0."""
 
 LARGEST_ENTRY_BYTES = 1 << 20
 
@@ -114,31 +120,43 @@ def read_published(source: str | Path, matrix: str | Path | None = None) -> Publ
     return Published(taxa, vectors, report)
 
 
-def stop_if_foreign(published: Published, taxonomy: Taxonomy, encoder: Encoder, recipe: TextRecipe) -> None:
-    """Compares a few of the vectors with what the encoder makes of the same texts.
+def recipe_of(published: Published, taxonomy: Taxonomy, encoder: Encoder, recipes: Sequence[TextRecipe] = MATRIX_RECIPES) -> TextRecipe:
+    """The recipe by which the encoder makes the vectors that were published, found by encoding a few texts again.
 
     Raises:
-        IndexMismatchError: They are not the encoder's, or were made of other texts.
+        IndexMismatchError: By none of them: the vectors are another encoder's, or were made of other texts.
     """
+    path = published.vectors.path
     if published.vectors.shape[1] != encoder.dim:
         raise IndexMismatchError(
-            f"{published.vectors.path}: holds vectors of {published.vectors.shape[1]} numbers, the encoder {encoder.name} makes {encoder.dim}. Name the encoder that made them."
+            f"{path}: holds vectors of {published.vectors.shape[1]} numbers, the encoder {encoder.name} makes {encoder.dim}. Name the encoder that made them."
         )
+    vectors, taxa = _some(published, taxonomy)
+    cosines: dict[TextRecipe, float] = {}
+    for recipe in recipes:
+        again = encode_recipe(encoder, list(recipe.texts(taxa)))  # (tried, dim)
+        cosines[recipe] = float(np.median((vectors * again).sum(axis=1)))
+        if cosines[recipe] >= SURE_COSINE:
+            return recipe
+    best = max(cosines, key=cosines.__getitem__)
+    if cosines[best] < LEAST_COSINE:
+        raise IndexMismatchError(
+            f"{path}: its vectors are not those that {encoder.name} makes of these names (cosine {cosines[best]:.2f}, expected {LEAST_COSINE} or more). "
+            "Near 0: name the encoder that made them. Nearer to 1: give the --text-type and --templates that they were made with."
+        )
+    return best
+
+
+def _some(published: Published, taxonomy: Taxonomy) -> tuple[np.ndarray, list[dict]]:
+    """A few unit vectors that are not zero, (tried, dim) float64, and their taxa."""
     order = taxonomy.row_of_leaf
     leaves = np.linspace(0, len(order) - 1, min(len(order), 20 * TRIED_TAXA)).astype(int)
     vectors = published.vectors[order[leaves]].astype(np.float64)  # (b, dim)
     tried = np.flatnonzero(vectors.any(axis=1))[:TRIED_TAXA]
     if not len(tried):
         raise IndexFolderError(f"{published.vectors.path}: holds nothing but zeros where it was looked at. Download it again.")
-    sentences = list(recipe.texts(taxonomy.leaves.take(pa.array(leaves[tried])).to_pylist()))
-    again = encode_recipe(encoder, sentences)  # (tried, dim)
     vectors = vectors[tried] / np.linalg.norm(vectors[tried], axis=1, keepdims=True)
-    cosine = float(np.median((vectors * again).sum(axis=1)))
-    if cosine < LEAST_COSINE:
-        raise IndexMismatchError(
-            f"{published.vectors.path}: its vectors are not those that {encoder.name} makes of these names (cosine {cosine:.2f}, expected {LEAST_COSINE} or more). "
-            "Near 0: name the encoder that made them. Nearer to 1: give the --text-type and --templates that they were made with."
-        )
+    return vectors, taxonomy.leaves.take(pa.array(leaves[tried])).to_pylist()
 
 
 def _json_of(folder: Path) -> Path | None:

@@ -9,8 +9,8 @@ from bioclip_search.build import build_published
 from bioclip_search.check import FAULT, check_index
 from bioclip_search.encoder import encode_recipe
 from bioclip_search.errors import IndexFolderError, IndexMismatchError, TableError
-from bioclip_search.prompts import OPENAI_80_TEMPLATES
-from bioclip_search.published import MATRIX_RECIPE, is_published, read_published
+from bioclip_search.prompts import ONE_TEMPLATE, OPENAI_80_TEMPLATES, TextRecipe
+from bioclip_search.published import is_published, read_published
 from bioclip_search.searcher import Searcher
 from tests.conftest import ColourEncoder
 
@@ -28,10 +28,10 @@ ZERO = 7
 """The column that was never computed, as in the last batch of BioCLIP 2's matrix."""
 
 
-def columns_of(entries, encoder) -> np.ndarray:
+def columns_of(entries, encoder, templates=ONE_TEMPLATE) -> np.ndarray:
     """(dim, n), made as the published script makes them: the seven names and the vernacular one, joined by spaces."""
     words = [" ".join(" ".join([*names, common]).split()) for names, common in entries]
-    vectors = encode_recipe(encoder, [[template.replace("{}", word) for template in OPENAI_80_TEMPLATES] for word in words])
+    vectors = encode_recipe(encoder, [[template.replace("{}", word) for template in templates] for word in words])
     vectors[ZERO:] = 0
     return np.ascontiguousarray(vectors.T)
 
@@ -123,8 +123,17 @@ def test_another_encoder_or_recipe_is_refused(folder, tmp_path):
     wide.dim = 48
     with pytest.raises(IndexMismatchError, match="vectors of 32 numbers, the encoder colours makes 48"):
         build_published(tmp_path / "i", published, wide)
-    assert MATRIX_RECIPE.templates == OPENAI_80_TEMPLATES
+    with pytest.raises(IndexMismatchError, match="give the --text-type and --templates"):
+        build_published(tmp_path / "i", published, ColourEncoder(), recipe=TextRecipe("com"))
     assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+@pytest.mark.parametrize("templates", [ONE_TEMPLATE, ("{}",), OPENAI_80_TEMPLATES, ("told by the {} user",)])
+def test_the_recipe_is_found_out_or_told(folder, tmp_path, templates):
+    np.save(folder / "txt_emb_species.npy", columns_of(ENTRIES, ColourEncoder(), templates))
+    told = TextRecipe("taxon_and_com", templates) if templates == ("told by the {} user",) else None
+    index = build_published(tmp_path / "i", read_published(folder), ColourEncoder(), recipe=told)
+    assert (index.card.recipe["text_type"], tuple(index.card.recipe["templates"])) == ("taxon_and_com", templates)
 
 
 def test_nan_and_a_wrong_number_of_columns_are_told_with_their_place(folder, tmp_path):

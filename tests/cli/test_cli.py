@@ -213,8 +213,7 @@ def test_a_published_matrix_makes_an_index(model_folder, tmp_path):
     words = ["Animalia Chordata Aves Pica pica magpie", "Plantae Quercus robur"]
     (tmp_path / "txt_emb_species.json").write_text(json.dumps(entries))
     np.save(tmp_path / "txt_emb_species.npy", encoder.encode_texts(words).T)
-    made = ("--encoder", model_folder, "--templates", "bare")
-    result = run("index", "build", tmp_path, "--out", tmp_path / "i", *made)
+    result = run("index", "build", tmp_path, "--out", tmp_path / "i", "--encoder", model_folder)
     assert "2 taxa have no order: it is passed over" in result.stderr
     assert Index(tmp_path / "i").card.about["vectors"] == "read from txt_emb_species.npy"
     with pytest.raises(BioclipSearchError, match="not those that .* makes of these names"):

@@ -47,13 +47,13 @@ def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | N
         published = read_published(source, from_vectors)
         for line in published.report:
             say(line)
-        made = build_published(target, published, say=say, **_encoding(options, MATRIX_TEXT_TYPE, "openai80"))
+        made = build_published(target, published, say=say, **_encoding(options))
     else:
         with progress_steps("reading names") as progress:
             taxa = read_taxa(source, _pairs(columns), as_it_stands=bool(from_vectors), progress=progress)
         for line in taxa.report:
             say(line)
-        encoding = _encoding(options, "taxon_com", "one")
+        encoding = _encoding(options)
         if from_vectors:
             made = build_from_vectors(target, taxa.taxonomy, from_vectors, further=taxa.further, **encoding)
         else:
@@ -73,13 +73,14 @@ def target_folder(out: str) -> Path:
     return Path(out) if Path(out).name != out else places.user_indexes() / out
 
 
-def _encoding(options: dict[str, Any], text_type: str, templates: str) -> dict[str, Any]:
-    """The encoder and the recipe, with these defaults, as the functions of `build` take them."""
+def _encoding(options: dict[str, Any]) -> dict[str, Any]:
+    """The encoder and the recipe, None where none is asked for, as the functions of `build` take them."""
     from bioclip_search.encoder.opening import open_encoder
     from bioclip_search.errors import ModelError
     from bioclip_search.prompts import TextRecipe, templates_named
 
-    recipe = TextRecipe(options["text_type"] or text_type, templates_named(options["templates"] or templates))
+    is_told = options["text_type"] or options["templates"]
+    recipe = TextRecipe(options["text_type"] or "taxon_com", templates_named(options["templates"] or "one")) if is_told else None
     encoder = open_encoder(options["encoder"], device=options["device"], preprocess=options["preprocess"])
     folder = Path(encoder.name.removeprefix("local-dir:"))
     if options["include_encoder"] and not folder.is_dir():
