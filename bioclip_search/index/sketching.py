@@ -55,7 +55,7 @@ class Aim:
     looked_at: int
 
 
-AIMS = {"balanced": Aim(0.99, 0.01, 512), "fast": Aim(0.95, 0.1, 128)}
+AIMS = {"balanced": Aim(0.99, 0.01, 1024), "fast": Aim(0.95, 0.1, 128)}
 
 
 def write_sketches(folder: Path, vectors: Vectors, logit_scale: float) -> dict[str, SpeedNote]:

@@ -1,10 +1,11 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [million] [identify] [import] [names] [starter] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [million] [identify] [import] [names] [search] [starter] [their options]`."""
 
 from __future__ import annotations
 
 import sys
+from itertools import takewhile
 
-from tests.benchmarks import bench_build, bench_identify, bench_import, bench_million, bench_names, bench_starter
+from tests.benchmarks import bench_build, bench_identify, bench_import, bench_million, bench_names, bench_search, bench_starter
 
 BENCHMARKS = {
     "build": bench_build.main,
@@ -12,13 +13,14 @@ BENCHMARKS = {
     "identify": bench_identify.main,
     "import": bench_import.main,
     "names": bench_names.main,
+    "search": bench_search.main,
     "starter": bench_starter.main,
 }
 
 
 def main(arguments: list[str]) -> None:
-    named = [argument for argument in arguments if argument in BENCHMARKS]
-    options = [argument for argument in arguments if argument not in BENCHMARKS]
+    named = list(takewhile(BENCHMARKS.__contains__, arguments))  # Subtle: a later one may be the value of an option
+    options = arguments[len(named) :]
     for name in named or BENCHMARKS:
         BENCHMARKS[name](options)
 

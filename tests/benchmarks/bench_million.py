@@ -23,7 +23,7 @@ from typing import Any
 from tests.benchmarks.measure import print_table
 
 TAXA = 868_000
-STEPS = ("world", "build", "open", "open again", "peer open", "peaked", "one by one", "flat", "filter")
+STEPS = ("world", "build", "open", "open again", "peer open", "peaked", "one by one", "within", "flat", "filter", "add")
 
 
 def main(arguments: list[str]) -> None:
@@ -48,9 +48,10 @@ def run_step(step: str, folder: Path, taxa: int, rounds: int) -> dict[str, Any]:
         return million_steps.open_index(folder)
     if step == "peer open":
         return million_steps.open_peer(folder)
-    if step == "filter":
-        return million_steps.clade_filter(folder)
-    return {"peaked": million_steps.peaked, "one by one": million_steps.one_by_one, "flat": million_steps.flat}[step](folder, rounds)
+    if step in {"filter", "add"}:
+        return {"filter": million_steps.clade_filter, "add": million_steps.add}[step](folder)
+    timed = {"peaked": million_steps.peaked, "one by one": million_steps.one_by_one, "within": million_steps.within, "flat": million_steps.flat}
+    return timed[step](folder, rounds)
 
 
 def _in_own_process(step: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -74,13 +75,19 @@ def _print(found: dict[str, dict[str, Any]], taxa: int) -> None:
         head = ("", *next(iter(opened.values())))
         rows = [(step, *(f"{value:,.2f}" if isinstance(value, float) else value for value in times.values())) for step, times in opened.items()]
         print_table("Opening (files in the page cache), a fresh process each; memory after opening and after the first answer", head, rows)
-    asked = [(step, found[step]) for step in ("peaked", "one by one", "flat", "filter") if step in found]
+    asked = [(step, found[step]) for step in ("peaked", "one by one", "within", "flat", "filter", "add") if step in found]
     if asked:
         rows = [(row["what"], row["theirs"], row["ours"], row["ratio"], row["aim"]) for _, result in asked for row in result["rows"]]
         print_table("Milliseconds (median over rounds)", ("", "pybioclip", "ours", "times faster", "aim"), rows)
         for _, result in asked:
             for note in result["notes"]:
                 print("  " + note)
+    if added := found.get("add"):
+        print_table(
+            "Adding a species by its name to the open index",
+            ("", "value"),
+            [(name, f"{value:,.2f}" if isinstance(value, float) else value) for name, value in added.items()],
+        )
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

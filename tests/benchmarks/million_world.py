@@ -7,6 +7,7 @@ and there, and a gap between texts and pictures.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,13 @@ class GivenVectors:
         raise NotImplementedError
 
     encode_prepared = encode_images = encode_texts = prepare
+
+
+class SayingVectors(GivenVectors):
+    """The same, with a vector for any text, far from those of all others."""
+
+    def encode_texts(self, texts: Sequence[str]) -> np.ndarray:
+        return unit_rows(np.random.default_rng(len(texts)).standard_normal((len(texts), DIM)).astype(np.float32))
 
 
 def make_world(folder: Path, taxa: int, seed: int = 0) -> None:
