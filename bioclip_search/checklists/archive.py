@@ -7,6 +7,7 @@ left to `meta` and `delimited`, which archive is meant to `sources`.
 from __future__ import annotations
 
 import gzip
+import io
 import lzma
 import os
 import re
@@ -78,10 +79,24 @@ def _open_zip(stack: ExitStack, source: Path, scratch: Path, meter: _Meter) -> A
 def _open_tar(stack: ExitStack, source: Path, scratch: Path, meter: _Meter) -> Archive:
     if _starts_with(source, b"\x1f\x8b"):
         source = gunzip(source, scratch, meter)
-    if not tarfile.is_tarfile(source):
-        raise TableError(f"{meter.name}: is neither a folder nor a zip, tar or tar.gz archive that can be opened. Download it again, or unpack it yourself.")
+    file = stack.enter_context(_SmallReads(source))
+    try:
+        opened = stack.enter_context(tarfile.TarFile(fileobj=file))
+    except tarfile.TarError as error:
+        raise TableError(
+            f"{meter.name}: is neither a folder nor a zip, tar or tar.gz archive that can be opened. Download it again, or unpack it yourself."
+        ) from error
     with _told(Path(meter.name), "a tar"):
-        return _Tar(meter.name, stack.enter_context(tarfile.open(source, "r:")), scratch, meter)
+        return _Tar(meter.name, opened, scratch, meter)
+
+
+class _SmallReads(io.FileIO):
+    """A file that gives no large piece at once: tarfile takes a header of any length into memory as a whole."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= 4 * BLOCK_BYTES:
+            raise TableError(f"{self.name}: has a header of {size:,} bytes, where a tar has a few hundred. Do not unpack this archive.")
+        return super().read(size)
 
 
 def gunzip(source: Path, scratch: Path, meter: _Meter | None = None) -> Path:

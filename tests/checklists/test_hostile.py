@@ -128,6 +128,15 @@ def test_a_tar_with_a_path_out_of_the_folder_is_refused(tmp_path):
     refused(tmp_path / "evil.tar", "would be unpacked outside")
 
 
+def test_a_tar_with_a_header_that_fills_the_memory_is_refused(tmp_path):
+    with tarfile.open(tmp_path / "fat.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(tarfile.TarInfo("a.txt"))
+        info = tarfile.TarInfo("taxon.txt")
+        info.pax_headers = {"comment": "x" * (5 << 20)}
+        tar.addfile(info)
+    refused(tmp_path / "fat.tar", "has a header of 5,24")
+
+
 def test_a_folder_with_a_link_out_of_it_is_refused(tmp_path):
     secret = tmp_path / "secret.txt"
     secret.write_text(TAXA_OK)
