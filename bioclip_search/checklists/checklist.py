@@ -136,6 +136,10 @@ def _import(source: Path, scratch: Path, columns: Mapping[str, str] | None, prog
             report = resolve(staging, out, progress)
     except OSError as error:
         raise TableError(f"{error.filename or source}: cannot be read or written ({error.strerror or error}).") from error
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():  # Subtle: so DuckDB answers Ctrl-C
+            raise KeyboardInterrupt from error
+        raise
     _write_report(out, report)
     return report
 
@@ -198,20 +202,54 @@ def _scratch() -> Iterator[Path]:
 
 @contextmanager
 def _new_folder(folder: Path) -> Iterator[Path]:
-    """A folder beside the wanted one, put into its place when all went well."""
-    if folder.exists() and not (folder.is_dir() and (is_checklist(folder) or not any(folder.iterdir()))):
-        raise TableError(f"{folder}: is there already and is no checklist folder. Choose another name.")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    """A folder beside the wanted one, put into its place when all went well; the old one goes only then."""
+    folder = folder.resolve()
+    _stop_if_other(folder)
+    with _told_of_folder(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         yield fresh
-        fresh.chmod(0o777 & ~_umask())
-        if folder.exists():
-            shutil.rmtree(folder)
-        os.replace(fresh, folder)
+        with _told_of_folder(folder):
+            fresh.chmod(0o777 & ~_umask())
+            _put_in_place(fresh, folder)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
+
+
+def _stop_if_other(folder: Path) -> None:
+    """Refuses a folder that holds anything besides a checklist: it would be lost with the old one."""
+    with _told_of_folder(folder):
+        there = {path.name for path in folder.iterdir()} if folder.exists() else set()
+    ours = {TAXA_FILE, NAMES_FILE, REPORT_FILE}
+    there -= {".DS_Store", "Thumbs.db"}
+    if there and not ours <= there:
+        raise TableError(f"{folder}: is there already and is no checklist folder. Choose another name.")
+    if others := sorted(there - ours):
+        raise TableError(f"{folder}: holds a checklist, but also {', '.join(others[:3])}, which would be lost. Move that away, or choose another name.")
+
+
+def _put_in_place(fresh: Path, folder: Path) -> None:
+    if not folder.exists():
+        os.replace(fresh, folder)
+        return
+    old = fresh.with_name(f"{fresh.name}-old")
+    os.replace(folder, old)
+    try:
+        os.replace(fresh, folder)
+    except BaseException:
+        os.replace(old, folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+@contextmanager
+def _told_of_folder(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise TableError(f"{folder}: cannot be made or replaced ({error.strerror or error}). Choose another folder.") from error
 
 
 def _umask() -> int:

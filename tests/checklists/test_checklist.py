@@ -47,6 +47,37 @@ def test_imported_straight_into_a_folder_it_is_the_same(archive, backbone, tmp_p
     assert_same(Checklist.read(tmp_path / "again"), backbone)
 
 
+def test_nothing_but_a_checklist_is_replaced(archive, backbone, tmp_path):
+    folder = backbone.write(tmp_path / "cats")
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(TableError, match=r"holds a checklist, but also notes\.txt, which would be lost"):
+        import_checklist(archive, folder)
+    assert (folder / "notes.txt").read_text() == "mine"
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "cats"):
+        with pytest.raises(TableError, match="cannot be made or replaced"):
+            import_checklist(archive, out)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cats", "file"]
+
+
+def test_through_a_link_the_folder_behind_it_is_replaced(archive, backbone, tmp_path):
+    folder = backbone.write(tmp_path / "cats")
+    (tmp_path / "link").symlink_to(folder, target_is_directory=True)
+    import_checklist(archive, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert_same(Checklist.read(folder), backbone)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cats", "link"]
+
+
+def test_stopping_by_the_keyboard_is_no_error_of_the_source(archive, tmp_path):
+    def as_duckdb_tells_it(done, total):
+        raise RuntimeError("Query interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        import_checklist(archive, tmp_path / "cats", progress=as_duckdb_tells_it)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_twice_imported_gives_the_same_bytes(archive, tmp_path):
     for name in ("one", "two"):
         import_checklist(archive, tmp_path / name)
