@@ -71,12 +71,15 @@ class Index:
         """
         count, note = len(self.vectors), self._note_of(speed)
         in_base = among if among is None or self.added is None else LeafSet.from_mask(among.mask[:count])
-        silent = silent if silent is None else silent[silent < count]
+        silent = np.empty(0, np.int64) if silent is None else silent
         if note is None:
-            found = search_all(self.vectors, queries, sharpness, in_base, silent)
+            found = search_all(self.vectors, queries, sharpness, in_base, silent[silent < count])
         else:
-            found, _ = search(self.vectors, self._sketch(note.sketch), note, queries, sharpness, in_base, silent)
-        return found if self.added is None else self._with_added(found, queries, among)
+            found, _ = search(self.vectors, self._sketch(note.sketch), note, queries, sharpness, in_base, silent[silent < count])
+        if self.added is None:
+            return found
+        rows = np.arange(count, self.card.count) if among is None else count + np.flatnonzero(among.mask[count:])
+        return self._with_added(found, queries, np.setdiff1d(rows, silent, assume_unique=True))
 
     @cached_property
     def added(self) -> Added | None:
@@ -89,11 +92,9 @@ class Index:
             raise IndexDamagedError(f"{added.folder}: holds {added.vectors.count} vectors, the card says {note.count}. Get the index again or rebuild it.")
         return added
 
-    def _with_added(self, found: list[Near], queries: np.ndarray, among: LeafSet | None) -> list[Near]:
-        """Every added row that takes part is near: they are few."""
-        count = len(self.vectors)
-        rows = np.arange(count, count + len(self.added.vectors)) if among is None else count + np.flatnonzero(among.mask[count:])
-        scores = self.added.vectors.scores(queries)[:, rows - count]  # (b, m)
+    def _with_added(self, found: list[Near], queries: np.ndarray, rows: np.ndarray) -> list[Near]:
+        """What was found, and these added rows whatever their scores: they are few."""
+        scores = self.added.vectors.scores(queries)[:, rows - len(self.vectors)]  # (b, m)
         return [Near(np.concatenate([near.rows, rows]), np.concatenate([near.scores, new])) for near, new in zip(found, scores, strict=True)]
 
     def _note_of(self, speed: str) -> SpeedNote | None:

@@ -75,7 +75,7 @@ def _print(found: dict[str, dict[str, Any]], taxa: int) -> None:
         head = ("", *next(iter(opened.values())))
         rows = [(step, *(f"{value:,.2f}" if isinstance(value, float) else value for value in times.values())) for step, times in opened.items()]
         print_table("Opening (files in the page cache), a fresh process each; memory after opening and after the first answer", head, rows)
-    asked = [(step, found[step]) for step in ("peaked", "one by one", "within", "flat", "filter", "add") if step in found]
+    asked = [(step, found[step]) for step in ("peaked", "one by one", "within", "flat", "filter") if step in found]
     if asked:
         rows = [(row["what"], row["theirs"], row["ours"], row["ratio"], row["aim"]) for _, result in asked for row in result["rows"]]
         print_table("Milliseconds (median over rounds)", ("", "pybioclip", "ours", "times faster", "aim"), rows)
