@@ -81,10 +81,10 @@ class Names:
         return same_words or found
 
     def _of_bare_words(self, name: str) -> list[Entry]:
-        """The names that are spelt so without authors and rank marks; none where the name leaves its species open."""
+        """The scientific names that are spelt so without authors and rank marks; none where the name leaves its species open."""
         parsed = parse(name)
         is_plain = parsed.is_scientific and not (parsed.qualifier or parsed.is_formula or parsed.unread)
-        return self.entries(parsed.canonical) if is_plain else []
+        return [entry for entry in self.entries(parsed.canonical) if entry.kind != VERNACULAR] if is_plain else []
 
     def the_one(self, name: str) -> Taxon:
         """The only taxon of this name.

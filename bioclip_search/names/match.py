@@ -148,7 +148,7 @@ class _Matcher:
         why = f"a hybrid of {' and '.join(parsed.meant)}" if parsed.is_formula else f"marked {parsed.qualifier}"
         if not parsed.canonical:
             return self._none(asked, others, f"{why}: two genera")
-        genera, note = self._decided(asked, self._taxa(self.names.entries(parsed.canonical)))
+        genera, note = self._decided(asked, self._taxa([entry for entry in self.names.entries(parsed.canonical) if entry.rank != "species"]))
         if len(genera) > 1:
             return self._homonym(asked, genera, why)
         if genera:
@@ -158,7 +158,7 @@ class _Matcher:
 
     def _kept(self, asked: _Asked) -> Match | None:
         """Rules 3 to 6: the name as it stands, else its words without authors and rank marks."""
-        entries = self.names.entries(asked.text) or (self.names.entries(asked.parsed.canonical) if not asked.parsed.unread else [])
+        entries = self.names.entries(asked.text) or ([] if asked.parsed.unread else _scientific(self.names.entries(asked.parsed.canonical)))
         scientific = _of_sign([entry for entry in entries if entry.kind in (ACCEPTED, SYNONYM)], asked.parsed.is_hybrid)
         below = [entry for entry in entries if entry.kind == INFRASPECIFIC]
         pairs, note = self._decided(asked, self._taxa(scientific or below or self._preferred(entries)))
@@ -206,7 +206,8 @@ class _Matcher:
     def _near(self, asked: _Asked) -> list[Near]:
         found = near_names(self.names.stores, fold_scientific(asked.text))
         if asked.parsed.is_scientific and not asked.parsed.unread and asked.parsed.canonical != asked.text:
-            found = sorted([*found, *near_names(self.names.stores, fold_scientific(asked.parsed.canonical))], key=_closeness)
+            bare = near_names(self.names.stores, fold_scientific(asked.parsed.canonical))
+            found = sorted([*found, *(near for near in bare if near.entry.kind != VERNACULAR)], key=_closeness)
         return found
 
     def _tied(self, asked: _Asked, tied: Sequence[tuple[Entry, Taxon]], pairs: Sequence[tuple[Entry, Taxon]]) -> Match:
@@ -327,6 +328,11 @@ class _Matcher:
             lineage = self.names.taxonomy.lineage(taxon.start, down_to=taxon.rank)
             told.append(Other(taxon.name, taxon.rank, entry.name, own.taxon_key if own else None, lineage))
         return tuple(told)
+
+
+def _scientific(entries: Iterable[Entry]) -> list[Entry]:
+    """Without vernacular names, which have no author that could be cut off: a tiger beetle is no tiger."""
+    return [entry for entry in entries if entry.kind != VERNACULAR]
 
 
 def _of_sign(entries: list[Entry], is_hybrid: bool) -> list[Entry]:

@@ -26,6 +26,9 @@ DOUBTS = {
 }
 """Words that leave the species open, and how they are told."""
 
+LEADING_DOUBTS = ("cf.", "aff.", "nr", "?")
+"""Those that may stand before the genus: "cf. Panthera leo"."""
+
 BROAD = {"agg": "agg.", "sl": "s.l.", "sstr": "s.str.", "ss": "s.str.", "coll": "coll.", "group": "agg.", "gr": "agg.", "complex": "agg."}
 """Words for a wider or a narrower sense of a species; its name stays the same."""
 
@@ -100,14 +103,16 @@ def parse(text: str) -> ParsedName:
     words = cleaned.split()
     if words and words[0].rstrip(".").lower() in {"candidatus", "ca"} and len(words) > 1:
         words, notes = words[1:], (*notes, "Candidatus")
+    doubt = _doubt(words[0]) if len(words) > 1 and _GENUS.match(words[1]) else None
+    words = words[doubt in LEADING_DOUBTS :]
     is_hybrid = bool(words) and words[0] == _SIGN
     words = words[is_hybrid:]
     if not words or not _GENUS.match(words[0]):
         return ParsedName(text, " ".join(words), is_hybrid=is_hybrid, notes=notes)
-    return _of_words(text, words, sense, notes, is_hybrid)
+    return _of_words(text, words, sense, notes, is_hybrid, doubt)
 
 
-def _of_words(text: str, words: list[str], sense: str | None, notes: tuple[str, ...], is_hybrid: bool) -> ParsedName:
+def _of_words(text: str, words: list[str], sense: str | None, notes: tuple[str, ...], is_hybrid: bool, doubt: str | None) -> ParsedName:
     """Reads from left to right: genus, subgenus, epithet, epithet below species, authorship."""
     genus, (subgenus, rest) = words[0].rstrip(",;"), _subgenus(words[1:])
     is_hybrid, rest = is_hybrid or rest[:1] == [_SIGN], rest[1:] if rest[:1] == [_SIGN] else rest
@@ -115,6 +120,7 @@ def _of_words(text: str, words: list[str], sense: str | None, notes: tuple[str, 
         meant = tuple(f"{genus} {choice}" for choice in choices)
         return ParsedName(text, genus, genus=genus, subgenus=subgenus, qualifier="/", meant=meant, sense=sense, notes=notes)
     qualifier, epithet, infra_rank, infra, rest = _epithets(rest)
+    qualifier = qualifier or doubt
     if rest and _bare(rest[0]) in BROAD and epithet:
         sense, rest = BROAD[_bare(rest[0])], rest[1:]
     told = " ".join(rest).strip(" ,;") or None
@@ -180,7 +186,8 @@ def _plain(text: str) -> str:
     text = re.sub(r"[\s_]+", " ", re.sub(r"[\"“”«»†‡]", "", text)).strip()
     text = re.sub(r"\s*[×✕╳]\s*", f" {_SIGN} ", text).strip()
     text = re.sub(r"^[xX] (?=[A-Z])|(?<=\S) [xX](?= \S)", lambda found: f" {_SIGN} " if found.start() == 0 else f" {_SIGN}", text).strip()
-    text = re.sub(r"(?<=\w)\?(?=\s|$)", " ?", text)
+    text = re.sub(r"(?<=\w)\?(?=\s|$)|\?(?=\w)", " ? ", text).strip()
+    text = re.sub(r"^(\w{1,3}\.)(?=[a-z])", r"\1 ", text)
     if text.isupper() and len(text) > 3:
         text = re.sub(r"^(\W*)(\w)", lambda found: found.group(1) + found.group(2).upper(), text.lower())
         text = re.sub(r"(?<=[(,] )\w|(?<=\()\w", lambda found: found.group().upper(), text)

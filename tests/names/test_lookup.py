@@ -49,6 +49,10 @@ def test_a_list_gives_all_its_leaves_and_all_its_unknowns_in_order(names, taxono
     assert [name.name for name in unknown] == ["Yeti", "Bigfoot"]
 
 
+def test_the_second_word_of_a_vernacular_name_is_no_author(names):
+    assert names.find("Blackbird Jumper") == []
+
+
 def test_nothing_is_found_for_an_empty_name(names):
     assert names.find("") == []
     assert names.nearest("") == ()

@@ -31,6 +31,9 @@ CASES = [
     ("rule 2: a hybrid of two genera", "Panthera leo × Felis catus", "NONE", None),
     ("rule 2: two species", "Panthera leo/uncia", "HIGHERRANK", "Panthera"),
     ("rule 2: a homonymous genus", "Oenanthe sp.", "HOMONYM", None),
+    ("rule 2: sp. behind a vernacular name of one species", "Blackbird sp.", "NONE", None),
+    ("rule 2: cf. before the genus", "cf. Panthera leo", "HIGHERRANK", "Panthera"),
+    ("rule 2: a question mark that touches", "Panthera ?leo", "HIGHERRANK", "Panthera"),
     ("rule 3: a homonym", "Oenanthe", "HOMONYM", None),
     ("rule 3: a vernacular name of two", "Robin", "HOMONYM", None),
     ("rule 3: behind an ancestor", "Plantae > Oenanthe", "EXACT", "Oenanthe"),
@@ -54,6 +57,7 @@ CASES = [
     ("rule 7: another ending", "Felis cata", "FUZZY", "Felis catus"),
     ("rule 7: another sound of two letters", "Cyprynus carpyo", "FUZZY", "Cyprinus carpio"),
     ("rule 7: a shortened genus", "P. leo", "FUZZY", "Panthera leo"),
+    ("rule 7: a shortened genus that touches", "P.leo", "FUZZY", "Panthera leo"),
     ("rule 9: a shortened genus of several", "O. gigantea", "NONE", None),
     ("rule 7: a vernacular name", "Nothern wheatear", "FUZZY", "Oenanthe oenanthe"),
     ("rule 7: a misspelt synonym", "Felis leoo", "FUZZY", "Panthera leo"),
@@ -62,6 +66,8 @@ CASES = [
     ("rule 8: what is no name behind a genus", "Panthera 3rd-year", "HIGHERRANK", "Panthera"),
     ("rule 8: an unknown subspecies", "Turdus merula imaginarius", "HIGHERRANK", "Turdus merula"),
     ("rule 8: an unknown species of a homonymous genus", "Oenanthe imaginaria", "HOMONYM", None),
+    ("rule 9: an animal called after another", "Amsel Grackle", "NONE", None),
+    ("rule 9: the same, misspelt", "Amzel Grackle", "NONE", None),
     ("rule 9: nothing like it", "Yeti himalayensis", "NONE", None),
 ]
 
