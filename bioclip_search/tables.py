@@ -108,13 +108,18 @@ def read_names(source: str | Path | Sequence[str]) -> list[str]:
 
 
 def read_lines(path: Path | str) -> list[str]:
-    """The non-empty lines of a text file, trimmed; lines that start with # are left out."""
+    """The lines of a text file, as `lines_of` gives them."""
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error.strerror}). Give a text file with one name per line.") from error
     except UnicodeDecodeError as error:
         raise TableError(f"{path}: is not text in UTF-8. Save it as UTF-8 with one name per line.") from error
+    return lines_of(text)
+
+
+def lines_of(text: str) -> list[str]:
+    """The non-empty lines of a text, trimmed; lines that start with # are left out."""
     lines = (line.strip() for line in text.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from bioclip_search.errors import TableError
 from bioclip_search.names.match import Query
 from bioclip_search.prompts import RANKS
-from bioclip_search.tables import COLUMN_ALIASES, read_lines, read_table, text_column
+from bioclip_search.tables import COLUMN_ALIASES, lines_of, read_lines, read_table, text_column
 from bioclip_search.taxonomy import lineage_columns
 
 NAME_COLUMNS = ("scientific_name", "name", "taxon", "taxon_name", "verbatim_name", "verbatimscientificname", "canonicalname", "species_name", "label")
@@ -33,7 +33,8 @@ TABLE_SUFFIXES = {".csv", ".tsv", ".parquet", ".pq"}
 def read_list(source: Path, column: str | None = None) -> list[Query]:
     """The rows of a list in their order: a text with one name per line, or a table; `-` is standard input, a name per line.
 
-    Of a text, empty lines and lines that start with # are left out; of a table every row is kept, named or not.
+    Of a text, empty lines and lines that start with # are left out; of a table every row is kept, named or not. A text
+    whose first line holds a tab is a table, too: so spreadsheets save one.
 
     Args:
         column: The column that holds the names; guessed without.
@@ -42,9 +43,11 @@ def read_list(source: Path, column: str | None = None) -> list[Query]:
         TableError: It cannot be read, or has no such column.
     """
     if str(source) == STANDARD_INPUT:
-        return [Query(line.strip()) for line in sys.stdin if line.strip()]
+        return [Query(line) for line in _lines_of_standard_input()]
     if source.suffix.lower() not in TABLE_SUFFIXES and column is None:
-        return [Query(line) for line in read_lines(source)]
+        lines = read_lines(source)
+        if not lines or "\t" not in lines[0]:
+            return [Query(line) for line in lines]
     table = read_table(source)
     names = _name_column(table, column).to_pylist()
     authors = pc.coalesce(*(text_column(table, one) for one in AUTHORSHIP_COLUMNS)).to_pylist()
@@ -54,6 +57,14 @@ def read_list(source: Path, column: str | None = None) -> list[Query]:
         Query(name, author, {rank: value for rank, value in zip(ranks, values, strict=True) if value and value != name})
         for name, author, values in zip(names, authors, context, strict=True)
     ]
+
+
+def _lines_of_standard_input() -> list[str]:
+    """Subtle: read as bytes, for Windows would take what comes through a pipe for its old code page."""
+    try:
+        return lines_of(sys.stdin.buffer.read().decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise TableError("Standard input is not text in UTF-8. Save the list as UTF-8 and give the file.") from error
 
 
 def _name_column(table: pa.Table, column: str | None) -> pa.ChunkedArray:

@@ -14,6 +14,7 @@ from bioclip_search.names.display import common_names, unique_names
 from bioclip_search.names.fold import fold, key
 from bioclip_search.names.languages import plain_language
 from bioclip_search.names.lookup import PATH_SIGN, Names
+from bioclip_search.names.parse import parse
 from bioclip_search.names.reading import Entry, Section, Store
 from bioclip_search.names.slips import beginning_with_slip, readings
 from bioclip_search.names.store import ACCEPTED, VERNACULAR
@@ -58,7 +59,7 @@ def search_names(names: Names, text: str, *, language: str | None = None, limit:
     """The taxa that a text may mean, perhaps unfinished; each once, by its best name. An empty text has none.
 
     A name may be of any kind and language; words may come in any order, and ancestors may stand among or before them:
-    "pant", "leopard snow", "felidae leo", "Plantae > oen". Equal names come first, then those that begin so, then
+    "pant", "leopard snow", "felidae leo", "Plantae > oen"; an author may follow. Equal names come first, then those that begin so, then
     those with such words; of each the accepted ones first, then synonyms, then vernacular names with the preferred
     language ahead; the larger taxon before the smaller.
 
@@ -73,7 +74,7 @@ def search_names(names: Names, text: str, *, language: str | None = None, limit:
     if ancestors and not clades:
         return []
     found: dict[Taxon, Entry] = {}
-    for entry in _candidates(names, folded, language, clades, limit):
+    for entry in _candidates(names, last, folded, language, clades, limit):
         taxon = names.taxon(entry)
         if _is_in(taxon, clades):
             found.setdefault(taxon, entry)
@@ -84,7 +85,7 @@ def search_names(names: Names, text: str, *, language: str | None = None, limit:
     return [_hit(names, *pair, *told) for pair, *told in zip(found.items(), common, shown, strict=True)]
 
 
-def _candidates(names: Names, folded: str, language: str | None, clades: list[Taxon], limit: int) -> Iterator[Entry]:
+def _candidates(names: Names, typed: str, folded: str, language: str | None, clades: list[Taxon], limit: int) -> Iterator[Entry]:
     """Names from the best to the worst; the costly questions are asked only if the caller still wants more."""
     words, seen = folded.split(), False
     plain = chain(
@@ -94,7 +95,7 @@ def _candidates(names: Names, folded: str, language: str | None, clades: list[Ta
     for entry in plain:
         seen = True
         yield entry
-    for costly in (_by_lineage(names, words, language, limit), _with_slips(names, words, language, limit)):
+    for costly in (_by_lineage(names, words, language, limit), _with_slips(names, words, language, limit), _without_authors(names, typed)):
         if not seen and not clades:
             for entry in costly:
                 seen = True
@@ -162,6 +163,13 @@ def _with_slips(names: Names, words: list[str], language: str | None, limit: int
     meant = sorted({reading for store in names.stores for reading in readings(store, words)})
     for reading in meant[:MOST_READINGS]:
         yield from _by_words(names, list(reading), language, [], limit, at_start=False)
+
+
+def _without_authors(names: Names, typed: str) -> Iterator[Entry]:
+    """The scientific name in front of an author, and the genus in front of sp. or cf."""
+    parsed = parse(typed)
+    if parsed.is_scientific and not parsed.unread:
+        yield from (entry for entry in names.entries(parsed.canonical) if entry.kind != VERNACULAR)
 
 
 def _hit(names: Names, taxon: Taxon, entry: Entry, common: str | None, shown: str) -> Hit:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import io
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -17,6 +20,21 @@ def written(tmp_path, name, text):
 def test_a_text_has_one_name_a_line(tmp_path):
     path = written(tmp_path, "list.txt", "# my valley\nPanthera leo (L., 1758)\n\n  Amsel \n")
     assert read_list(path) == [Query("Panthera leo (L., 1758)"), Query("Amsel")]
+
+
+def test_standard_input_is_text_in_utf8_whatever_the_system_speaks(monkeypatch):
+    def coming(data: bytes):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data), encoding="cp1252"))
+        return read_list(Path("-"))
+
+    assert coming("\ufeff# my valley\r\nLöwe\r\n\r\n".encode()) == [Query("Löwe")]
+    with pytest.raises(TableError, match="Standard input is not text in UTF-8"):
+        coming("Löwe".encode("cp1252"))
+
+
+def test_a_text_with_tabs_is_a_table(tmp_path):
+    path = written(tmp_path, "list.txt", "Country\tScientific name\nKE\tPanthera leo\nTZ\t\n")
+    assert [query.name for query in read_list(path)] == ["Panthera leo", None]
 
 
 def test_every_row_of_a_table_is_kept_even_without_a_name(tmp_path):
