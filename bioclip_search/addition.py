@@ -19,17 +19,18 @@ from bioclip_search import places
 from bioclip_search.build import change_card, write_taxa
 from bioclip_search.catalogue import Catalogue
 from bioclip_search.encoder import Encoder, encode_recipe
-from bioclip_search.errors import IndexFolderError, PictureError, TableError
+from bioclip_search.errors import IndexFolderError, PictureError
 from bioclip_search.images import open_picture
 from bioclip_search.index import Index, write_vectors
 from bioclip_search.index.card import AddedNote, note_file
 from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
 from bioclip_search.names.store import ACCEPTED, entries, write_store
+from bioclip_search.placing import place_taxa
 from bioclip_search.prompts import RANKS, TextRecipe
 from bioclip_search.prototypes import PhotoWeight, fuse, weigh_photos
 from bioclip_search.searcher import Searcher
 from bioclip_search.tables import read_table
-from bioclip_search.taxonomy import Taxonomy, lineage_columns
+from bioclip_search.taxonomy import Taxonomy
 
 ADDED_PREFIX = "added-"
 
@@ -63,47 +64,6 @@ def add_taxa(index: Index, taxa: Any, encoder: Encoder, *, within: str | None = 
     _write(searcher.catalogue, table, vectors)
     lineages = [{rank: name for rank, name in row.items() if name} for row in table.select(list(index.card.taxonomy.ranks)).to_pylist()]
     return Addition(Index(index.folder), tuple(lineages), tuple(weights))
-
-
-def place_taxa(catalogue: Catalogue, table: pa.Table, within: str | None = None) -> pa.Table:
-    """The table with its lineages filled in from the nearest taxon above each row that the index knows.
-
-    Raises:
-        TableError: Nothing tells where a row belongs.
-    """
-    ranks = catalogue.index.card.taxonomy.ranks
-    below = None
-    if within is not None:
-        clade = catalogue.names.the_one(within)
-        below = catalogue.taxonomy.lineage(clade.start, down_to=clade.rank)
-    columns = lineage_columns(table, ranks)
-    rows = zip(*(columns[rank].to_pylist() for rank in ranks), strict=True)
-    placed = [_placed(catalogue, {rank: name for rank, name in zip(ranks, row, strict=True) if name}, below) for row in rows]
-    others = [name for name in table.column_names if name not in (*ranks, "species_epithet", "scientific_name")]
-    lineages = {rank: pa.array([row.get(rank) for row in placed], pa.string()) for rank in ranks}
-    return pa.table(
-        lineages | {name: table[name] for name in others} | ({} if "common_name" in others else {"common_name": pa.nulls(len(placed), pa.string())})
-    )
-
-
-def _placed(catalogue: Catalogue, row: dict[str, str], below: dict[str, str] | None) -> dict[str, str]:
-    if not row:
-        raise TableError("A row names no taxon. Give a scientific name, such as Panthera uncia.")
-    name = list(row.values())[-1]
-    if below is not None:
-        return below | row
-    if catalogue.taxonomy.ranks[0] in row:
-        return row
-    for rank, above in reversed(list(row.items())[:-1]):
-        lineages = [catalogue.taxonomy.lineage(taxon.start, down_to=rank) for taxon in catalogue.names.find(above) if (taxon.rank, taxon.name) == (rank, above)]
-        if len(lineages) == 1:
-            return lineages[0] | row
-        if lineages:
-            choices = " or ".join(" > ".join(lineage.values()) for lineage in lineages)
-            raise TableError(f"{name}: there are several {above} in the index. Say which with --within ({choices}), or give the higher ranks in a table.")
-    raise TableError(
-        f"{name}: the index has no {' nor '.join(list(row.values())[:-1]) or 'taxon above it'}. Say below which taxon it belongs with --within, such as --within Felidae, or give the higher ranks in a table."
-    )
 
 
 def _vectors(searcher: Searcher, table: pa.Table, photos: Mapping[int, Sequence[Any]]) -> tuple[np.ndarray, list[PhotoWeight | None]]:

@@ -189,15 +189,22 @@ class Taxonomy:
         """
         names = self.leaves.column_names
         added = Taxonomy.from_table(added.select([name for name in names if name in added.column_names]), self.ranks)
-        if added.report.duplicate_rows:
-            raise TableError(f"Two of the taxa to add have one lineage (row {added.report.duplicate_rows[0]}); keep one.")
-        before = [self._place(added.lineage(leaf)) for leaf in range(len(added))]
-        rows = np.insert(np.arange(len(self)), before, len(self) + added.row_of_leaf)
+        rows = np.insert(np.arange(len(self)), self.places(added), len(self) + added.row_of_leaf)
         columns = [_column_like(added.leaves.take(pa.array(added.leaf_of_row)), field) for field in self.leaves.schema]
         both = pa.concat_tables([self.leaves, pa.table(columns, schema=self.leaves.schema)])
         grown = Taxonomy(both.unify_dictionaries().take(pa.array(rows)).combine_chunks(), self.ranks)
         grown.row_of_leaf, grown.leaf_of_row = rows, np.argsort(rows)
         return grown
+
+    def places(self, added: Taxonomy) -> list[int]:
+        """For each leaf to add the leaf of this taxonomy before which it belongs.
+
+        Raises:
+            TableError: A leaf has the lineage of another.
+        """
+        if added.report.duplicate_rows:
+            raise TableError(f"Two of the taxa to add have one lineage (row {added.report.duplicate_rows[0]}); keep one.")
+        return [self._place(added.lineage(leaf)) for leaf in range(len(added))]
 
     def _place(self, lineage: Mapping[str, str]) -> int:
         """The leaf before which a new one of this lineage belongs: a missing rank goes before all names, names go by alphabet."""
@@ -215,7 +222,7 @@ class Taxonomy:
             else:
                 return int(level.start[taxa[found]]) if found < len(taxa) else stop
         if start < stop:
-            raise TableError(f"{list(lineage.values())[-1]} is among the taxa already, with the same lineage.")
+            raise TableError(f"{list(lineage.values())[-1]} is among the taxa already, with the same lineage. Leave it out.")
         return start
 
     @cached_property

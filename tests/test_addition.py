@@ -7,14 +7,16 @@ import pyarrow as pa
 import pytest
 
 from bioclip_search.addition import add_taxa
+from bioclip_search.build import build_index
 from bioclip_search.catalogue import Catalogue
 from bioclip_search.check import FAULT, check_index
 from bioclip_search.errors import IndexFolderError, IndexMismatchError, PictureError, TableError
 from bioclip_search.index import Index, find_index
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
 from bioclip_search.searcher import Searcher
+from bioclip_search.taxonomy import Taxonomy
 from bioclip_search.trim import trim_index
-from tests.conftest import ColourEncoder, picture_of
+from tests.conftest import ColourEncoder, picture_of, small_table
 
 ONCA = pa.table({"scientific_name": ["Panthera onca"], "common_name": ["Jaguar"]})
 
@@ -116,6 +118,8 @@ def test_one_photograph_has_a_fixed_weight_and_says_so(mine, knowing):
         pytest.param({"species": ["Oenanthe deserti"]}, None, "several Oenanthe.*Muscicapidae.*or.*Apiaceae", id="a genus that is a bird and a plant"),
         pytest.param({"species": ["Puma concolor"]}, "Felinae", "Felinae", id="within what is not there"),
         pytest.param({"species": ["Panthera onca", "Panthera onca"]}, None, "one lineage", id="twice in one table"),
+        pytest.param({"species": ["Panthera sp."]}, None, r"names no species for sure \(sp\.\)", id="an open name"),
+        pytest.param({"species": ["Puma concolor"], "class": ["Aves"]}, "Felidae", "in the class Aves, and --within in the class Mammalia", id="contradictory"),
     ],
 )
 def test_a_taxon_without_one_place_is_refused_and_nothing_is_written(mine, knowing, table, within, message):
@@ -129,6 +133,47 @@ def test_within_says_where_a_taxon_belongs(mine, knowing, within):
     table = pa.table({"species": ["Puma concolor"] if ">" not in within else ["Oenanthe deserti"]})
     (lineage,) = add_taxa(mine, table, knowing, within=within).lineages
     assert within.split(" > ")[-1] in lineage.values()
+
+
+@pytest.mark.parametrize("within", ["Mammalia", "Panthera"])
+def test_a_genus_that_the_index_knows_is_not_made_twice_by_a_wide_within(mine, knowing, within):
+    made = add_taxa(mine, ONCA, knowing, within=within)
+    assert list(made.lineages[0].values()) == ["Animalia", "Chordata", "Mammalia", "Carnivora", "Felidae", "Panthera", "Panthera onca"]
+
+
+def test_within_chooses_between_genera_of_one_name(mine, knowing):
+    made = add_taxa(mine, pa.table({"species": ["Oenanthe deserti"]}), knowing, within="Aves")
+    assert made.lineages[0]["family"] == "Muscicapidae"
+
+
+def test_ranks_of_a_row_that_agree_with_the_index_are_filled_in_and_others_stand_as_they_are(mine, knowing):
+    rows = pa.table({"kingdom": ["Animalia", "Animalia"], "order": [None, "Pilosa"], "species": ["Panthera onca", "Panthera nova"]})
+    known, own = add_taxa(mine, rows, knowing).lineages
+    assert list(known.values()) == ["Animalia", "Chordata", "Mammalia", "Carnivora", "Felidae", "Panthera", "Panthera onca"]
+    assert list(own.values()) == ["Animalia", "Pilosa", "Panthera", "Panthera nova"]
+
+
+def test_a_species_that_was_added_before_is_told_for_what_it_is_and_nothing_is_encoded(mine, knowing):
+    index = add_taxa(mine, ONCA, knowing).index
+    with pytest.raises(TableError, match="Panthera onca is among the taxa already"):
+        add_taxa(index, ONCA, knowing, photos={0: ["no such picture"]})
+
+
+def test_authors_are_taken_off(mine, knowing):
+    (lineage,) = add_taxa(mine, pa.table({"scientific_name": ["Panthera onca (Linnaeus, 1758)"]}), knowing).lineages
+    assert lineage["species"] == "Panthera onca"
+
+
+def test_columns_are_kept_as_the_index_keeps_them(tmp_path, encoder, knowing):
+    table = small_table().append_column("countries", pa.array([["KEN"]] * 9)).append_column("taxon_key", pa.array(list("abcdefghi")))
+    index = build_index(tmp_path / "i", Taxonomy.from_table(table), encoder, recipe=TextRecipe(templates=BARE_TEMPLATE))
+    index = add_taxa(index, pa.table({"species": ["Panthera onca"], "countries": ["BRA; PER"], "taxon_key": [7]}), knowing).index
+    index = add_taxa(index, pa.table({"species": ["Panthera pardus"], "taxon_key": ["k"]}), knowing).index
+    catalogue = Catalogue(index)
+    kept = {row["species"]: (row["countries"], row["taxon_key"]) for row in catalogue.taxonomy.leaves.to_pylist()}
+    assert (kept["Panthera onca"], kept["Panthera pardus"]) == ((["BRA", "PER"], "7"), (None, "k"))
+    with pytest.raises(TableError, match="column countries cannot be read"):
+        add_taxa(index, pa.table({"species": ["Panthera tigris"], "countries": [1.5]}), knowing)
 
 
 def test_an_index_that_is_shipped_stays_as_it_is(encoder):
