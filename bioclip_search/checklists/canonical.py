@@ -34,7 +34,7 @@ UNPLACED_WORDS = ("incertae_sedis", "Incertae_sedis", "unassigned", "Unassigned"
 
 CAPITAL, EPITHET = r"(?:× ?)?\p{Lu}[\p{L}\-]*", r"(?:× ?)?\p{Ll}[\p{Ll}\p{N}'’\-]+"
 WORD_END = r"(?:[ ,;(\[]|$)"
-MARKER = r"(?:nothosubsp\.|subsp\.|ssp\.|subvar\.|var\.|subf\.|fo\.|f\.|forma|cv\.)"
+MARKER = r"(?:(?:nothosubsp|subsp|ssp|subvar|var|subf|fo|cv)\.?|f\.|forma)"
 BINOMIAL = rf"^{CAPITAL}(?: \(\p{{Lu}}[^)]*\))? {EPITHET}"
 FORMULA = rf" × \p{{Lu}}|^{CAPITAL} \p{{Ll}}[^ ]* .*× "
 """Two parents with a × between them, unlike the one epithet of a named hybrid: Felis catus × silvestris, Mentha × piperita."""
@@ -84,7 +84,7 @@ def _name_sql() -> str:
     to_marked = f"regexp_extract(full_name, '{_sql(BINOMIAL)}.*? {MARKER} {_sql(EPITHET)}')"
     marked = f"nullif(regexp_replace({to_marked}, '({_sql(BINOMIAL)}).* ({MARKER} [^ ]+)$', '\\1 \\2'), '')"
     third = f"nullif(regexp_extract(full_name, '({_sql(BINOMIAL)} {_sql(EPITHET)}){WORD_END}', 1), '')"
-    trinomial = f"coalesce({marked}, CASE WHEN regexp_matches({third}, ' {PARTICLES}$') THEN NULL ELSE {third} END)"
+    trinomial = f"coalesce({_unless_author(marked)}, {_unless_author(third)})"
     single = f"nullif(regexp_extract(full_name, '^({CAPITAL}){WORD_END}', 1), '')"
     cut = "rtrim(left(full_name, length(full_name) - length(authorship)), ' ,')"
     name = f"""CASE
@@ -101,6 +101,11 @@ def _name_sql() -> str:
         WHEN {is_below} THEN coalesce({trinomial}, {start}, full_name)
         ELSE coalesce({trinomial}, {start}, {single}, full_name) END"""
     return f"regexp_replace({name}, '^(\\S+) \\(\\p{{Lu}}[^)]*\\) (\\S)', '\\1 \\2')"
+
+
+def _unless_author(name: str) -> str:
+    """Null where the last word belongs to an author: Carex halleri L. f. et Smith has no form."""
+    return f"CASE WHEN regexp_matches({name}, ' {PARTICLES}$') THEN NULL ELSE {name} END"
 
 
 def _rank_sql() -> str:

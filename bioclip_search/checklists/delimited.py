@@ -21,6 +21,8 @@ MAX_LINE_BYTES = 1 << 24
 
 MAX_COLUMNS = 2_000
 
+ADVICE = 'Save it as UTF-8 (in a spreadsheet: "CSV UTF-8"); of an archive, name its true encoding in meta.xml (encoding="ISO-8859-1", for example).'
+
 TEXT_CODECS = re.compile(r"(utf-(8|16|32)(-(le|be|sig))?|ascii|iso8859-\d+|cp\d+|mac-\w+|koi8-\w|gb\w+|big5\w*|euc_\w+|shift_\w+)")
 """Python names other things codecs too (zip, rot13, punycode); an archive may name none of those."""
 
@@ -151,14 +153,10 @@ def _decode(decoder, block: bytes, done: int, name: str, codec: str, final: bool
     except UnicodeError as error:
         place = done + max(getattr(error, "start", 0), 0)
         raise TableError(
-            f"{name}: is not text in {codec.removesuffix('-sig').upper()} as expected: about byte {place:,} stands {_bad_bytes(error)}. "
-            'Save it as UTF-8, or name its true encoding in meta.xml (encoding="ISO-8859-1", for example).'
+            f"{name}: is not text in {codec.removesuffix('-sig').upper()} as expected: about byte {place:,} stands {_bad_bytes(error)}. {ADVICE}"
         ) from error
     if "\x00" in words:
-        raise TableError(
-            f"{name}: holds NUL characters (near byte {done:,}), so it is not text in {codec.upper()}; it may be UTF-16. "
-            "Save it as UTF-8, or name its true encoding in meta.xml."
-        )
+        raise TableError(f"{name}: holds NUL characters (near byte {done:,}), so it is not text in {codec.upper()}; it may be UTF-16. {ADVICE}")
     return words
 
 

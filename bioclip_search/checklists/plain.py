@@ -10,8 +10,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from bioclip_search.checklists.canonical import BINOMIAL, EPITHET
 from bioclip_search.checklists.delimited import Delimited, describe_file, quoted
 from bioclip_search.checklists.ranks import ITIS_RANK_IDS
+from bioclip_search.checklists.report import Note
 from bioclip_search.checklists.staging import USAGE_COLUMNS, Staging, cell
 from bioclip_search.errors import TableError
 from bioclip_search.prompts import RANKS
@@ -38,8 +40,13 @@ OTHER_NAMES = {
 }
 """Other names of our columns, lower case without punctuation, most trusted first."""
 
-TRINOMIAL = r"^\p{Lu}\p{Ll}+ [\p{Ll}-]+ [\p{Ll}-]+$"
+TRINOMIALS = (r"^\p{Lu}\p{Ll}+ [\p{Ll}-]+ [\p{Ll}-]+$", rf"{BINOMIAL} (?:.* )?(?:subsp|ssp|var|forma)\.? {EPITHET}")
 """Some lists have subspecies in their column of species."""
+
+CAPITALS = r"^[\p{Lu}-]{4,}(?: [\p{Lu}-]{2,})?(?: |$)"
+"""A genus or higher taxon, and perhaps an epithet, of a list that is all in capitals."""
+
+MOST_COLUMNS_TOLD = 10
 
 EXTRA = {"ancestry": "ancestry", "active": "active", "rankid": "rankid"}
 """iNaturalist's path of ancestors and sign of life, and ITIS's number for a rank."""
@@ -61,11 +68,19 @@ def stage_plain(path: Path, name: str, staging: Staging, columns: Mapping[str, s
             f"{name}: no column is known to hold names; it has {', '.join(header)}. "
             'Rename one to scientificName or species, or say which: --column species="YOUR COLUMN".'
         )
-    nothing = ", ".join(quoted(word) for word in NULL_WORDS if word)
-    expressions = {ours: f"CASE WHEN {cell(theirs)} NOT IN ({nothing}) THEN {cell(theirs)} END" for ours, theirs in found.items()}
+    unread = [theirs for theirs, sql in header.items() if theirs and sql not in found.values()]
+    if unread:
+        staging.notes.append(
+            Note("dropped", "columns", "columns that are not read; --column says what one holds", len(unread), tuple(unread[:MOST_COLUMNS_TOLD]))
+        )
+    cleaned = ", ".join(f'{_cleaned(ours, theirs)} AS "{ours}"' for ours, theirs in found.items())
+    expressions = {ours: f'"{ours}"' for ours in found}
     _add_special(expressions)
     _add_names_of_ranks(expressions)
-    staging.add("usages", source, {ours: expressions[ours] for ours in expressions if ours in USAGE_COLUMNS})
+    rows = f"(SELECT {cleaned} FROM {source.sql() if isinstance(source, Delimited) else source})"
+    staging.add("usages", rows, {ours: expressions[ours] for ours in expressions if ours in USAGE_COLUMNS})
+    if isinstance(source, Delimited):
+        staging.note_rejects(source)
 
 
 def _open(path: Path, name: str, staging: Staging) -> tuple[Delimited | str, dict[str, str]]:
@@ -108,6 +123,17 @@ def _guess(header: Mapping[str, str], given: Mapping[str, str], name: str) -> di
     return found
 
 
+def _cleaned(ours: str, theirs: str) -> str:
+    """A cell without words that mean nothing; of a name, PARUS ATER as Parus ater, and what stands behind as it is."""
+    words = cell(theirs)
+    is_nothing = f"{words} IN ({', '.join(quoted(word) for word in NULL_WORDS if word)})"
+    if ours not in {"scientific_name", "canonical_name", *RANKS}:
+        return f"CASE WHEN {is_nothing} THEN NULL ELSE {words} END"
+    loud = f"regexp_extract({words}, '{CAPITALS}')"
+    quiet = f"left({loud}, 1) || substr(lower({loud}), 2) || substr({words}, length({loud}) + 1)"
+    return f"CASE WHEN {is_nothing} THEN NULL WHEN {words} = upper({words}) AND {loud} <> '' THEN {quiet} ELSE {words} END"
+
+
 def _add_special(expressions: dict[str, str]) -> None:
     """Reads what only some sources have: a path of ancestors, numbers for ranks, a mark of names that are retired."""
     if "ancestry" in expressions and "parent_key" not in expressions:
@@ -125,7 +151,7 @@ def _add_names_of_ranks(expressions: dict[str, str]) -> None:
     species = expressions.get("species", "NULL")
     if "species" not in expressions and "specific_epithet" in expressions and "scientific_name" not in expressions:
         species = expressions["specific_epithet"]
-    binomial = f"CASE WHEN contains({species}, ' ') OR {genus} IS NULL THEN {species} ELSE {genus} || ' ' || {species} END"
+    binomial = f"CASE WHEN contains({species}, ' ') OR {genus} IS NULL THEN {species} ELSE {genus} || ' ' || lower({species}) END"
     if species != "NULL":
         expressions["species"] = binomial
     deepest = [rank for rank in reversed(RANKS) if rank in expressions]
@@ -133,7 +159,8 @@ def _add_names_of_ranks(expressions: dict[str, str]) -> None:
         return
     own = expressions.get("scientific_name") or expressions.get("canonical_name") or "NULL"
     species = expressions.get("species", "NULL")
-    trinomial = f"regexp_matches({species}, '{TRINOMIAL}') AND NOT regexp_matches({species}, 'virus|viroid|phage')"
+    has_three = " OR ".join(f"regexp_matches({species}, {quoted(pattern)})" for pattern in TRINOMIALS)
+    trinomial = f"({has_three}) AND NOT regexp_matches({species}, 'virus|viroid|phage')"
     cases = f"WHEN {trinomial} THEN 'subspecies' " + " ".join(f"WHEN {expressions[rank]} IS NOT NULL THEN '{rank}'" for rank in deepest)
     ranked = f"CASE WHEN {own} IS NULL THEN CASE {cases} END ELSE {expressions.get('rank', 'NULL')} END"
     expressions["scientific_name"] = f"coalesce({', '.join([own, *(expressions[rank] for rank in deepest)])})"

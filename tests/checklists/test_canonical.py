@@ -28,12 +28,14 @@ CASES = [  # rank, scientific name, authorship, the name, the author
     ("subspecies", "Aus bus cus de Vries", None, "Aus bus cus", "de Vries"),
     ("variety", "Rosa canina L. var. lutetiana (Léman) Baker", None, "Rosa canina var. lutetiana", None),
     ("subspecies", "Rosa canina L. subsp. canina", "L.", "Rosa canina subsp. canina", None),
+    ("subspecies", "Vicia sativa ssp nigra", None, "Vicia sativa ssp nigra", None),
     ("genus", "Aus1", None, "Aus1", None),
     ("species", "Aus bus2/3", None, "Aus bus2/3", None),
     ("genus", "Panthera Oken, 1816", None, "Panthera", "Oken, 1816"),
     ("family", "Felidae Fischer de Waldheim, 1817", "Fischer de Waldheim, 1817", "Felidae", "Fischer de Waldheim, 1817"),
     (None, "Panthera leo (Linnaeus, 1758)", None, "Panthera leo", "(Linnaeus, 1758)"),
     (None, "Felis catus domestica Erxleben", None, "Felis catus domestica", "Erxleben"),
+    (None, "Carex halleri L. f. et Smith", None, "Carex halleri", "L. f. et Smith"),
     (None, "Felidae Fischer de Waldheim, 1817", None, "Felidae", "Fischer de Waldheim, 1817"),
 ]
 

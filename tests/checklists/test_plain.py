@@ -50,7 +50,9 @@ def test_columns_can_be_given(tmp_path):
     path = write(tmp_path / "list.csv", "Nombre|Familia|Nota\nBufo bufo|Bufonidae|x")
     with pytest.raises(TableError, match='no column is known to hold names; it has Nombre, Familia, Nota.*--column species="YOUR COLUMN"'):
         read_checklist(path)
-    assert lineages(read_checklist(path, columns={"species": "Nombre", "family": "Familia"}), "family", "species") == [("Bufonidae", "Bufo bufo")]
+    checklist = read_checklist(path, columns={"species": "Nombre", "family": "Familia"})
+    assert lineages(checklist, "family", "species") == [("Bufonidae", "Bufo bufo")]
+    assert [str(note) for note in checklist.report.notes] == ["dropped: 1 columns that are not read; --column says what one holds, such as Nota"]
     with pytest.raises(TableError, match="has no column Especie; it has Nombre, Familia, Nota"):
         read_checklist(path, columns={"species": "Especie"})
     with pytest.raises(TableError, match="Unknown column especie; choose of key, id"):
@@ -89,7 +91,7 @@ taxon_id|ancestry|rank_level|rank|name|active
     path.write_bytes(gzip.compress(rows.strip().replace("|", "\t").encode()))
     checklist = read_checklist(path)
     assert lineages(checklist, "kingdom", "genus", "species", "taxon_key") == [("Animalia", "Felis", "Felis catus", "10")]
-    assert {note.what: note.count for note in checklist.report.notes} == {"inactive": 1, "orphan": 1}
+    assert {note.what: note.count for note in checklist.report.notes} == {"inactive": 1, "orphan": 1, "columns": 1}
 
 
 def test_gbifs_species_list_adds_accepted_names_that_only_synonyms_name(tmp_path):
@@ -106,7 +108,7 @@ taxonKey|scientificName|acceptedTaxonKey|acceptedScientificName|numberOfOccurren
     ]
     assert names_of(checklist, "synonym") == [("species", "Felis domesticus")]
     assert names_of(checklist, "accepted") == [("genus", "Felis")]
-    assert [(note.what, note.count) for note in checklist.report.notes] == [("accepted_added", 1)]
+    assert [(note.what, note.count) for note in checklist.report.notes] == [("accepted_added", 1), ("columns", 1)]
 
 
 def test_accepted_names_and_parents_may_be_given_as_words(tmp_path):
@@ -155,10 +157,26 @@ def test_several_vernacular_names_in_a_cell_are_each_a_name(tmp_path):
 
 
 def test_a_subspecies_in_the_column_of_species_is_none(tmp_path):
-    path = write(tmp_path / "list.csv", "family|species\nCinclidae|Cinclus cinclus\nCinclidae|Cinclus cinclus gularis\nVirgaviridae|Tobacco mosaic virus")
+    rows = "family|species\nCinclidae|Cinclus cinclus\nCinclidae|Cinclus cinclus gularis\nVirgaviridae|Tobacco mosaic virus\n"
+    path = write(tmp_path / "list.csv", rows + "Salicaceae|Salix alba L. subsp. vitellina (L.) Arcang.")
     checklist = read_checklist(path)
-    assert lineages(checklist, "family", "species") == [("Cinclidae", "Cinclus cinclus"), ("Virgaviridae", "Tobacco mosaic virus")]
-    assert names_of(checklist, "infraspecific") == [("species", "Cinclus cinclus gularis")]
+    assert lineages(checklist, "family", "species") == [
+        ("Cinclidae", "Cinclus cinclus"),
+        ("Virgaviridae", "Tobacco mosaic virus"),
+        ("Salicaceae", "Salix alba"),
+    ]
+    assert names_of(checklist, "infraspecific") == [("species", "Cinclus cinclus gularis"), ("species", "Salix alba subsp. vitellina")]
+
+
+def test_a_list_in_capitals_is_read_as_names_are_written(tmp_path):
+    rows = "order|genus|species\nPASSERIFORMES|PARUS|PARUS ATER LINNAEUS\nPASSERIFORMES|PARUS|MAJOR\nPASSERIFORMES|NULL|ÆGITHALOS CAUDATUS\n||BOLD:AAA1234"
+    checklist = read_checklist(write(tmp_path / "list.csv", rows))
+    assert lineages(checklist, "order", "genus", "species") == [
+        ("Passeriformes", "Parus", "Parus ater"),
+        ("Passeriformes", "Parus", "Parus major"),
+        ("Passeriformes", "Ægithalos", "Ægithalos caudatus"),
+        (None, None, "BOLD:AAA1234"),
+    ]
 
 
 def test_rows_of_one_lineage_are_one_leaf_and_the_other_key_stays_findable(tmp_path):
