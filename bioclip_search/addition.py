@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,13 @@ from pyarrow import parquet
 
 from bioclip_search import places
 from bioclip_search.build import change_card, write_taxa
-from bioclip_search.catalogue import Catalogue
 from bioclip_search.encoder import Encoder, encode_recipe
 from bioclip_search.errors import IndexFolderError, PictureError
 from bioclip_search.images import open_picture
-from bioclip_search.index import Index, write_vectors
-from bioclip_search.index.card import AddedNote, note_file
+from bioclip_search.index import Card, Index, write_vectors
+from bioclip_search.index.card import ADDED_PREFIX, AddedNote, FileNote, note_file
 from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
+from bioclip_search.index.replacing import alone_in, writing
 from bioclip_search.names.store import ACCEPTED, entries, write_store
 from bioclip_search.placing import place_taxa
 from bioclip_search.prompts import RANKS, TextRecipe
@@ -31,8 +32,6 @@ from bioclip_search.prototypes import PhotoWeight, fuse, weigh_photos
 from bioclip_search.searcher import Searcher
 from bioclip_search.tables import read_table
 from bioclip_search.taxonomy import Taxonomy
-
-ADDED_PREFIX = "added-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,15 +52,18 @@ def add_taxa(index: Index, taxa: Any, encoder: Encoder, *, within: str | None = 
         photos: Pictures of the taxon of a row, by the row's number from 0; their vectors are fused with that of its text.
 
     Raises:
-        IndexFolderError: The index is shipped with the program, or does not belong to the encoder.
+        IndexFolderError: The index is shipped with the program, belongs to another encoder, or cannot be written.
         TableError: A taxon is in the index already, or nothing tells where it belongs.
         PictureError: A picture cannot be read.
     """
     _stop_if_shipped(index)
-    searcher = Searcher(index, encoder, speed="exact")
-    table = place_taxa(searcher.catalogue, read_table(taxa), within)
-    vectors, weights = _vectors(searcher, table, photos or {})
-    _write(searcher.catalogue, table, vectors)
+    with alone_in(index.folder):
+        if Card.read(index.folder) != index.card:  # another program added to it meanwhile
+            index = Index(index.folder)
+        searcher = Searcher(index, encoder, speed="exact")
+        table = place_taxa(searcher.catalogue, read_table(taxa), within)
+        vectors, weights = _vectors(searcher, table, photos or {})
+        write_added(index.folder, index.card, searcher.catalogue.base, *_with_those_before(index, table, vectors))
     lineages = [{rank: name for rank, name in row.items() if name} for row in table.select(list(index.card.taxonomy.ranks)).to_pylist()]
     return Addition(Index(index.folder), tuple(lineages), tuple(weights))
 
@@ -87,25 +89,40 @@ def _opened(picture: Any, enough_px: int) -> Any:
         raise PictureError(f"{picture}: {error}") from error
 
 
-def _write(catalogue: Catalogue, table: pa.Table, vectors: np.ndarray) -> None:
-    """Writes all that was ever added as a new folder; it counts from the moment that the card names it."""
-    index, base = catalogue.index, len(catalogue.index.vectors)
+def _with_those_before(index: Index, table: pa.Table, vectors: np.ndarray) -> tuple[pa.Table, np.ndarray]:
     before = index.added
-    if before is not None:
-        table = pa.concat_tables([parquet.read_table(before.taxa_path).drop_columns("zero_vector"), table], promote_options="default")
-        vectors = np.concatenate([before.vectors.rows(0, len(before.vectors)), vectors])
-    grown = catalogue.base.grown(table)
-    folder = index.folder / f"{ADDED_PREFIX}{_number(before.folder.name) + 1 if before else 1}"
+    if before is None:
+        return table, vectors
+    table = pa.concat_tables([parquet.read_table(before.taxa_path).drop_columns("zero_vector"), table], promote_options="default")
+    return table, np.concatenate([before.vectors.rows(0, len(before.vectors)), vectors])
+
+
+def write_added(home: Path, card: Card, base: Taxonomy, table: pa.Table, vectors: np.ndarray) -> None:
+    """Writes all that was ever added as a new folder of the index; it counts from the moment that the card names it."""
+    grown = base.grown(table)
+    number = int(card.added.folder.removeprefix(ADDED_PREFIX)) + 1 if card.added else 1
+    folder = home / f"{ADDED_PREFIX}{number}"
     shutil.rmtree(folder, ignore_errors=True)  # left by one that was stopped
-    folder.mkdir()
-    write_vectors(folder / VECTORS_FILE, [vectors], vectors.shape[1])
-    write_taxa(folder / TAXA_FILE, Taxonomy(table, grown.ranks), ~vectors.any(axis=1))
-    write_store(folder / NAMES_FILE, _new_names(grown, table, base))
-    kept = {name: note for name, note in index.card.files.items() if before is None or not name.startswith(f"{before.folder.name}/")}
-    new = {path.relative_to(index.folder).as_posix(): note_file(path) for path in sorted(folder.iterdir())}
-    change_card(index.folder, files=kept | new, added=AddedNote(folder.name, len(vectors)))
-    if before is not None:
-        shutil.rmtree(before.folder, ignore_errors=True)  # Subtle: Windows keeps a file that is still mapped; the card no longer names it.
+    with writing(folder):
+        folder.mkdir()
+        write_vectors(folder / VECTORS_FILE, [vectors], vectors.shape[1])
+        write_taxa(folder / TAXA_FILE, Taxonomy(table, grown.ranks), ~vectors.any(axis=1))
+        write_store(folder / NAMES_FILE, _new_names(grown, table, len(base)))
+        new = {path.relative_to(home).as_posix(): note_file(path) for path in sorted(folder.iterdir())}
+        change_card(home, files=files_built(card) | new, added=AddedNote(folder.name, len(vectors)))
+    drop_unnamed(home, folder.name)
+
+
+def files_built(card: Card) -> dict[str, FileNote]:
+    """The files that the index was built with."""
+    return {name: note for name, note in card.files.items() if not (card.added and name.startswith(f"{card.added.folder}/"))}
+
+
+def drop_unnamed(home: Path, kept: str | None) -> None:
+    """Deletes the folders of additions that the card does not name any more. Subtle: Windows keeps a file that is still mapped."""
+    for folder in home.glob(f"{ADDED_PREFIX}*"):
+        if folder.name != kept:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _new_names(grown: Taxonomy, table: pa.Table, base: int) -> pa.Table:
@@ -121,10 +138,6 @@ def _new_names(grown: Taxonomy, table: pa.Table, base: int) -> pa.Table:
     return names.filter(
         pa.array([is_new(*entry) for entry in zip(*(names[column].to_pylist() for column in ("rank", "row", "kind")), strict=True)], pa.bool_())
     )
-
-
-def _number(folder: str) -> int:
-    return int(folder.removeprefix(ADDED_PREFIX))
 
 
 def _stop_if_shipped(index: Index) -> None:

@@ -22,10 +22,10 @@ from pyarrow import parquet
 from bioclip_search.encoder import Encoder, unit_rows
 from bioclip_search.errors import IndexFolderError
 from bioclip_search.index import Card, Index, write_vectors
-from bioclip_search.index.card import CARD_FILE, EncoderNote, TaxonomyNote, VectorsNote, note_file
+from bioclip_search.index.card import CARD_FILE, SKETCH_PREFIX, EncoderNote, TaxonomyNote, VectorsNote, note_file
 from bioclip_search.index.folder import ENCODER_FOLDER, NAMES_FILE, TAXA_FILE, VECTORS_FILE
 from bioclip_search.index.replacing import new_folder, stop_if_there
-from bioclip_search.index.sketching import SKETCH_PREFIX, write_sketches
+from bioclip_search.index.sketching import write_sketches
 from bioclip_search.index.vectors import BLOCK_ROWS, TRAINING_ROWS, Vectors
 from bioclip_search.names import write_names
 from bioclip_search.prompts import RANKS, TextRecipe

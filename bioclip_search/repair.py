@@ -21,11 +21,10 @@ from bioclip_search.check.vectors import UNIT_TOLERANCE, ZERO_LENGTH, flags_of, 
 from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import BioclipSearchError, IndexDamagedError, IndexFolderError, IndexMismatchError
 from bioclip_search.index import Card, Index, Vectors
-from bioclip_search.index.card import FileNote, note_file
+from bioclip_search.index.card import SKETCH_PREFIX, FileNote, note_file
 from bioclip_search.index.copying import copy_rows
 from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE, files_needed, stop_if_outside
 from bioclip_search.index.replacing import new_contents
-from bioclip_search.index.sketching import SKETCH_PREFIX
 from bioclip_search.names import write_names
 from bioclip_search.names.reading import Store
 from bioclip_search.prompts import TextRecipe

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -193,6 +194,21 @@ def test_a_picture_that_cannot_be_read_stops_the_addition(mine, knowing, tmp_pat
     with pytest.raises(PictureError, match=r"torn\.jpg"):
         add_taxa(mine, ONCA, knowing, photos={0: [tmp_path / "torn.jpg"]})
     assert Index(mine.folder).card.added is None
+
+
+def test_two_additions_at_once_are_both_kept(mine, knowing):
+    add_taxa(Index(mine.folder), ONCA, knowing)
+    index = add_taxa(mine, pa.table({"species": ["Panthera pardus"]}), knowing).index  # opened before the other was written
+    assert index.card.added.count == 2
+    assert {"Panthera onca", "Panthera pardus"} <= set(Catalogue(index).taxonomy.leaves["species"].to_pylist())
+
+
+def test_additions_from_several_programs_wait_for_each_other(mine, knowing):
+    names = ["Panthera onca", "Panthera pardus", "Panthera tigris", "Felis lybica"]
+    with ThreadPoolExecutor(len(names)) as pool:
+        list(pool.map(lambda name: add_taxa(mine, pa.table({"species": [name]}), knowing), names))
+    assert set(names) <= set(Catalogue(Index(mine.folder)).taxonomy.leaves["species"].to_pylist())
+    assert len(list(mine.folder.glob("added-*"))) == 1
 
 
 def test_leftovers_of_an_addition_that_was_stopped_do_no_harm(mine, knowing):

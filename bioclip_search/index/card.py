@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,6 +18,9 @@ from bioclip_search.errors import IndexDamagedError, IndexFolderError, IndexMism
 FORMAT_VERSION = "1"
 CARD_FILE = "card.json"
 SEAL = "sha256_of_this_card"
+SKETCH_PREFIX, ADDED_PREFIX = "sketch-", "added-"
+"""What the folders of sketches and of additions are called, before a number."""
+
 MAX_CARD_BYTES = 1 << 24
 BLOCK_BYTES = 1 << 22
 
@@ -134,7 +139,7 @@ class Card:
         try:
             content = json.loads(path.read_bytes())
             version = content["format_version"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IndexDamagedError(f"{path}: is damaged, it is no card any more ({error}). Get the index again.") from error
         if version != FORMAT_VERSION:
             raise IndexMismatchError(
@@ -144,7 +149,7 @@ class Card:
             raise IndexDamagedError(f"{path}: was changed after it was written. Get the index again or rebuild it.")
         try:
             return _from_content(content)
-        except (TypeError, KeyError, AttributeError) as error:
+        except (TypeError, KeyError, AttributeError, ValueError) as error:
             raise IndexDamagedError(f"{path}: lacks what a card must say ({error}). Rebuild the index.") from error
 
 
@@ -164,7 +169,7 @@ def is_inside(name: str) -> bool:
 
 
 def _seal(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode(errors="surrogatepass")).hexdigest()
 
 
 def _from_content(content: dict[str, Any]) -> Card:
@@ -176,4 +181,24 @@ def _from_content(content: dict[str, Any]) -> Card:
     parts["speeds"] = {name: SpeedNote(**note) for name, note in parts.get("speeds", {}).items()}
     parts["added"] = AddedNote(**parts["added"]) if parts.get("added") else None
     parts["files"] = {name: FileNote(**note) for name, note in parts["files"].items()}
-    return Card(**parts)
+    card = Card(**parts)
+    _stop_if_odd(card)
+    return card
+
+
+def _stop_if_odd(card: Card) -> None:
+    """Looks at what the program reckons with or makes paths of.
+
+    Raises:
+        ValueError: It is of another type or form than it should be.
+    """
+    folders = [(note.sketch, SKETCH_PREFIX) for note in card.speeds.values()] + ([(card.added.folder, ADDED_PREFIX)] if card.added else [])
+    if odd := next((folder for folder, prefix in folders if not re.fullmatch(rf"{prefix}\d+", folder, re.ASCII)), None):
+        raise ValueError(f"{odd!r} is no folder of its own kind")
+    counts = [card.encoder.dim, card.vectors.dim, card.vectors.count, card.taxonomy.leaves, *([card.added.count] if card.added else [])]
+    if not all(type(count) is int and count >= 0 for count in counts):
+        raise ValueError("a count is no whole number")
+    if not (isinstance(card.encoder.logit_scale, int | float) and math.isfinite(card.encoder.logit_scale) and card.encoder.logit_scale > 0):
+        raise ValueError("the logit scale is no number above zero")
+    if not isinstance(card.recipe.get("text_type"), str) or not isinstance(card.recipe.get("templates"), list | tuple):
+        raise ValueError("the text recipe has no text_type or no templates")

@@ -11,7 +11,7 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from bioclip_search.index.vectors import BLOCK_ROWS, Vectors
+from bioclip_search.index.vectors import BLOCK_ROWS, Vectors, save
 
 
 def copy_rows(path: Path, parts: Sequence[Vectors], rows: np.ndarray, instead: dict[int, np.ndarray] | None = None) -> None:
@@ -36,7 +36,7 @@ def copy_rows(path: Path, parts: Sequence[Vectors], rows: np.ndarray, instead: d
         for place in np.flatnonzero(np.isin(block, list(instead or ()))):
             codes[place] = new.sa_encode(np.ascontiguousarray(instead[int(block[place])][None], np.float32))[0]
         new.add_sa_codes(codes)
-    faiss.write_index(new, str(path))
+    save(new, path)
 
 
 def _codes_of(part: Vectors, rows: np.ndarray, new: faiss.IndexFlatCodes) -> np.ndarray:

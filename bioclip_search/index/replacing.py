@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from bioclip_search.errors import IndexFolderError
 
 ABANDONED_S = 86_400
 """A scratch folder of this age (a day) was left by a program that was killed."""
+
+LOCK_FILE = ".lock"
+PATIENCE_S = 60.0
+"""How long one program waits for another that changes the same folder."""
 
 RANDOM_LETTERS = 8
 """How many `tempfile` puts behind a name."""
@@ -33,11 +38,44 @@ def stop_if_there(out: Path) -> None:
 
 
 @contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Says in words why a folder cannot be written, whichever library found out.
+
+    Raises:
+        IndexFolderError: The disk is full, or the folder may not be written.
+    """
+    try:
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        raise IndexFolderError(f"{folder}: cannot be written ({error}). Make room there, or choose a folder that you may write to.") from error
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Lets one program at a time change a folder; others wait for it a while.
+
+    Subtle: SQLite locks a file on every system, and the system lifts the lock of a program that is killed.
+
+    Raises:
+        IndexFolderError: Another program does not finish, or the folder may not be written.
+    """
+    with ExitStack() as stack:
+        try:
+            lock = stack.enter_context(closing(sqlite3.connect(folder / LOCK_FILE, timeout=PATIENCE_S, isolation_level=None)))
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            advice = "Another program is changing it; try again later." if "locked" in str(error) else "Choose a folder that you may write to."
+            raise IndexFolderError(f"{folder}: cannot be changed ({error}). {advice}") from error
+        yield
+
+
+@contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """A scratch folder beside `out` that takes its name when all went well and vanishes otherwise."""
     stop_if_there(out)
-    with _scratch(out) as scratch:
+    with writing(out), _scratch(out) as scratch:
         yield scratch
+        stop_if_there(out)  # another program may have been quicker
         os.replace(scratch, out)
 
 
@@ -51,7 +89,7 @@ def new_contents(folder: Path) -> Iterator[Path]:
     folder = folder.resolve()
     old = folder.with_name(f".{folder.name}-old")
     stop_if_there(old)
-    with _scratch(folder) as scratch:
+    with writing(folder), _scratch(folder) as scratch:
         yield scratch
         os.replace(folder, old)
         try:
@@ -59,7 +97,7 @@ def new_contents(folder: Path) -> Iterator[Path]:
         except BaseException:
             os.replace(old, folder)
             raise
-    shutil.rmtree(old)
+    shutil.rmtree(old, ignore_errors=True)  # Subtle: Windows keeps a file that is still mapped.
 
 
 @contextmanager

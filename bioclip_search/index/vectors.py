@@ -62,7 +62,19 @@ def write_vectors(path: Path, blocks: Iterable[np.ndarray], dim: int, kind: str 
         if not np.isfinite(block).all():
             raise IndexFolderError("A vector holds NaN or infinity; encode its text again before building an index.")
         index.add(np.ascontiguousarray(block, np.float32))
-    faiss.write_index(index, str(path))
+    save(index, path)
+
+
+def save(index: faiss.Index, path: Path) -> None:
+    """Writes an index of FAISS, which tells of a full disk by an error of its own kind.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    try:
+        faiss.write_index(index, str(path))
+    except RuntimeError as error:
+        raise OSError(f"vectors cannot be written: {str(error).splitlines()[0]}") from error
 
 
 class Vectors:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import asdict, fields
 
 import pytest
 
 from bioclip_search.errors import IndexDamagedError, IndexFolderError, IndexMismatchError
 from bioclip_search.index import Card, Index
-from bioclip_search.index.card import is_inside
+from bioclip_search.index.card import EncoderNote, SpeedNote, is_inside
+
+ENCODER = asdict(EncoderNote("colours", "c0104e+fp32", "open_clip", 32, 20.0))
+SPEED = [field.name for field in fields(SpeedNote)]
 
 
 @pytest.fixture
@@ -83,6 +87,35 @@ def test_a_card_that_keeps_silent_on_a_file_or_a_part_is_refused(folder):
         Index(folder)
     rewrite(folder, lambda card: card.pop("encoder"))
     with pytest.raises(IndexDamagedError, match="lacks what a card must say"):
+        Index(folder)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"added": {"folder": ".", "count": 1}}, "'.' is no folder of its own kind", id="an addition that is the index itself"),
+        pytest.param({"added": {"folder": "encoder", "count": 1}}, "no folder of its own kind", id="an addition that is another folder"),
+        pytest.param(
+            {"speeds": {"fast": {**dict.fromkeys(SPEED, 1.0), "sketch": "encoder"}}}, "no folder of its own kind", id="a sketch that is another folder"
+        ),
+        pytest.param({"vectors": {"kind": "flat", "count": "9", "dim": 32}}, "a count is no whole number", id="a count in words"),
+        pytest.param({"taxonomy": {"content_hash": "", "ranks": ["species"], "leaves": -1}}, "a count is no whole number", id="less than nothing"),
+        pytest.param({"encoder": {**ENCODER, "logit_scale": 0}}, "logit scale", id="no logit scale"),
+        pytest.param({"recipe": {}}, "text recipe", id="no recipe"),
+    ],
+)
+def test_a_card_that_says_what_cannot_be_is_refused(folder, change, message):
+    rewrite(folder, lambda card: card.update(change))
+    with pytest.raises(IndexDamagedError, match=message):
+        Index(folder)
+
+
+def test_brackets_within_brackets_and_half_letters_are_no_card(folder):
+    (folder / "card.json").write_text("[" * 100_000)
+    with pytest.raises(IndexDamagedError, match="no card any more"):
+        Index(folder)
+    (folder / "card.json").write_text('{"format_version": "1", "name": "\\ud800"}')
+    with pytest.raises(IndexDamagedError, match="changed after"):
         Index(folder)
 
 
