@@ -121,16 +121,27 @@ def build_from_vectors(
         IndexFolderError: `out` exists, or the vectors do not fit the table and the encoder.
     """
     if isinstance(vectors, str | Path):
-        try:
-            vectors = np.load(vectors, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise IndexFolderError(f"{vectors}: is no .npy file of numbers ({error}).") from error
+        vectors = _mapped(Path(vectors))
     stop_if_there(out)
     if vectors.shape != (taxonomy.report.rows, encoder.dim):
         raise IndexFolderError(
             f"Expected {taxonomy.report.rows} vectors of {encoder.dim} numbers, one per row of the table; got an array of shape {vectors.shape}."
         )
     return write_index(out, taxonomy, vectors, encoder, recipe or TextRecipe(), order=taxonomy.row_of_leaf, **options)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The numbers of a `.npy`, left on disk until they are asked for."""
+    advice = "Give one that `numpy.save` wrote: a row of numbers per row of the table."
+    try:
+        numbers = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise IndexFolderError(f"{path}: is no .npy file of numbers ({error}). {advice}") from error
+    if not isinstance(numbers, np.ndarray) or numbers.dtype.kind not in "fiu":
+        if not isinstance(numbers, np.ndarray):
+            numbers.close()
+        raise IndexFolderError(f"{path}: holds no plain numbers. {advice}")
+    return numbers
 
 
 def build_published(

@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioclip_search.countries import alpha3
-from bioclip_search.errors import TableError
+from bioclip_search.countries import alpha3, spellings
+from bioclip_search.errors import IndexDamagedError, TableError
 from bioclip_search.index import Index, find_index
 from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
@@ -56,13 +56,13 @@ class Catalogue:
     def taxonomy(self) -> Taxonomy:
         """The tree over all rows, with `row_of_leaf` and `leaf_of_row` between its leaves and the rows."""
         added = self.index.added
-        return self.base if added is None else self.base.grown(_read_leaves(added.taxa_path, self.base.ranks))
+        return self.base if added is None else self.base.grown(_read_leaves(added.taxa_path, self.base.ranks, self.index.card.added.count))
 
     @cached_property
     def base(self) -> Taxonomy:
         """The tree over the rows that the index was built with."""
-        ranks = self.index.card.taxonomy.ranks
-        return Taxonomy(_read_leaves(self.index.taxa_path, ranks), ranks)
+        note = self.index.card.taxonomy
+        return Taxonomy(_read_leaves(self.index.taxa_path, note.ranks, note.leaves), note.ranks)
 
     @cached_property
     def names(self) -> Names:
@@ -75,6 +75,18 @@ class Catalogue:
         """The numbers of the rows whose text gave a zero vector, ascending; they can never be an answer."""
         silent = np.asarray(self.taxonomy.leaves["zero_vector"].combine_chunks())
         return np.sort(self.taxonomy.row_of_leaf[silent])
+
+    def stop_if_silent(self, leaves: LeafSet | None) -> None:
+        """Makes sure that some taxon in play can be an answer.
+
+        Raises:
+            TableError: The text of none of them gave a vector.
+        """
+        silent, in_play = self.silent_rows, len(self.taxonomy) if leaves is None else len(leaves)
+        if len(silent) >= in_play and (leaves is None or leaves.mask[self.taxonomy.leaf_of_row[silent]].sum() == in_play):
+            raise TableError(
+                f"No taxon in play has a vector, so none can be an answer. Widen the filters, or see what `bioclip-search index check {self.index.card.name}` says."
+            )
 
     def rows_of(self, leaves: LeafSet | None) -> LeafSet | None:
         """The same taxa as a set of rows."""
@@ -147,12 +159,12 @@ class Catalogue:
             raise TableError(
                 f"The index {self.index.card.name} does not know where its taxa occur; build it from a checklist that tells their distribution, or give --checklist with the names of the country's taxa."
             )
-        lists = leaves[COUNTRIES].combine_chunks()
+        lists = _country_lists(leaves[COUNTRIES].combine_chunks())
         told = pc.list_flatten(lists)
         mask = np.zeros(len(leaves), bool)
-        mask[np.asarray(pc.list_parent_indices(lists).filter(pc.equal(told, code)))] = True
+        mask[np.asarray(pc.list_parent_indices(lists).filter(pc.is_in(told, value_set=pa.array(spellings(code)))))] = True
         if not mask.any():
-            known = ", ".join(sorted(pc.unique(told).to_pylist())[:10]) or "none"
+            known = ", ".join(sorted(pc.unique(told.drop_null()).to_pylist())[:10]) or "none"
             raise TableError(f"No taxon of the index {self.index.card.name} is told for {code}; it knows {known}.")
         untold = pc.sum(pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)).as_py()
         if untold:
@@ -160,9 +172,29 @@ class Catalogue:
         return LeafSet.from_mask(mask)
 
 
-def _read_leaves(path: Path, ranks: Sequence[str]) -> pa.Table:
-    """Subtle: `parquet.read_table` would import pandas, which takes longer than all the rest of the opening."""
+def _country_lists(column: pa.Array) -> pa.Array:
+    """The codes of each taxon as a list; a table of one's own has them in a text, such as "NOR; SWE"."""
+    if pa.types.is_list(column.type):
+        return column
+    return pc.split_pattern_regex(pc.utf8_upper(column.cast(pa.string())), r"[^A-Z]+")
+
+
+def _read_leaves(path: Path, ranks: Sequence[str], count: int) -> pa.Table:
+    """The leaves as the card counts them.
+
+    Subtle: `parquet.read_table` would import pandas, which takes longer than all the rest of the opening.
+
+    Raises:
+        IndexDamagedError: The file is no such table; its rows are counted before they are read.
+    """
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path, read_dictionary=list(ranks), memory_map=True) as file:
-        return file.read().unify_dictionaries().combine_chunks()
+    try:
+        with parquet.ParquetFile(path, read_dictionary=list(ranks), memory_map=True) as file:
+            if file.metadata.num_rows != count:
+                raise ValueError(f"it has {file.metadata.num_rows} rows, the card says {count}")
+            leaves = file.read().unify_dictionaries().combine_chunks()
+        leaves.select(["common_name", "zero_vector"])
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise IndexDamagedError(f"{path}: is not a table of the taxa ({str(error).splitlines()[0]}). Get the index again or rebuild it.") from error
+    return leaves

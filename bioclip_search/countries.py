@@ -1,4 +1,4 @@
-"""Gives the three-letter code of a country for its two-letter one (ISO 3166-1).
+"""Gives the three-letter code of a country for its two-letter one, and back (ISO 3166-1).
 
 Knows codes only; where a taxon lives is left to `checklists`.
 """
@@ -33,3 +33,12 @@ def alpha3(code: str) -> str | None:
     """
     code = code.strip().upper()
     return ALPHA3_OF_ALPHA2.get(code) or (code if code in ALPHA3_OF_ALPHA2.values() else None)
+
+
+def spellings(code: str) -> list[str]:
+    """A three-letter code and the two-letter ones that mean the same.
+
+    >>> spellings("DEU")
+    ['DEU', 'DE']
+    """
+    return [code, *(two for two, three in ALPHA3_OF_ALPHA2.items() if three == code)]

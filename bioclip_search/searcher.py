@@ -143,10 +143,11 @@ class Searcher:
 
         Raises:
             UnknownTaxonError: A clade or exclusion is not in the index.
-            TableError: The filters leave no taxon, or a number is out of range.
+            TableError: The filters leave no taxon, or none that has a vector, or a number is out of range.
             NotCalibratedError: A target accuracy was asked of an index that promises none.
         """
         leaves = self.restrict(within=within, checklist=checklist, exclude=exclude, country=country).leaves
+        self.catalogue.stop_if_silent(leaves)
         ruling = self._ruling(rank, threshold, target_accuracy, top)
         batch: list[Cut] = []
         for of_one_picture in cut_crops(images, self.encoder, self.detector, workers):

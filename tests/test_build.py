@@ -60,6 +60,23 @@ def test_vectors_that_do_not_fit_are_refused(tmp_path, taxonomy):
         build_from_vectors(tmp_path / "x", taxonomy, tmp_path / "pickled.npy", ColourEncoder())
 
 
+@pytest.mark.parametrize("numbers", [np.full((9, 32), "a"), np.ones((9, 32), complex), np.ones((9, 32), bool), np.zeros(9, [("a", "f4")])])
+def test_what_are_no_plain_numbers_are_no_vectors(tmp_path, taxonomy, encoder, numbers):
+    np.save(tmp_path / "v.npy", numbers)
+    with pytest.raises(IndexFolderError, match=r"no plain numbers.*numpy\.save"):
+        build_from_vectors(tmp_path / "x", taxonomy, tmp_path / "v.npy", encoder)
+
+
+def test_an_empty_file_and_an_archive_are_no_vectors(tmp_path, taxonomy, encoder):
+    (tmp_path / "v.npy").write_bytes(b"")
+    with pytest.raises(IndexFolderError, match="is no .npy file"):
+        build_from_vectors(tmp_path / "x", taxonomy, tmp_path / "v.npy", encoder)
+    with (tmp_path / "v.npy").open("wb") as file:
+        np.savez(file, v=np.zeros((9, 32)))
+    with pytest.raises(IndexFolderError, match="no plain numbers"):
+        build_from_vectors(tmp_path / "x", taxonomy, tmp_path / "v.npy", encoder)
+
+
 def test_a_failed_build_leaves_nothing_behind(tmp_path, taxonomy, encoder):
     with pytest.raises(IndexFolderError, match="NaN"):
         build_from_vectors(tmp_path / "x", taxonomy, np.full((9, 32), np.nan), encoder)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -58,11 +59,14 @@ class _EarlierFormat(Exception):
 
 
 def _read(path: Path) -> list[tuple[str, str, str, int]]:
-    store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)
-    store.execute("PRAGMA trusted_schema = OFF")
-    if "start" in {column for _, column, *_ in store.execute("PRAGMA table_info(name)")}:
-        raise _EarlierFormat
-    return store.execute("SELECT name, kind, rank, row FROM name").fetchall()
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as store:
+        store.execute("PRAGMA trusted_schema = OFF")
+        if "start" in {column for _, column, *_ in store.execute("PRAGMA table_info(name)")}:
+            raise _EarlierFormat
+        entries = store.execute("SELECT name, kind, rank, row FROM name").fetchall()
+    if any(not isinstance(row, int) for *_, row in entries):
+        raise sqlite3.DatabaseError("a row is no number")
+    return entries
 
 
 def _numbers_of(level: Level, leaves: np.ndarray) -> np.ndarray:

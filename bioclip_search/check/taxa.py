@@ -86,7 +86,7 @@ def check_keys(taxonomy: Taxonomy) -> Iterator[Finding]:
     yield from found_rows(
         "key", NOTE, repeated, "{} taxa have the key of another taxon", lambda row: f"{name_of(taxonomy, row)} {keys[row].as_py()}", LOOK_AT_LIST
     )
-    for column in {"parent_key", "accepted_key"} & set(leaves.column_names):
+    for column in [name for name in ("parent_key", "accepted_key") if name in leaves.column_names]:
         pointing = text_column(leaves, column)
         orphans = pc.and_(pc.is_valid(pointing), pc.invert(pc.is_in(pointing, value_set=keys)))
         yield from found_rows(
