@@ -33,6 +33,9 @@ COLUMN_ALIASES = {
 
 NULL_WORDS = ["", "NA", "N/A", "NULL", "null", "None", "nan", "NaN"]
 
+FOLDERS_TABLE = "taxa.parquet"
+"""The table of taxa in a folder that `names import` made."""
+
 MAX_LINE_BYTES = 1 << 24
 """A delimited file is read in blocks of this size; a longer single line is no table."""
 
@@ -85,13 +88,15 @@ def text_column(table: pa.Table, name: str) -> pa.ChunkedArray:
 
 
 def read_names(source: str | Path | Sequence[str]) -> list[str]:
-    """The names of a checklist: a list, a text file with one name per line, or a table.
+    """The names of a checklist: a list, a text file with one name per line, a table, or a folder that `names import` made.
 
     Of a table each row gives its deepest name: species, else genus and so on up, else the vernacular name.
 
     Raises:
         TableError: The file cannot be read, or there is no name in it.
     """
+    if isinstance(source, str | Path) and Path(source, FOLDERS_TABLE).is_file():
+        source = Path(source, FOLDERS_TABLE)
     if not isinstance(source, str | Path):
         names = [name.strip() for name in source if name.strip()]
     elif Path(source).suffix.lower() in {".csv", ".tsv", ".parquet", ".pq"}:

@@ -69,6 +69,11 @@ def test_names_come_from_lists_lines_and_tables(tmp_path):
     assert read_names(table) == ["Felis catus", "Vulpes", "Blackbird"]
 
 
+def test_names_come_from_a_folder_that_was_imported(tmp_path):
+    parquet.write_table(pa.table({"genus": ["Felis", "Vulpes"], "species": ["Felis catus", None]}), tmp_path / "taxa.parquet")
+    assert read_names(tmp_path) == read_names(str(tmp_path)) == ["Felis catus", "Vulpes"]
+
+
 def test_no_name_is_an_error(tmp_path):
     (tmp_path / "names.txt").write_text("# nothing\n", encoding="utf-8")
     for source in ([], tmp_path / "names.txt"):

@@ -36,7 +36,7 @@ images_argument = click.argument("images", nargs=-1, required=True, metavar="IMA
     help="none (whole picture), starter (small, any organism), another detector's name, or its folder or .onnx file.",
 )
 @click.option("--within", metavar="TAXON", help="Only this clade: Aves, birds, 'Plantae > Oenanthe'.")
-@click.option("--checklist", metavar="FILE", type=click.Path(), help="Only these taxa: one name per line, or a table.")
+@click.option("--checklist", metavar="FILE", type=click.Path(), help="Only these taxa: one name per line, a table, or a folder that `names import` made.")
 @click.option("--exclude", metavar="TAXON", multiple=True, help="Not this clade; may be given several times.")
 @click.option("--country", metavar="ISO3", help="Only taxa that the index's checklist tells for this country: NOR, PER.")
 @click.option("--rank", help="Answer at this rank, however unsure: species, genus, family …")

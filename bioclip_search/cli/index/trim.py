@@ -12,7 +12,9 @@ from bioclip_search.cli.index.show import size_mb
 @click.argument("name", default="starter")
 @click.option("--out", required=True, help="Name (kept in your own index folder) or path of the new index.")
 @click.option("--within", multiple=True, metavar="TAXON", help="Keep this clade; may be repeated.")
-@click.option("--checklist", type=click.Path(exists=True), help="Keep only the taxa of this list: one name per line, or a table.")
+@click.option(
+    "--checklist", type=click.Path(exists=True), help="Keep only the taxa of this list: one name per line, a table, or a folder that `names import` made."
+)
 @click.option("--exclude", multiple=True, metavar="TAXON", help="Leave this clade out; may be repeated.")
 @click.option("--country", metavar="ISO3", help="Keep only taxa that the checklist told for this country, such as NOR.")
 def trim(name: str, out: str, within: tuple[str, ...], checklist: str | None, exclude: tuple[str, ...], country: str | None) -> None:
