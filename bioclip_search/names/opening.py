@@ -23,6 +23,6 @@ def names_of_checklist(folder: str | Path) -> Names:
 
     checklist = Checklist.read(Path(folder))
     taxonomy = Taxonomy.from_table(checklist.taxa)
-    state = [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(Path(folder).glob("*.parquet"))]
-    store = cached_store("\n".join(state), lambda target: write_names(target, taxonomy, checklist.names))
+    state = [f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(Path(folder).glob("*.parquet"))]
+    store = cached_store(Path(folder), "\n".join(state), lambda target: write_names(target, taxonomy, checklist.names))
     return Names(store, taxonomy)

@@ -10,8 +10,10 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 import weakref
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +25,9 @@ from bioclip_search.names.store import FORMAT, SCHEMA, entries, write_store
 from bioclip_search.taxonomy import Taxonomy
 
 log = logging.getLogger(__name__)
+
+UNFINISHED, ABANDONED_S = "unfinished-", 86_400
+"""How a scratch folder in the cache is called, and the age (a day) at which nobody works on it any more."""
 
 LAST_LETTER = "\U0010ffff"
 """Sorts behind every letter: names that begin with "pan" lie between "pan" and "pan" + this."""
@@ -80,6 +85,21 @@ class Store:
         self.path = path
         try:
             self._store = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise self._damaged(error) from error
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()  # Subtle: Windows deletes no file that is open, not even a damaged one
+            raise
+
+    def close(self) -> None:
+        """Lets go of the file; nothing can be asked any more."""
+        self._store.close()
+
+    def _prepare(self) -> None:
+        """Makes sure that the file is what it should be, and reads its sections."""
+        try:
             for setting in ("trusted_schema = OFF", "cell_size_check = ON"):
                 self._store.execute(f"PRAGMA {setting}")
             self._check_schema()
@@ -207,37 +227,59 @@ def open_store(path: Path, taxonomy: Taxonomy, rows: Sequence[int]) -> Store:
     if version == FORMAT:
         return Store(path)
     stat = os.stat(path)
-    state = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} {taxonomy.content_hash}"
-    return cached_store(state, lambda target: write_store(target, entries(taxonomy, rows=rows)))
+    state = f"{stat.st_size} {stat.st_mtime_ns} {taxonomy.content_hash}"
+    return cached_store(path, state, lambda target: write_store(target, entries(taxonomy, rows=rows)))
 
 
-def cached_store(state: str, write: Callable[[Path], None]) -> Store:
-    """The store that `write(path)` makes, kept in the user's cache under the state it was made from.
+def cached_store(source: Path, state: str, write: Callable[[Path], None]) -> Store:
+    """The store that `write(path)` makes of a source, kept in the user's cache as long as the source is in this state.
 
     Where the cache cannot be written, it is a temporary file that goes with the store.
     """
     home = places.user_cache() / "names"
-    kept = home / (sha256(f"{FORMAT} {state}".encode()).hexdigest()[:24] + ".sqlite")
+    name = _short_hash(str(source.resolve()))
+    kept = home / f"{name}-{_short_hash(f'{FORMAT} {state}')}.sqlite"
     if kept.is_file():
         try:
             return Store(kept)
-        except IndexDamagedError:
-            kept.unlink(missing_ok=True)
+        except IndexDamagedError as error:
+            log.info("writing %s again: %s", kept, error)
     try:
         home.mkdir(parents=True, exist_ok=True)
+        _clear_away(home, f"{name}-*.sqlite")
         return _written_whole(kept, write)
     except (OSError, sqlite3.OperationalError) as error:
         log.info("cannot keep the list of names in %s: %s", home, error)
     scratch = Path(tempfile.mkdtemp(prefix="bioclip-search-names-"))
     write(scratch / "names.sqlite")
     store = Store(scratch / "names.sqlite")
-    weakref.finalize(store, shutil.rmtree, scratch, ignore_errors=True)
+    weakref.finalize(store, _discard, store._store, scratch)
     return store
+
+
+def _discard(connection: sqlite3.Connection, folder: Path) -> None:
+    connection.close()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_hash(text: str) -> str:
+    return sha256(text.encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _clear_away(home: Path, outdated: str) -> None:
+    """Deletes what was made of a former state of a source, and what a killed program left half-written."""
+    for path in home.glob(outdated):
+        with suppress(OSError):  # Windows deletes no file that somebody reads
+            path.unlink()
+    for folder in home.glob(f"{UNFINISHED}*"):
+        with suppress(FileNotFoundError):  # its own program may be about to delete it
+            if time.time() - folder.stat().st_mtime > ABANDONED_S:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _written_whole(kept: Path, write: Callable[[Path], None]) -> Store:
     """Subtle: two processes may do this at once; each writes a file of its own, and the last one stays."""
-    scratch = Path(tempfile.mkdtemp(dir=kept.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=kept.parent))
     try:
         write(scratch / "names.sqlite")
         os.replace(scratch / "names.sqlite", kept)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
@@ -36,6 +37,30 @@ def test_they_are_put_in_order_once(folder):
     names_of_checklist(folder)
     assert first
     assert kept() == first
+
+
+def test_of_a_checklist_that_is_imported_again_only_the_last_state_is_kept(folder):
+    def kept():
+        return set((places.user_cache() / "names").iterdir())
+
+    before = kept()
+    names_of_checklist(folder)
+    read_checklist(folder.parent / "list.csv").write(folder)
+    (folder.parent / "list.csv").write_text(LIST + "3,Animalia,Felidae,Felis,Felis catus,Cat\n", encoding="utf-8")
+    read_checklist(folder.parent / "list.csv").write(folder)
+    assert names_of_checklist(folder).the_one("Cat").name == "Felis catus"
+    assert len(kept() - before) == 1
+
+
+def test_what_a_killed_program_left_in_the_cache_is_cleared_away_after_a_day(folder):
+    old, fresh = (places.user_cache() / "names" / f"unfinished-{name}" for name in ("old", "fresh"))
+    for left in (old, fresh):
+        left.mkdir(parents=True)
+        (left / "names.sqlite").write_text("half")
+    os.utime(old, (0, 0))
+    names_of_checklist(folder)
+    assert [left.exists() for left in (old, fresh)] == [False, True]
+    shutil.rmtree(fresh)
 
 
 def test_a_spoiled_file_in_the_cache_is_written_again(folder):
