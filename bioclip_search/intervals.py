@@ -64,10 +64,11 @@ class LeafSet:
     @classmethod
     def of(cls, ranges: Iterable[tuple[int, int]], size: int) -> LeafSet:
         """The leaves in any of the ranges, which may overlap and come in any order."""
-        mask = np.zeros(size, bool)
-        for start, stop in ranges:
-            mask[start:stop] = True
-        return cls.from_mask(mask)
+        sorted_ = np.array(sorted((start, stop) for start, stop in ranges if start < stop), np.int64).reshape(-1, 2)
+        reach = np.maximum.accumulate(sorted_[:, 1])
+        begins = np.append(True, sorted_[1:, 0] > reach[:-1])[: len(sorted_)]
+        ends = np.append(begins[1:], True)[: len(sorted_)]
+        return cls(np.stack([sorted_[begins, 0], reach[ends]], axis=1), size)
 
     @classmethod
     def whole(cls, size: int) -> LeafSet:
@@ -90,9 +91,24 @@ class LeafSet:
     def __len__(self) -> int:
         return int((self.ranges[:, 1] - self.ranges[:, 0]).sum())
 
+    @property
+    def numbers(self) -> np.ndarray:
+        """The leaves themselves, ascending."""
+        return np.concatenate([np.arange(start, stop) for start, stop in self.ranges.tolist()]) if len(self.ranges) else np.empty(0, np.int64)
+
     def __and__(self, other: LeafSet) -> LeafSet:
-        return LeafSet.from_mask(self.mask & other.mask)
+        return self._where(other, True)
 
     def minus(self, other: LeafSet) -> LeafSet:
         """The leaves of this set that are not in the other."""
-        return LeafSet.from_mask(self.mask & ~other.mask)
+        return self._where(other, False)
+
+    def _where(self, other: LeafSet, in_other: bool) -> LeafSet:
+        """The leaves of this set that are in the other, or are not: no range of either begins or ends between two edges of both."""
+        edges = np.unique(np.concatenate([self.ranges.ravel(), other.ranges.ravel()]))
+        kept = self._holds(edges[:-1]) & (other._holds(edges[:-1]) == in_other)
+        return LeafSet.of(zip(edges[:-1][kept].tolist(), edges[1:][kept].tolist(), strict=True), self.size)
+
+    def _holds(self, leaves: np.ndarray) -> np.ndarray:
+        """Whether each leaf is in the set: an odd number of edges lies at or before it."""
+        return np.searchsorted(self.ranges.ravel(), leaves, side="right") % 2 == 1

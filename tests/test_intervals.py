@@ -51,3 +51,21 @@ def test_a_level_among_some_leaves_is_that_of_a_naive_loop(widths, chosen):
     expected = [(number, [place for place, one in enumerate(leaves) if start <= one < stop]) for number, (start, stop) in enumerate(taxa)]
     expected = [(number, places[0], places[-1] + 1) for number, places in expected if places]
     assert list(zip(numbers.tolist(), found.start.tolist(), found.stop.tolist(), strict=True)) == expected
+
+
+SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), max_size=6)
+
+
+@given(SPANS, SPANS)
+def test_sets_of_leaves_compose_as_masks_do(one, other):
+    def mask(spans: list[tuple[int, int]]) -> np.ndarray:
+        found = np.zeros(30, bool)
+        for start, stop in spans:
+            found[start:stop] = True
+        return found
+
+    first, second = LeafSet.of(one, 30), LeafSet.of(other, 30)
+    for found, expected in ((first, mask(one)), (first & second, mask(one) & mask(other)), (first.minus(second), mask(one) & ~mask(other))):
+        assert found.ranges.tolist() == LeafSet.from_mask(expected).ranges.tolist()
+        assert found.numbers.tolist() == np.flatnonzero(expected).tolist()
+        assert len(found) == expected.sum()

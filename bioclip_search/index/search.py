@@ -34,12 +34,15 @@ MOST_LOOKED_AT = 1 / 32
 LEAST_LEFT_OUT = 1e-6
 """Shorter lengths are rounding."""
 
+MANY = 1 / 8
+"""Where more rows than this share are near, nothing is gained by leaving out the others."""
+
 SAMPLED = 64
 """Of so many rows one is looked at to guess how high the best ones lie."""
 
 
 class Near(NamedTuple):
-    """The rows that matter to one query: their numbers, (k,) ascending, and cosines, (k,) float32."""
+    """The rows that matter to one query: their numbers, (k,) ascending, and cosines, (k,) float32; -inf for one that takes no part."""
 
     rows: np.ndarray
     scores: np.ndarray
@@ -54,6 +57,8 @@ def search_all(vectors: Vectors, queries: np.ndarray, sharpness: float, among: L
         among: The rows that take part.
         silent: The numbers of rows that never do.
     """
+    if among is not None and len(among) <= FEW_ROWS:
+        return _all_of(vectors, queries, among.numbers, silent)
     scores = _without(silent, vectors.scores(queries, among))  # (b, n)
     return list(work_ahead(lambda row: _near(row, sharpness), scores))
 
@@ -69,7 +74,7 @@ def search(
        their exponentials by (the mean of a log-normal distribution).
     3. So are all others that would matter if they lay `FAR` spreads higher.
     4. Where the probability of the rows not looked at is so large that a taxon's may be off by more than
-       `error_allowed`, or too many would matter, all rows are scored exactly.
+       `error_allowed`, or too many would matter, or too many are near, all rows are scored exactly.
     """
     if among is not None and len(among) <= FEW_ROWS:
         return search_all(vectors, queries, sharpness, among, silent), np.zeros(len(queries))
@@ -104,6 +109,11 @@ def best_rows(scores: np.ndarray, count: int) -> np.ndarray:
     return found[scores[found] > -np.inf]
 
 
+def _all_of(vectors: Vectors, queries: np.ndarray, rows: np.ndarray, silent: np.ndarray | None) -> list[Near]:
+    rows = rows if silent is None else np.setdiff1d(rows, silent, assume_unique=True)
+    return [Near(rows, scores) for scores in vectors.scores_among(queries, rows)]
+
+
 def _without(silent: np.ndarray | None, scores: np.ndarray) -> np.ndarray:
     if silent is not None and len(silent):
         scores[:, silent] = -np.inf
@@ -111,12 +121,16 @@ def _without(silent: np.ndarray | None, scores: np.ndarray) -> np.ndarray:
 
 
 def _near(scores: np.ndarray, sharpness: float, margin: float = 0.0) -> Near:
-    """The rows whose probability is not negligible, nor would be if they lay higher by the margin, in logits; of few rows all."""
-    if len(scores) <= FEW_ROWS:
-        margin = np.inf
-    highest = scores.max(initial=-np.inf)  # NaN if any is
-    rows = np.flatnonzero(~(scores < highest - (np.log(len(scores) / NEGLIGIBLE) + max(0.0, margin)) / sharpness) & (scores != -np.inf))
-    return Near(rows, scores[rows])
+    """The rows whose probability is not negligible, nor would be if they lay higher by the margin, in logits; all, if they are many or few.
+
+    Subtle: a score that is NaN counts as near, so that it is told where probabilities are made.
+    """
+    if len(scores) > FEW_ROWS:
+        highest = scores.max(initial=-np.inf)
+        rows = np.flatnonzero(~(scores < highest - (np.log(len(scores) / NEGLIGIBLE) + max(0.0, margin)) / sharpness) & (scores != -np.inf))
+        if len(rows) <= len(scores) * MANY:
+            return Near(rows, scores[rows])
+    return Near(np.arange(len(scores)), scores)
 
 
 def _refined(row: np.ndarray, query: np.ndarray, vectors: Vectors, sketch: Sketch, speed: SpeedNote, sharpness: float) -> tuple[Near, float]:
@@ -127,6 +141,8 @@ def _refined(row: np.ndarray, query: np.ndarray, vectors: Vectors, sketch: Sketc
     spread = sharpness * float(np.sqrt(np.mean(((exact - row[seen]) / np.maximum(sketch.left_out[seen], LEAST_LEFT_OUT)) ** 2)))  # logits a unit left out
     row[seen] = exact
     near, scores = _near(row, sharpness, FAR * spread * sketch.most_left_out + np.log(NEGLIGIBLE / (len(row) * part)))
+    if len(near) == len(row):
+        return Near(near, scores), 1.0
     left_out = spread * sketch.left_out[near]  # (k,) logits
     is_seen = np.isin(near, seen, assume_unique=True)
     scores += np.where(is_seen, 0, 0.5 * left_out**2 / sharpness).astype(np.float32)

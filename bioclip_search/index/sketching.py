@@ -13,15 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from bioclip_search.index.card import SpeedNote
+from bioclip_search.index.card import SKETCH_PREFIX, SpeedNote
 from bioclip_search.index.search import Near, best_rows, search
-from bioclip_search.index.sketch import NEIGHBOURS, Sketch, differences, neighbour_means, write_sketch
+from bioclip_search.index.sketch import NEIGHBOURS, Sketch, differences, means_of_all, means_of_parts, write_sketch
 from bioclip_search.index.vectors import Vectors
 from bioclip_search.posterior import leaf_probabilities, prefix_mass
 
 log = logging.getLogger(__name__)
-
-SKETCH_PREFIX = "sketch-"
 
 FROM_NUMBERS = 1 << 27
 """Numbers in all vectors from which a sketch is worth its room: fewer (175,000 rows of 768) are searched exactly in some 30 ms."""
@@ -62,9 +60,9 @@ def write_sketches(folder: Path, vectors: Vectors, logit_scale: float) -> dict[s
     """Writes sketches into `folder` (`sketch-64` …) and gives the speeds that keep their promise: none for few or structureless vectors."""
     if len(vectors) * vectors.dim < FROM_NUMBERS:
         return {}
-    means = neighbour_means(vectors)  # (n / 64, d)
+    means, sizes = means_of_all(vectors)  # (m, d), (m,)
     sample = _sample(vectors)  # (s, d)
-    directions = _directions(differences(sample, _means_of(sample)))  # (d, d), the widest first
+    directions = _directions(differences(sample, *means_of_parts(sample)))  # (d, d), the widest first
     queries = _queries(sample)  # (q, d)
     exact = vectors.scores(queries)  # (q, n)
     speeds: dict[str, SpeedNote] = {}
@@ -75,7 +73,7 @@ def write_sketches(folder: Path, vectors: Vectors, logit_scale: float) -> dict[s
                 continue
             sketch = folder / f"{SKETCH_PREFIX}{size}"
             if not sketch.is_dir():
-                write_sketch(sketch, vectors, means, directions[:, :size])
+                write_sketch(sketch, vectors, means, sizes, directions[:, :size])
             speed = _measured(Sketch(sketch, len(vectors), vectors.dim), vectors, queries, exact, logit_scale, aim)
             log.info("%s: %s", name, speed)
             if speed.recall_at_10 >= aim.recall_at_10 and speed.searched_exactly <= MOST_SEARCHED_EXACTLY:
@@ -96,10 +94,6 @@ def _sample(vectors: Vectors) -> np.ndarray:
 def _directions(rows: np.ndarray) -> np.ndarray:
     """The principal directions of the rows, as columns (d, d), the widest first."""
     return np.linalg.eigh(rows.T @ rows)[1][:, ::-1].astype(np.float32)
-
-
-def _means_of(sample: np.ndarray) -> np.ndarray:
-    return sample.reshape(-1, NEIGHBOURS, sample.shape[1]).mean(axis=1)
 
 
 def _queries(sample: np.ndarray) -> np.ndarray:
@@ -123,8 +117,8 @@ def _unit(rows: np.ndarray) -> np.ndarray:
 
 def _recall_in_sample(sample: np.ndarray, directions: np.ndarray, queries: np.ndarray, looked_at: int) -> float:
     """What a sketch would find among the sampled rows alone, to pass over those that are hopeless."""
-    means = _means_of(sample)
-    coarse = np.repeat(queries @ means.T, NEIGHBOURS, axis=1) + (queries @ directions) @ (differences(sample, means) @ directions).T
+    apart = differences(sample, *means_of_parts(sample))
+    coarse = queries @ (sample - apart + apart @ directions @ directions.T).T
     hits = [np.isin(best_rows(exact, TOP), best_rows(row, looked_at)).mean() for row, exact in zip(coarse, queries @ sample.T, strict=True)]
     return float(np.mean(hits))
 

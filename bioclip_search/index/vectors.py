@@ -126,6 +126,10 @@ class Vectors:
                 pass
         return scores
 
+    def scores_among(self, queries: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """The cosine of every query with these rows alone, (b, k) float32."""
+        return queries @ self.rows_at(rows).T
+
     def search(self, queries: np.ndarray, k: int, among: LeafSet | None = None) -> tuple[np.ndarray, np.ndarray]:
         """The k rows nearest to each query: cosines (b, k) float32 and row numbers (b, k) int64, best first.
 

@@ -11,7 +11,7 @@ from bioclip_search.errors import IndexDamagedError
 from bioclip_search.index import search as module
 from bioclip_search.index import sketching
 from bioclip_search.index.search import best_rows, search, search_all
-from bioclip_search.index.sketch import NEIGHBOURS, Sketch
+from bioclip_search.index.sketch import NEIGHBOURS, Sketch, means_of_parts
 from bioclip_search.index.sketching import write_sketches
 from bioclip_search.index.vectors import Vectors, write_vectors
 from bioclip_search.intervals import LeafSet
@@ -86,7 +86,7 @@ def test_a_filter_goes_into_the_search_of_a_sketch(world):
     found, _ = search(vectors, sketch, note, queries, SHARPNESS, among)
     exact = vectors.scores(queries, among)
     for near, row in zip(found, exact, strict=True):
-        assert among.mask[near.rows].all()
+        assert among.mask[near.rows[near.scores > -np.inf]].all()
         assert near.rows[np.argmax(near.scores)] == np.argmax(row)
 
 
@@ -94,7 +94,7 @@ def test_a_silent_row_is_never_found(world):
     vectors, sketch, note, queries = world
     best = np.unique(vectors.scores(queries).argmax(axis=1))
     for found in (search(vectors, sketch, note, queries, SHARPNESS, silent=best)[0], search_all(vectors, queries, SHARPNESS, silent=best)):
-        assert not any(np.isin(best, near.rows).any() for near in found)
+        assert not any(np.isin(best, near.rows[near.scores > -np.inf]).any() for near in found)
 
 
 def test_queries_that_cannot_be_told_closely_enough_are_searched_exactly(world):
@@ -137,11 +137,27 @@ def test_a_sketch_that_is_damaged_or_of_other_vectors_is_refused(world, tmp_path
         Sketch(tmp_path / note.sketch, COUNT + (NEIGHBOURS if spoil == "other" else 0), DIM)
 
 
-def test_an_exact_search_leaves_out_only_what_is_negligible(world):
+def test_an_exact_search_leaves_out_only_what_is_negligible(world, monkeypatch):
+    monkeypatch.setattr(module, "MANY", 1)
     vectors, _, _, queries = world
     for near, exact in zip(search_all(vectors, queries, SHARPNESS), vectors.scores(queries), strict=True):
         assert leaf_probabilities(exact[None].copy(), SHARPNESS)[0][near.rows].sum() >= 1 - 2e-6
         assert len(near.rows) < COUNT
+
+
+def test_where_many_rows_are_near_all_are_given(world):
+    vectors, _, _, queries = world
+    (near, *_) = search_all(vectors, queries, 1.0)
+    np.testing.assert_array_equal(near.rows, np.arange(COUNT))
+    np.testing.assert_array_equal(near.scores, vectors.scores(queries)[0])
+
+
+def test_neighbours_are_cut_where_one_family_ends():
+    one, other = np.eye(DIM, dtype=np.float32)[:2]
+    means, sizes = means_of_parts(np.stack([one] * 20 + [other] * 44 + [other] * 3 + [one] * 2))
+    assert sizes.tolist() == [20, 44, 3, 2]
+    np.testing.assert_array_equal(means, [one, other, other, one])
+    assert means_of_parts(one[None])[1].tolist() == [1, 0]
 
 
 def test_of_few_rows_all_are_found(tmp_path):
