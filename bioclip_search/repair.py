@@ -13,8 +13,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from pyarrow import parquet
 
-from bioclip_search.build import seal, write_taxa, write_unit_vectors
+from bioclip_search.addition import drop_unnamed, files_built, write_added
+from bioclip_search.build import change_card, seal, write_taxa, write_unit_vectors
 from bioclip_search.check import read_taxonomy
 from bioclip_search.check.names import check_names
 from bioclip_search.check.vectors import UNIT_TOLERANCE, ZERO_LENGTH, flags_of, lengths_of
@@ -46,21 +48,23 @@ def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = 
         IndexDamagedError: The card or the lineages are lost, so that nothing can be made again.
     """
     card = Card.read(folder)
-    for name in {*files_needed(card), *card.files}:
-        stop_if_outside(folder, name)
-    changed = {name for name, note in card.files.items() if not (folder / name).is_file() or note_file(folder / name) != note}
+    changed = _changed_files(folder, card)
     taxonomy = read_taxonomy(folder, card)
     if taxonomy.content_hash != card.taxonomy.content_hash:
         raise IndexDamagedError(
             f"{folder / TAXA_FILE}: its lineages are not those that the card was written for, and cannot be made again. Build the index again."
         )
+    told_of_added = _mend_added(folder, card, taxonomy, changed)
+    if told_of_added:
+        card = Card.read(folder)
+        changed &= set(card.files)
     vectors = _vectors_again(folder, card, taxonomy, encoder, device, lost=VECTORS_FILE in changed)
     lost = sorted(name for name in changed if not _is_mended(name))
-    told = [*vectors.told, *(f"{name}: was changed and cannot be made again; copy it from where it came" for name in lost)]
+    told = [*told_of_added, *vectors.told, *(f"{name}: was changed and cannot be made again; copy it from where it came" for name in lost)]
     names_are_good = NAMES_FILE not in changed and _names_are_good(folder, taxonomy)
     others_are_good = not changed - {NAMES_FILE, *lost} and np.array_equal(vectors.zero, flags_of(taxonomy.leaves))
     if names_are_good and others_are_good and not vectors.encoded:
-        return [*told, "nothing was mended"]
+        return told if told_of_added else [*told, "nothing was mended"]
     with new_contents(folder) as fresh:
         for name in card.files:
             if (folder / name).is_file() and (not _is_mended(name) or (name == NAMES_FILE and names_are_good)):
@@ -73,6 +77,30 @@ def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = 
         seal(fresh, counted, sketch=bool(card.speeds))
         _disown(fresh, {name: card.files[name] for name in lost})
     return told
+
+
+def _changed_files(folder: Path, card: Card) -> set[str]:
+    """The files that are missing or are not those of the card."""
+    for name in sorted({*files_needed(card), *card.files}):
+        stop_if_outside(folder, name)
+    return {name for name, note in card.files.items() if not (folder / name).is_file() or note_file(folder / name) != note}
+
+
+def _mend_added(folder: Path, card: Card, base: Taxonomy, changed: set[str]) -> list[str]:
+    """Writes the names of what was added again, or leaves all of it out where its taxa or vectors are lost; a line on either."""
+    if card.added is None:
+        return []
+    home = folder / card.added.folder
+    lost = {name for name in (TAXA_FILE, VECTORS_FILE, NAMES_FILE) if f"{home.name}/{name}" in changed}
+    if not lost:
+        return []
+    if lost == {NAMES_FILE}:
+        table = parquet.read_table(home / TAXA_FILE).drop_columns("zero_vector")
+        write_added(folder, card, base, table, Vectors(home / VECTORS_FILE).rows(0, card.added.count).copy())
+        return [f"{home.name}/{NAMES_FILE}: was made again from the taxa"]
+    change_card(folder, files=files_built(card), added=None)
+    drop_unnamed(folder, None)
+    return [f"{home.name}: is damaged, so the {card.added.count:,} taxa that were added are left out. Add them again with `bioclip-search index add`."]
 
 
 def _is_mended(name: str) -> bool:

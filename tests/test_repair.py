@@ -3,13 +3,16 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from bioclip_search.addition import add_taxa
 from bioclip_search.build import build_from_vectors, build_index, seal
+from bioclip_search.catalogue import Catalogue
 from bioclip_search.check import FAULT, check_index
 from bioclip_search.errors import IndexDamagedError
 from bioclip_search.index import Card, Index, sketching, write_vectors
@@ -35,6 +38,53 @@ def faults(folder):
 
 def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def grown(copy, encoder):
+    add_taxa(Index(copy), pa.table({"species": ["Panthera onca", "Felis lybica"], "common_name": ["Jaguar", None]}), encoder)
+    return copy
+
+
+def spoil(path):
+    path.write_bytes(path.read_bytes()[:-4] + b"\1\2\3\4")
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, spoil])
+@pytest.mark.parametrize("name", ["taxa.parquet", "vectors.faiss"])
+def test_an_addition_that_is_lost_is_left_out_and_the_rest_is_whole(grown, small_index, encoder, name, harm):
+    harm(grown / "added-1" / name)
+    (told,) = repair_index(grown, encoder=encoder)
+    assert told.startswith("added-1: is damaged, so the 2 taxa that were added are left out. Add them again")
+    assert faults(grown) == []
+    assert Index(grown).card == Card.read(small_index)
+    assert not list(grown.glob("added-*"))
+
+
+def test_an_addition_whose_folder_is_gone_is_left_out(grown, encoder):
+    shutil.rmtree(grown / "added-1")
+    assert faults(grown)
+    repair_index(grown, encoder=encoder)
+    assert faults(grown) == []
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, spoil])
+def test_the_names_of_what_was_added_are_made_again(grown, encoder, harm):
+    vectors = Index(grown).added.vectors.rows(0, 2).copy()
+    harm(grown / "added-1" / "names.sqlite")
+    assert repair_index(grown, encoder=encoder) == ["added-1/names.sqlite: was made again from the taxa"]
+    assert faults(grown) == []
+    catalogue = Catalogue(Index(grown))
+    assert (catalogue.names.the_one("jaguar").name, catalogue.names.the_one("Felis lybica").rank) == ("Panthera onca", "species")
+    np.testing.assert_array_equal(catalogue.index.added.vectors.rows(0, 2), vectors)
+
+
+def test_what_was_added_stays_when_the_base_is_mended(grown, encoder):
+    (grown / "names.sqlite").unlink()
+    (grown / "vectors.faiss").write_bytes(b"")
+    repair_index(grown, encoder=encoder)
+    assert faults(grown) == []
+    assert Catalogue(Index(grown)).names.the_one("jaguar").name == "Panthera onca"
 
 
 def test_a_sound_index_is_left_alone(copy, encoder):

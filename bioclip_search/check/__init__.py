@@ -36,10 +36,10 @@ def check_index(folder: Path) -> list[Finding]:
     """
     try:
         card = Card.read(folder)
-        for name in {*files_needed(card), *card.files}:
+        for name in sorted({*files_needed(card), *card.files}):
             stop_if_outside(folder, name)
     except IndexFolderError as error:
-        return [found_one("card", str(error), "Build the index again.")]
+        return [found_one("card", str(error).split(". ")[0].rstrip("."), "Get the index again, or build it again.")]
     return [*_check_files(folder, card), *_check_contents(folder, card)]
 
 
@@ -52,7 +52,9 @@ def read_taxonomy(folder: Path, card: Card) -> Taxonomy:
     try:
         return Taxonomy(parquet.read_table(folder / TAXA_FILE), card.taxonomy.ranks)
     except (OSError, ValueError, KeyError) as error:
-        raise IndexFolderError(f"{TAXA_FILE} cannot be read ({str(error).splitlines()[0]})") from error
+        raise IndexFolderError(
+            f"{folder / TAXA_FILE}: cannot be read ({str(error).splitlines()[0]}), and cannot be made again. Build the index again."
+        ) from error
 
 
 def _check_files(folder: Path, card: Card) -> Iterator[Finding]:
@@ -84,7 +86,7 @@ def _check_contents(folder: Path, card: Card) -> Iterator[Finding]:
             leaves = parquet.read_table(index.added.taxa_path)
             yield from check_vectors(index.added.vectors, Taxonomy(leaves, taxonomy.ranks), flags_of(leaves))
     except (BioclipSearchError, KeyError, OSError, ValueError) as error:
-        yield found_one("contents", f"cannot be looked through any further ({error})", GET_AGAIN)
+        yield found_one("contents", f"cannot be looked through any further ({str(error).rstrip('.')})", GET_AGAIN)
 
 
 def _check_sketch(folder: Path, index: Index) -> Iterator[Finding]:
