@@ -81,9 +81,16 @@ def read_header(path: Path) -> list[str]:
 
 
 def text_column(table: pa.Table, name: str) -> pa.ChunkedArray:
-    """The column as strings, all null where the table lacks it."""
+    """The column as strings, all null where the table lacks it.
+
+    Raises:
+        TableError: The column holds lists, pictures or the like.
+    """
     if name in table.column_names:
-        return table[name].cast(pa.string())
+        try:
+            return table[name].cast(pa.string())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise TableError(f"The column {name} holds {table[name].type}, where text in UTF-8 was expected. Save it as text.") from error
     return pa.chunked_array([pa.nulls(table.num_rows, pa.string())])
 
 

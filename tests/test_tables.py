@@ -5,7 +5,7 @@ import pytest
 from pyarrow import parquet
 
 from bioclip_search.errors import TableError
-from bioclip_search.tables import read_header, read_lines, read_names, read_table
+from bioclip_search.tables import read_header, read_lines, read_names, read_table, text_column
 
 ROWS = [{"genus": "Felis", "species": "Felis catus", "common_name": "Cat, domestic"}, {"genus": "Nan", "species": "Nan nan", "common_name": None}]
 
@@ -72,6 +72,12 @@ def test_names_come_from_lists_lines_and_tables(tmp_path):
 def test_names_come_from_a_folder_that_was_imported(tmp_path):
     parquet.write_table(pa.table({"genus": ["Felis", "Vulpes"], "species": ["Felis catus", None]}), tmp_path / "taxa.parquet")
     assert read_names(tmp_path) == read_names(str(tmp_path)) == ["Felis catus", "Vulpes"]
+
+
+@pytest.mark.parametrize("values", [[["a"], ["b"]], [b"\xff", b"b"]], ids=["lists", "bytes"])
+def test_a_column_of_something_else_than_text_is_told(values):
+    with pytest.raises(TableError, match="The column species holds .*, where text in UTF-8 was expected"):
+        text_column(pa.table({"species": values}), "species")
 
 
 def test_no_name_is_an_error(tmp_path):

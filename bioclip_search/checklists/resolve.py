@@ -173,6 +173,7 @@ def _count(staging: Staging, table: str) -> int:
 def _nothing_left(staging: Staging, decision: Decision) -> str:
     rows = len(decision.fate)
     if not rows:
-        return f"{staging.archive}: has no rows. Expected a list of taxa."
+        rejected = "".join(f" ({note})" for note in staging.notes if note.what == "misshapen")
+        return f"{staging.archive}: has no rows that can be read{rejected}. Expected a list of taxa."
     reasons = "; ".join(f"{account.words_of(int(fate))}: {int(count):,}" for fate, count in zip(*np.unique(decision.fate, return_counts=True), strict=True))
     return f"{staging.archive}: none of its {rows:,} rows is a taxon that can be placed ({reasons}). Expected names with ranks such as species, genus, family."

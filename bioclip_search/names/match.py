@@ -49,7 +49,7 @@ ALTERNATIVES = 10
 
 
 LONGEST_NAME = 500
-"""Letters of the longest name with its authors; the longest that are published have about 200."""
+"""Letters of the longest name with its authors and ancestors; the longest that are published have about 200."""
 
 MOST_WORDS = 4
 """Words of a text that are looked for in longer names."""
@@ -129,14 +129,15 @@ class _Matcher:
         self.names, self.language = names, language
 
     def match(self, query: Query) -> Match:
-        *ancestors, text = ((query.name or "").split(PATH_SIGN)) or [""]
+        if len(query.name or "") > LONGEST_NAME:
+            told = f"a name has at most {LONGEST_NAME} letters, this has {len(query.name):,}"
+            return Match(name=query.name, match_type=NONE, confidence=0, note=told)  # rule 1
+        *ancestors, text = (query.name or "").split(PATH_SIGN)
         parsed = parse(text)
         context = tuple((rank, name) for rank, name in query.context.items() if name) + tuple((None, name) for name in ancestors if fold(name))
         asked = _Asked(query, text.strip(), parsed, query.authorship or parsed.authorship, context)
         if not fold(text):
             return Match(name=query.name, match_type=NONE, confidence=0, note="nothing is written here")  # rule 1
-        if len(text) > LONGEST_NAME:
-            return Match(name=query.name, match_type=NONE, confidence=0, note=f"a name has at most {LONGEST_NAME} letters, this has {len(text):,}")
         if parsed.qualifier or parsed.is_formula:
             return self._doubtful(asked)  # rule 2
         return self._kept(asked) or self._shortened(asked) or self._misspelt(asked) or self._part(asked) or self._none(asked)

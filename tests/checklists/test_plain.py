@@ -203,6 +203,7 @@ def test_tables_that_cannot_be_read_are_told(tmp_path):
         "picture.csv": (b"\x89PNG\r\n\x1a\n\x00\x00", "is not text in UTF-8"),
         "broken.parquet": (b"PAR1 not really PAR1", "cannot be read as a table"),
         "header.csv": (b"species\n", "has no rows"),
+        "quote.csv": (b'species,family\n"Felis lost,Felidae\nBufo bufo,Bufonidae\n', "has no rows that can be read .*that have not 2 columns"),
         "wide.csv": (b"," * 5000 + b"\n", "has 5,001 columns"),
     }
     for name, (content, words) in cases.items():
