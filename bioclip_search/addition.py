@@ -103,14 +103,17 @@ def write_added(home: Path, card: Card, base: Taxonomy, table: pa.Table, vectors
     number = int(card.added.folder.removeprefix(ADDED_PREFIX)) + 1 if card.added else 1
     folder = home / f"{ADDED_PREFIX}{number}"
     shutil.rmtree(folder, ignore_errors=True)  # left by one that was stopped
-    with writing(folder):
-        folder.mkdir()
-        write_vectors(folder / VECTORS_FILE, [vectors], vectors.shape[1])
-        write_taxa(folder / TAXA_FILE, Taxonomy(table, grown.ranks), ~vectors.any(axis=1))
-        write_store(folder / NAMES_FILE, _new_names(grown, table, len(base)))
-        new = {path.relative_to(home).as_posix(): note_file(path) for path in sorted(folder.iterdir())}
-        change_card(home, files=files_built(card) | new, added=AddedNote(folder.name, len(vectors)))
-    drop_unnamed(home, folder.name)
+    try:
+        with writing(folder):
+            folder.mkdir()
+            write_vectors(folder / VECTORS_FILE, [vectors], vectors.shape[1])
+            write_taxa(folder / TAXA_FILE, Taxonomy(table, grown.ranks), ~vectors.any(axis=1))
+            write_store(folder / NAMES_FILE, _new_names(grown, table, len(base)))
+            new = {path.relative_to(home).as_posix(): note_file(path) for path in sorted(folder.iterdir())}
+            change_card(home, files=files_built(card) | new, added=AddedNote(folder.name, len(vectors)))
+    finally:
+        added = Card.read(home).added
+        drop_unnamed(home, added.folder if added else None)
 
 
 def files_built(card: Card) -> dict[str, FileNote]:

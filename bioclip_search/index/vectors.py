@@ -66,13 +66,16 @@ def write_vectors(path: Path, blocks: Iterable[np.ndarray], dim: int, kind: str 
 
 
 def save(index: faiss.Index, path: Path) -> None:
-    """Writes an index of FAISS, which tells of a full disk by an error of its own kind.
+    """Writes an index of FAISS.
+
+    Subtle: a full disk may show only when the file is closed, and FAISS raises nothing then; so it is opened again.
 
     Raises:
         OSError: It cannot be written.
     """
     try:
         faiss.write_index(index, str(path))
+        _read_mapped(path)
     except RuntimeError as error:
         raise OSError(f"vectors cannot be written: {str(error).splitlines()[0]}") from error
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -75,3 +78,21 @@ def test_a_file_that_is_no_index_is_told(tmp_path):
     (tmp_path / "v.faiss").write_bytes(b"not an index")
     with pytest.raises(IndexDamagedError, match="is no FAISS index"):
         Vectors(tmp_path / "v.faiss")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on the size of files there")
+def test_a_file_that_ends_too_early_is_told_even_where_faiss_says_nothing(tmp_path, rows):
+    """Run apart, for the limit holds for the whole process: one page too few, which shows only when the file is closed."""
+    program = (
+        "import resource, signal, sys, numpy as np\n"
+        "from pathlib import Path\n"
+        "from bioclip_search.index.vectors import write_vectors\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try:\n"
+        "    write_vectors(Path(sys.argv[1]), [np.eye(8, dtype=np.float32)], 8)\n"
+        "except OSError as error:\n"
+        "    print(error)\n"
+    )
+    told = subprocess.run([sys.executable, "-c", program, str(tmp_path / "v")], capture_output=True, text=True, check=True).stdout
+    assert "vectors cannot be written" in told
