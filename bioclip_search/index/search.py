@@ -137,6 +137,8 @@ def _refined(row: np.ndarray, query: np.ndarray, vectors: Vectors, sketch: Sketc
     """What matters in a row of coarse scores, made exact where it matters; and the probability of all that was not looked at."""
     part = speed.error_allowed * SMALL_PART
     seen = best_rows(row, speed.looked_at)
+    if not len(seen):  # no row takes part, or every score is NaN
+        return Near(np.arange(len(row)), row), 0.0
     exact = vectors.rows_at(seen) @ query
     spread = sharpness * float(np.sqrt(np.mean(((exact - row[seen]) / np.maximum(sketch.left_out[seen], LEAST_LEFT_OUT)) ** 2)))  # logits a unit left out
     row[seen] = exact
@@ -157,7 +159,8 @@ def _refined(row: np.ndarray, query: np.ndarray, vectors: Vectors, sketch: Sketc
 
 def _may_matter(logits: np.ndarray, left_out: np.ndarray, part: float) -> np.ndarray:
     """Whether a row's probability, its log given, would grow by more than the part if it lay `FAR` spreads higher."""
-    return logits + np.log(np.expm1(np.clip(FAR * left_out, LEAST_LEFT_OUT, None))) > np.log(part)
+    higher = np.clip(FAR * left_out, LEAST_LEFT_OUT, None)
+    return logits + higher + np.log(-np.expm1(-higher)) > np.log(part)  # Subtle: exp(higher) - 1 itself may be too large for a number
 
 
 def _log_sum(scores: np.ndarray, sharpness: float) -> float:

@@ -1,10 +1,11 @@
 """A sketch of an index's vectors: coarse scores of all rows from a small part of the numbers.
 
 Rows stand in depth-first order of the tree, so neighbours are relatives. Every `NEIGHBOURS` rows are cut in two where
-they differ most, as where one family ends and the next begins; a row is kept as the mean of its part, a few numbers that say how it differs from them (its places along the directions in
-which such differences are largest, the principal components), and the length of what is left out. That is little
-where vectors gather by taxon or lie near a flat of few directions, and much where they have no structure. Whether a
-sketch is good enough is measured in `sketching`, what is done with it is left to `search`.
+they differ most, as where one family ends and the next begins. A row is kept as the mean of its part, a few numbers
+that say how it differs from that (its places along the directions in which such differences are largest, the principal
+components), and the length of what is left out. That is little where vectors gather by taxon or lie near a flat of few
+directions, and much where they have no structure. Whether a sketch is good enough is measured in `sketching`, what is
+done with it is left to `search`.
 """
 
 from __future__ import annotations
@@ -39,17 +40,19 @@ class Sketch:
             IndexDamagedError: A file is missing, is no array, or does not fit the rows.
         """
         try:
-            parts = [np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in SKETCH_FILES]
+            parts = [np.lib.format.open_memmap(folder / name, mode="r") for name in SKETCH_FILES]
         except (OSError, ValueError) as error:
             raise IndexDamagedError(f"{folder}: is no sketch of vectors ({error}). Build the index again, or use --speed exact.") from error
-        means, k = 2 * -(-count // NEIGHBOURS), parts[2].shape[-1]
+        means, k = 2 * -(-count // NEIGHBOURS), parts[2].shape[-1] if parts[2].ndim else 0
         expected = [((means, dim), "<f4"), ((means,), "|u1"), ((dim, k), "<f4"), ((count, k), "<f4"), ((count,), "<f4")]
         if [(part.shape, part.dtype.str) for part in parts] != expected or not _fill(parts[1], count):
             raise IndexDamagedError(f"{folder}: does not fit {count} vectors of {dim} numbers. Build the index again, or use --speed exact.")
         self.name = folder.name
         self.means, self.sizes, self.directions, self.places, self.left_out = parts
         self.bytes = sum(part.nbytes for part in parts)
-        self.most_left_out = float(self.left_out.max(initial=0))
+        self.most_left_out = float(self.left_out.max(initial=0))  # NaN if any is
+        if not np.isfinite(self.most_left_out):
+            raise IndexDamagedError(f"{folder}: holds NaN or infinity. Build the index again, or use --speed exact.")
 
     def scores(self, queries: np.ndarray, among: LeafSet | None = None) -> np.ndarray:
         """About the cosine of every query with every row: (b, n) float32, -inf outside `among`."""

@@ -97,6 +97,23 @@ def test_a_silent_row_is_never_found(world):
         assert not any(np.isin(best, near.rows[near.scores > -np.inf]).any() for near in found)
 
 
+@pytest.mark.parametrize("sharpness", [1e-3, 1.0, 1e4])
+def test_any_sharpness_is_searched_without_a_word(world, sharpness):
+    vectors, sketch, note, queries = world
+    for near, exact in zip(search(vectors, sketch, note, queries, sharpness)[0], vectors.scores(queries), strict=True):
+        assert int(near.rows[np.argmax(near.scores)]) == int(np.argmax(exact))
+
+
+def test_where_every_row_is_silent_or_a_query_is_no_number_that_is_handed_on_without_a_word(world):
+    vectors, sketch, note, queries = world
+    found, tails = search(vectors, sketch, note, queries, SHARPNESS, silent=np.arange(COUNT))
+    assert all((near.scores == -np.inf).all() for near in found)
+    assert not tails.any()
+    found, _ = search(vectors, sketch, note, queries * np.float32("nan"), SHARPNESS)
+    with pytest.raises(ValueError, match="hold NaN"):
+        leaf_probabilities(found[0].scores[None], SHARPNESS)
+
+
 def test_queries_that_cannot_be_told_closely_enough_are_searched_exactly(world):
     vectors, sketch, note, queries = world
     strict = note.__class__(**{**note.__dict__, "error_of_tail": np.inf})
@@ -135,6 +152,31 @@ def test_a_sketch_that_is_damaged_or_of_other_vectors_is_refused(world, tmp_path
         places.unlink()
     with pytest.raises(IndexDamagedError, match="sketch-"):
         Sketch(tmp_path / note.sketch, COUNT + (NEIGHBOURS if spoil == "other" else 0), DIM)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY\x01\x00"])
+def test_a_file_of_a_sketch_that_is_no_array_is_told(world, content):
+    sketch = world[1]
+    folder = Path(sketch.places.filename).parent
+    (folder / "left_out.npy").write_bytes(content)
+    with pytest.raises(IndexDamagedError, match="is no sketch of vectors"):
+        Sketch(folder, COUNT, DIM)
+
+
+@pytest.mark.parametrize("array", [np.array(1.0, np.float32), np.zeros((2, 2), [("a", "f4")]), np.array([{}], object)])
+def test_an_array_of_another_shape_or_kind_is_no_part_of_a_sketch(world, array):
+    folder = Path(world[1].places.filename).parent
+    for name in ("directions.npy", "left_out.npy"):
+        np.save(folder / name, array, allow_pickle=True)
+        with pytest.raises(IndexDamagedError):
+            Sketch(folder, COUNT, DIM)
+
+
+def test_a_sketch_that_holds_nan_is_refused(world):
+    folder = Path(world[1].places.filename).parent
+    np.save(folder / "left_out.npy", np.full(COUNT, np.nan, np.float32))
+    with pytest.raises(IndexDamagedError, match="holds NaN"):
+        Sketch(folder, COUNT, DIM)
 
 
 def test_an_exact_search_leaves_out_only_what_is_negligible(world, monkeypatch):
