@@ -66,7 +66,7 @@ def _clean_sql(first_row: int) -> str:
         ), named AS (SELECT *, {_name_sql()} AS name FROM folded
         ), ranked AS (SELECT *, {_rank_sql()} AS code FROM named)
         SELECT row, key, CASE WHEN id <> key OR key IS NULL THEN id END AS id, name, {_author_sql()} AS authorship, code AS rank, rank_word,
-            {_standing_sql()} AS standing, status, {", ".join(f'{_placed(rank)} AS "{rank}"' for rank in RANKS[:SPECIES])}, species, common_name
+            {_standing_sql()} AS standing, status, {", ".join(f'{_placed(rank)} AS "{rank}"' for rank in RANKS[:SPECIES])}, species, common_name, lower(language) AS language
         FROM ranked"""
 
 

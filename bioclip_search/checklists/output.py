@@ -3,7 +3,7 @@
 Deciding is left to `fates`, counting to `account`.
 
 Rules for a leaf's vernacular name, first match wins:
-1. The one that stands in its own row of the source.
+1. The one that stands in its own row of the source, if its language is not said.
 2. The first English one that the source prefers.
 3. The first English one.
 4. The first one whose language is not said.
@@ -34,6 +34,9 @@ SEATS_IN_PART = 250_000
 ENGLISH = "^(en|eng|english)([-_].*)?$"
 NOT_PRESENT = ("absent", "excluded", "extinct", "doubtful", "uncertain", "not present")
 """Words of occurrenceStatus that mean the taxon does not live there, or not surely."""
+
+BEFORE_ALL = 1 << 40
+"""More than any source has rows: puts the vernacular names of the taxa's own rows before those of other tables."""
 
 COUNTRY_PREFIX = r"^(iso(_?3166)?(-?1)?|iso_3166-1_alpha-[23])\s*:\s*"
 
@@ -94,11 +97,11 @@ def write_taxa(staging: Staging, path: Path) -> None:
     preference = f"CASE WHEN regexp_matches(language, '{ENGLISH}') THEN CASE WHEN preferred THEN 2 ELSE 3 END ELSE 4 END"
     query = f"""
         WITH chosen AS (
-            SELECT spoken.row, arg_min(name, ({preference}, place)) AS name FROM spoken JOIN here ON here.leaf = spoken.row
-            WHERE language IS NULL OR regexp_matches(language, '{ENGLISH}') GROUP BY spoken.row)
-        SELECT {ranks}, coalesce(nullif(trim(split_part(c.common_name, '|', 1)), ''), chosen.name) AS common_name{further}
+            SELECT here.seat, arg_min(name, ({preference}, place, name)) AS name FROM spoken JOIN here ON here.leaf = spoken.row
+            WHERE language IS NULL OR regexp_matches(language, '{ENGLISH}') GROUP BY here.seat)
+        SELECT {ranks}, coalesce(CASE WHEN c.language IS NULL THEN nullif(trim(split_part(c.common_name, '|', 1)), '') END, chosen.name) AS common_name{further}
         FROM here JOIN leaves ON leaves.row = here.leaf JOIN clean AS c ON c.row = here.leaf
-        LEFT JOIN chosen ON chosen.row = here.leaf LEFT JOIN lived ON lived.seat = here.seat
+        LEFT JOIN chosen ON chosen.seat = here.seat LEFT JOIN lived ON lived.seat = here.seat
         WHERE here.leaf = here.kept ORDER BY here.seat"""
     for _ in _write_in_parts(staging, query, path):
         pass
@@ -123,7 +126,8 @@ def _write_in_parts(staging: Staging, query: str, path: Path) -> Iterator[pa.Tab
 def _gather_vernaculars(staging: Staging) -> None:
     """The table `spoken`: vernacular names by the row of the usage they stand at, in the source's order.
 
-    Several in one cell, parted by bars, are each a name; the first of a leaf's own row is in `taxa` and not repeated.
+    Several in one cell, parted by bars, are each a name; the first of a leaf's own row, if its language is not said, is in
+    `taxa` and not repeated.
     """
     staging.run(f"""
         CREATE TABLE spoken AS
@@ -131,9 +135,9 @@ def _gather_vernaculars(staging: Staging) -> None:
             coalesce(lower(preferred) IN ('true', 't', '1', 'yes'), false) AS preferred, v.rowid AS place
         FROM vernaculars AS v JOIN handles ON handles.handle = v.key WHERE name IS NOT NULL
         UNION ALL
-        SELECT row, trim(name), NULL, false, -1 FROM (
-            SELECT c.row, unnest(string_split(common_name, '|')[CASE WHEN fate = {LEAF} THEN 2 ELSE 1 END:]) AS name
-            FROM clean AS c JOIN placed USING (row) WHERE common_name IS NOT NULL
+        SELECT row, trim(name), language, false, row - {BEFORE_ALL} FROM (
+            SELECT row, language, unnest(string_split(common_name, '|')[CASE WHEN row = kept AND language IS NULL THEN 2 ELSE 1 END:]) AS name
+            FROM clean LEFT JOIN seats ON leaf = row WHERE common_name IS NOT NULL
         ) WHERE trim(name) <> ''""")
 
 
@@ -158,7 +162,7 @@ def write_names(staging: Staging, path: Path) -> dict[str, int]:
     """Writes one row for each further name, sorted by leaf, and gives how many there are of each kind."""
     words = " ".join(f"WHEN {number} THEN '{rank}'" for number, rank in enumerate(RANKS))
     kinds = f"CASE WHEN fate = {INTERIOR} THEN 'accepted' WHEN fate = {BELOW_SPECIES} THEN 'infraspecific' ELSE 'synonym' END"
-    is_twin = f"(fate = {LEAF} AND held.leaf <> held.kept)"
+    is_twin = f"(fate = {LEAF} AND held.leaf <> held.kept AND coalesce(c.key, c.authorship) IS NOT NULL)"
     query = f"""
         WITH held AS (
             SELECT placed.row, placed.fate, here.seat, here.leaf, here.kept, t.rank

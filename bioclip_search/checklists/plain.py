@@ -37,6 +37,7 @@ OTHER_NAMES = {
     **{rank: f"{rank}name" for rank in RANKS},
     "phylum": "phylumname division",
     "common_name": "vernacularname commonname englishname englishcommonname popularname mainname",
+    "language": "languagecode lang",
 }
 """Other names of our columns, lower case without punctuation, most trusted first."""
 

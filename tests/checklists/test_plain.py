@@ -156,6 +156,20 @@ def test_several_vernacular_names_in_a_cell_are_each_a_name(tmp_path):
     assert names_of(checklist, "vernacular") == [("species", "Crapaud")]
 
 
+def test_vernacular_names_in_many_rows_keep_their_language(tmp_path):
+    rows = "species|language|common_name\nFelis catus|de|Katze\nFelis catus|en|Cat\nFelis catus|en_GB|House cat\nBufo bufo|FR|Crapaud\nFelis catus||Moggy"
+    checklist = read_checklist(write(tmp_path / "list.csv", rows))
+    assert lineages(checklist, "species", "common_name") == [("Felis catus", "Cat"), ("Bufo bufo", None)]
+    told = [(row["row"], row["kind"], row["name"], row["language"]) for row in checklist.names.to_pylist()]
+    assert told == [
+        (0, "vernacular", "Katze", "de"),
+        (0, "vernacular", "Cat", "en"),
+        (0, "vernacular", "House cat", "en_gb"),
+        (0, "vernacular", "Moggy", None),
+        (1, "vernacular", "Crapaud", "fr"),
+    ]
+
+
 def test_a_subspecies_in_the_column_of_species_is_none(tmp_path):
     rows = "family|species\nCinclidae|Cinclus cinclus\nCinclidae|Cinclus cinclus gularis\nVirgaviridae|Tobacco mosaic virus\n"
     path = write(tmp_path / "list.csv", rows + "Salicaceae|Salix alba L. subsp. vitellina (L.) Arcang.")
