@@ -145,13 +145,17 @@ def _gather_countries(staging: Staging) -> None:
     """The table `lived`: the countries of each leaf, its other names and subspecies included."""
     staging.connection.register("iso", pa.table({"code": [*ALPHA3_OF_ALPHA2, *ALPHA3_OF_ALPHA2.values()], "alpha3": [*ALPHA3_OF_ALPHA2.values()] * 2}))
     staging.run(f"""
-        CREATE TABLE places AS SELECT key,
+        CREATE TABLE places AS SELECT key, row,
             regexp_replace(trim(upper(regexp_replace(place, '{COUNTRY_PREFIX}', '', 'i'))), '^([A-Z]{{2,3}})-.*$', '\\1') AS code,
             lower(coalesce(status, '')) IN {NOT_PRESENT} AS is_absent
-        FROM (SELECT key, trim(unnest(regexp_split_to_array(country, '\\s*[|;,]\\s*'))) AS place, status FROM distributions WHERE country IS NOT NULL)""")
+        FROM (
+            SELECT key, row, trim(unnest(regexp_split_to_array(country, '\\s*[|;,]\\s*'))) AS place, status FROM (
+                SELECT key, NULL::BIGINT AS row, country, status FROM distributions UNION ALL SELECT NULL, rowid, country, NULL FROM usages
+            ) WHERE country IS NOT NULL)""")
     staging.run(f"""
         CREATE TABLE lived AS SELECT seat, list_sort(list(DISTINCT alpha3)) AS countries
-        FROM places JOIN iso ON iso.code = places.code JOIN handles ON handles.handle = places.key JOIN placed ON placed.row = handles.row
+        FROM places JOIN iso ON iso.code = places.code LEFT JOIN handles ON handles.handle = places.key
+            JOIN placed ON placed.row = coalesce(places.row, handles.row)
             JOIN clean ON clean.row = placed.taxon JOIN seats ON seats.leaf = placed.leaf
         WHERE NOT is_absent AND fate IN ({LEAF}, {OTHER_NAME}, {SHARED_NAME}, {BELOW_SPECIES}) AND placed.taxon = placed.leaf GROUP BY seat""")
     staging.run("CREATE TABLE iso_codes AS SELECT * FROM iso")

@@ -38,6 +38,7 @@ OTHER_NAMES = {
     "phylum": "phylumname division",
     "common_name": "vernacularname commonname englishname englishcommonname popularname mainname",
     "language": "languagecode lang",
+    "country": "countrycode countrycodes countries iso3 alpha3",
 }
 """Other names of our columns, lower case without punctuation, most trusted first."""
 

@@ -27,11 +27,11 @@ USAGE_COLUMNS = (
     *("key", "id", "parent_key", "accepted_key", "parent_name", "accepted_name"),
     *("scientific_name", "canonical_name", "generic_name", "specific_epithet", "infraspecific_epithet", "authorship", "rank", "status"),
     *RANKS,
-    *("common_name", "language"),
+    *("common_name", "language", "country"),
 )
 """One row for each use of a scientific name, as the source has it. `key` is what other rows point at, `id` what the
 extensions of a Darwin Core Archive point at, where that is something else. The ranks are the classification as words; the language
-is that of the common name."""
+is that of the common name, the country where the taxon lives, by codes."""
 
 COLUMNS = {
     "usages": USAGE_COLUMNS,

@@ -170,6 +170,13 @@ def test_vernacular_names_in_many_rows_keep_their_language(tmp_path):
     ]
 
 
+def test_countries_in_a_column_are_read(tmp_path):
+    rows = "species;countryCode\nFelis catus;DE, fr\nFelis catus;ESP\nBufo bufo;\nRana rana;Ruritania"
+    checklist = read_checklist(write(tmp_path / "list.csv", rows.replace(";", "\t")))
+    assert lineages(checklist, "species", "countries") == [("Felis catus", ["DEU", "ESP", "FRA"]), ("Bufo bufo", None), ("Rana rana", None)]
+    assert [str(note) for note in checklist.report.notes][-1] == "dropped: 1 areas that are no country by ISO 3166, such as RURITANIA"
+
+
 def test_a_subspecies_in_the_column_of_species_is_none(tmp_path):
     rows = "family|species\nCinclidae|Cinclus cinclus\nCinclidae|Cinclus cinclus gularis\nVirgaviridae|Tobacco mosaic virus\n"
     path = write(tmp_path / "list.csv", rows + "Salicaceae|Salix alba L. subsp. vitellina (L.) Arcang.")
