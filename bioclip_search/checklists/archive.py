@@ -148,14 +148,14 @@ class _Folder:
         self.name, self._folder = folder.name, folder
         home = folder.resolve()
         found = []
-        for path in sorted(folder.rglob("*")):
+        for path in folder.rglob("*"):
             if not path.is_file() or _is_litter(path.relative_to(folder).as_posix()):
                 continue
             if not path.resolve().is_relative_to(home):
                 raise TableError(f"{path}: is a link to a file outside the folder. Copy the file into the folder.")
             found.append(path.relative_to(folder).as_posix())
             _refuse_crowd(folder.name, len(found), limits)
-        self.members = tuple(found)
+        self.members = tuple(sorted(found))
 
     def file(self, member: str) -> Path:
         return self._folder / member

@@ -20,7 +20,7 @@ from bioclip_search.taxonomy import lineage_columns
 NAME_COLUMNS = ("scientific_name", "name", "taxon", "taxon_name", "verbatim_name", "verbatimscientificname", "canonicalname", "species_name", "label")
 """Columns that hold the name of a row, likeliest first; then come the ranks, lowest first, and the vernacular name."""
 
-AUTHORSHIP_COLUMNS = ("authorship", "scientificnameauthorship", "scientific_name_authorship", "author", "authors")
+AUTHORSHIP_COLUMNS = ("authorship", "scientificnameauthorship", "scientific_name_authorship", "author", "authors", "authority")
 
 CONTEXT_RANKS = tuple(rank for rank in RANKS if rank not in ("genus", "species"))
 """Columns that tell homonyms apart. Not the genus: that of a synonym is another one."""

@@ -47,6 +47,11 @@ def test_authorship_and_ranks_are_read_but_not_the_genus(tmp_path):
     assert read_list(path) == [Query("Felis leo", "Linnaeus, 1758", {"family": "Felidae"})]
 
 
+def test_an_authority_is_an_authorship(tmp_path):
+    path = written(tmp_path, "list.csv", "Species;Authority\nFelis leo;L.\n")
+    assert read_list(path) == [Query("Felis leo", "L.")]
+
+
 def test_of_rank_columns_the_deepest_name_is_taken(tmp_path):
     table = {"family": ["Felidae", "Felidae", "Felidae"], "genus": ["Panthera", "Panthera", None], "species": ["leo", None, None]}
     parquet.write_table(pa.table(table), tmp_path / "list.parquet")
