@@ -76,6 +76,7 @@ def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = 
         counted = replace(card, vectors=replace(card.vectors, count=len(taxonomy)), taxonomy=replace(card.taxonomy, leaves=len(taxonomy)))
         seal(fresh, counted, sketch=bool(card.speeds))
         _disown(fresh, {name: card.files[name] for name in lost})
+        del vectors  # Subtle: Windows renames no folder of which a file is still mapped.
     return told
 
 
