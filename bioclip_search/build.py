@@ -36,7 +36,7 @@ from bioclip_search.text_vectors import StoredVectors, TextVectors
 
 TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".pq"}
 
-POINTING = ("parent_key", "accepted_key", "parent_name", "accepted_name", "status")
+POINTING = ("parent_key", "accepted_key", "parent_name", "accepted_name", "status", "language", "country")
 """Columns, as `checklists` calls them, that make a table more than a list of taxa."""
 
 
@@ -257,11 +257,14 @@ def write_taxa(path: Path, taxonomy: Taxonomy, zero: np.ndarray) -> None:
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether this is a table with ranks as its columns and none that points at a parent or an accepted name."""
+    """Whether this is a table with ranks as its columns and none that points at a parent or an accepted name, or tells more of a taxon.
+
+    Subtle: the column `countries` is one of ours; a table of an index has it.
+    """
     from bioclip_search.checklists.plain import OTHER_NAMES
 
     if path.suffix.lower() not in TABLE_SUFFIXES or not path.is_file():
         return False
     header = read_header(path)
-    pointing = {word for column in POINTING for word in OTHER_NAMES[column].split()}
+    pointing = {word for column in POINTING for word in (column.replace("_", ""), *OTHER_NAMES[column].split())} - {"countries"}
     return bool(set(RANKS) & set(header)) and not pointing & {re.sub("[^a-z]", "", name) for name in header}

@@ -102,6 +102,24 @@ def test_a_table_with_our_columns_is_taken_row_for_row(tmp_path):
     assert read.report == ("9 rows read, 9 taxa kept",)
 
 
+def test_a_table_that_tells_of_synonyms_languages_or_countries_is_a_checklist(tmp_path):
+    rows = "species,status,synonym_of,language,common_name,countryCode\nFelis catus,accepted,,de,Katze,DE\nFelis domesticus,synonym,Felis catus,,,\n"
+    (tmp_path / "taxa.csv").write_text(rows, encoding="utf-8")
+    read = read_taxa(tmp_path / "taxa.csv")
+    assert read.taxonomy.leaves["species"].to_pylist() == ["Felis catus"]
+    assert read.taxonomy.leaves["countries"].to_pylist() == [["DEU"]]
+    assert [(row["kind"], row["name"], row["language"]) for row in read.further.to_pylist()] == [
+        ("synonym", "Felis domesticus", None),
+        ("vernacular", "Katze", "de"),
+    ]
+
+
+@pytest.mark.parametrize("column", ["status", "language", "country", "synonym_of"])
+def test_one_such_column_is_enough(tmp_path, column):
+    (tmp_path / "taxa.csv").write_text(f"species,{column}\nFelis catus,\n", encoding="utf-8")
+    assert read_taxa(tmp_path / "taxa.csv").further is not None
+
+
 def test_columns_of_other_names_are_told_and_go_with_vectors(tmp_path):
     table = small_table().rename_columns([f"my {name}" for name in small_table().column_names])
     columns = {name: f"My {name}" for name in small_table().column_names}

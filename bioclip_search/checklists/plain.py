@@ -25,7 +25,7 @@ OTHER_NAMES = {
     "accepted_key": "acceptednameusageid acceptedtaxonid acceptedtaxonkey acceptedid acceptedkey acceptednameusagekey acceptedusagekey acceptedtsn tsnaccepted"
     " validaphiaid validid",
     "parent_name": "parentnameusage parentname parent",
-    "accepted_name": "acceptednameusage acceptedscientificname acceptedname validname",
+    "accepted_name": "acceptednameusage acceptedscientificname acceptedname validname synonymof",
     "scientific_name": "scientificname completename sciname latinname scientific latin binomial taxonname fullname taxon name",
     "canonical_name": "canonicalname namecomplete",
     "generic_name": "genericname",
