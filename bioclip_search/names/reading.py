@@ -250,9 +250,17 @@ def cached_store(source: Path, state: str, write: Callable[[Path], None]) -> Sto
         return _written_whole(kept, write)
     except (OSError, sqlite3.OperationalError) as error:
         log.info("cannot keep the list of names in %s: %s", home, error)
+    return _temporary_store(write)
+
+
+def _temporary_store(write: Callable[[Path], None]) -> Store:
     scratch = Path(tempfile.mkdtemp(prefix="bioclip-search-names-"))
-    write(scratch / "names.sqlite")
-    store = Store(scratch / "names.sqlite")
+    try:
+        write(scratch / "names.sqlite")
+        store = Store(scratch / "names.sqlite")
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
+        raise
     weakref.finalize(store, _discard, store._store, scratch)
     return store
 

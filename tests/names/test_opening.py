@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 
@@ -10,6 +11,7 @@ from bioclip_search.checklists import read_checklist
 from bioclip_search.errors import TableError
 from bioclip_search.names.match import match_names
 from bioclip_search.names.opening import names_of_checklist
+from bioclip_search.names.reading import cached_store
 
 LIST = """taxon_key,kingdom,family,genus,species,common_name
 1,Animalia,Felidae,Panthera,Panthera uncia,Snow leopard
@@ -74,6 +76,26 @@ def test_names_are_read_where_nothing_can_be_kept(folder, tmp_path, monkeypatch)
     (tmp_path / "no-folder").write_text("a file stands where the cache should be")
     monkeypatch.setenv("BIOCLIP_SEARCH_HOME", str(tmp_path / "no-folder"))
     assert names_of_checklist(folder).the_one("Lion").name == "Panthera leo"
+
+
+def test_a_temporary_list_goes_with_its_last_user_and_with_an_error(folder, tmp_path, monkeypatch):
+    (tmp_path / "no-folder").write_text("a file stands where the cache should be")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("BIOCLIP_SEARCH_HOME", str(tmp_path / "no-folder"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    names = names_of_checklist(folder)
+    assert len(list((tmp_path / "temporary").iterdir())) == 1
+    del names
+    gc.collect()
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+    def half(path):
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cached_store(folder, "state", half)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_folder_without_a_checklist_is_refused(folder, tmp_path):
