@@ -30,6 +30,17 @@ class Level:
         taxon = int(np.searchsorted(self.start, leaf, side="right")) - 1
         return taxon if taxon >= 0 and leaf < self.stop[taxon] else None
 
+    def numbers(self, leaves: np.ndarray) -> np.ndarray:
+        """The number of the taxon that holds each leaf, (k,) int64; -1 where its lineage lacks this rank.
+
+        >>> Level("genus", np.array([0, 5]), np.array([3, 9])).numbers(np.array([6, 4, 0])).tolist()
+        [1, -1, 0]
+        """
+        if not len(self):
+            return np.full(len(leaves), -1)
+        numbers = np.searchsorted(self.start, leaves, side="right") - 1
+        return np.where((numbers >= 0) & (leaves < self.stop[numbers]), numbers, -1)
+
     def among(self, leaves: np.ndarray) -> tuple[Level, np.ndarray]:
         """The taxa that hold any of some leaves, as intervals of places in that list, and their numbers in this level.
 
@@ -41,8 +52,8 @@ class Level:
         >>> found.start.tolist(), found.stop.tolist(), numbers.tolist()
         ([0, 2], [2, 3], [0, 2])
         """
-        numbers = np.searchsorted(self.start, leaves, side="right") - 1  # (k,)
-        places = np.flatnonzero((numbers >= 0) & (leaves < self.stop[numbers])) if len(self) else numbers[:0]
+        numbers = self.numbers(leaves)  # (k,)
+        places = np.flatnonzero(numbers >= 0)
         numbers = numbers[places]
         firsts = np.flatnonzero(np.diff(numbers, prepend=-1))
         lasts = np.append(firsts[1:], len(numbers))[: len(firsts)] - 1

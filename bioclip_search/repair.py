@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -193,9 +194,8 @@ def _write_some(path: Path, vectors: Vectors, instead: dict[int, np.ndarray], ca
 def _write_names(old: Path, new: Path, taxonomy: Taxonomy) -> str:
     """Writes the list of names, with what can still be read of the names that do not stand in the taxa themselves."""
     try:
-        further = pa.concat_tables(all_entries(Store(old)))
-        rows = np.asarray(further["row"].combine_chunks())
-        further = further.filter(pa.array((rows >= 0) & (rows < len(taxonomy))))
+        with closing(Store(old)) as store:
+            further = pa.concat_tables(all_entries(store, len(taxonomy)))
     except (IndexDamagedError, pa.ArrowInvalid):
         write_names(new, taxonomy)
         return f"{NAMES_FILE}: was made again from the taxa; synonyms and names in other languages, if it held any, are lost"

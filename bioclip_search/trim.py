@@ -18,6 +18,7 @@ from pyarrow import parquet
 
 from bioclip_search.build import seal
 from bioclip_search.catalogue import Catalogue
+from bioclip_search.errors import IndexDamagedError
 from bioclip_search.index import Card, Index, Vectors
 from bioclip_search.index.card import TaxonomyNote, VectorsNote
 from bioclip_search.index.copying import copy_rows
@@ -96,13 +97,21 @@ def names_of_kept(catalogue: Catalogue, kept: np.ndarray) -> pa.Table:
 
     Args:
         kept: (k,) int64, ascending.
+
+    Raises:
+        IndexDamagedError: A name is of no taxon.
     """
     taxonomy, parts = catalogue.taxonomy, []
-    for entries in (entries for store in catalogue.names.stores for entries in all_entries(store)):
+    lost = IndexDamagedError(f"{catalogue.index.folder}: its list of names points outside the taxonomy. Run `bioclip-search index check --repair`.")
+    if any(row is not None and not 0 <= row < len(taxonomy) for store in catalogue.names.stores for row in store.rows):
+        raise lost
+    for entries in (entries for store in catalogue.names.stores for entries in all_entries(store, len(taxonomy))):
         leaves = taxonomy.leaf_of_row[np.asarray(entries["row"])]
         for level in taxonomy.levels:
             of_rank = np.flatnonzero(np.asarray(pc.equal(entries["rank"], level.rank)))
-            number = np.searchsorted(level.start, leaves[of_rank], side="right") - 1
+            number = level.numbers(leaves[of_rank])
+            if (number < 0).any():
+                raise lost
             first = np.searchsorted(kept, level.start[number])
             lives = (first < len(kept)) & (kept[np.minimum(first, len(kept) - 1)] < level.stop[number])
             names = entries.take(pa.array(of_rank[lives]))
@@ -110,11 +119,10 @@ def names_of_kept(catalogue: Catalogue, kept: np.ndarray) -> pa.Table:
     return pa.concat_tables(parts)
 
 
-def all_entries(store: Store) -> Iterator[pa.Table]:
-    """All names of a store, those of some rows at a time, as `names.write_names` takes further names."""
-    first, last = store.rows
-    for start in range(first, last + 1, NAMED_ROWS):
-        entries = store.of_rows(start, start + NAMED_ROWS - 1)
+def all_entries(store: Store, count: int) -> Iterator[pa.Table]:
+    """All names of a store that point to one of `count` rows, those of some rows at a time, as `names.write_names` takes further names."""
+    for start in range(0, count, NAMED_ROWS):
+        entries = store.of_rows(start, min(start + NAMED_ROWS, count) - 1)
         columns = zip(*entries, strict=True) if entries else [()] * len(Entry._fields)
         yield pa.table(dict(zip(Entry._fields, map(list, columns), strict=True)), schema=ENTRY_COLUMNS)
 

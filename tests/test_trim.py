@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from bioclip_search.build import build_index, change_card
+from bioclip_search.build import build_index, change_card, seal
+from bioclip_search.catalogue import Catalogue
 from bioclip_search.check import FAULT, check_index
-from bioclip_search.errors import IndexFolderError, TableError, UnknownTaxonError
+from bioclip_search.errors import IndexDamagedError, IndexFolderError, TableError, UnknownTaxonError
 from bioclip_search.index import Index
 from bioclip_search.index.card import Calibration
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
+from bioclip_search.repair import repair_index
 from bioclip_search.searcher import Searcher
 from bioclip_search.taxonomy import Taxonomy
 from bioclip_search.trim import trim_index
@@ -123,3 +128,27 @@ def test_filters_that_leave_nothing_and_names_that_are_unknown_leave_no_folder(s
     with pytest.raises(IndexFolderError, match="exists already"):
         trim_index(index, small_index)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["row = 99", "row = -1", "row = 1 << 62", "rank = 'class'"])
+def test_names_that_point_outside_the_taxonomy_are_told_and_can_be_mended(tmp_path, encoder, where):
+    """The carp has no class; a row without end must not be walked to."""
+    index = build_index(tmp_path / "i", Taxonomy.from_table(small_table()), encoder, recipe=BARE)
+    with closing(sqlite3.connect(index.names_path)) as store:
+        store.execute(f"UPDATE name SET {where} WHERE name = 'Cyprinus carpio'")
+        store.commit()
+    seal(index.folder, index.card)
+    with pytest.raises(IndexDamagedError, match=r"points outside the taxonomy.*--repair"):
+        trim_index(Index(index.folder), tmp_path / "part")
+    repair_index(index.folder, encoder=encoder)
+    assert len(Catalogue(trim_index(Index(index.folder), tmp_path / "part")).taxonomy) == 9
+
+
+def test_a_list_of_names_with_a_trigger_is_a_fault_that_can_be_mended(tmp_path, encoder):
+    index = build_index(tmp_path / "i", Taxonomy.from_table(small_table()), encoder, recipe=BARE)
+    with closing(sqlite3.connect(index.names_path)) as store:
+        store.execute("CREATE TRIGGER t AFTER INSERT ON name BEGIN DELETE FROM name; END")
+    seal(index.folder, index.card)
+    assert [finding.kind for finding in check_index(index.folder) if finding.severity == FAULT] == ["names"]
+    repair_index(index.folder, encoder=encoder)
+    assert not [finding for finding in check_index(index.folder) if finding.severity == FAULT]

@@ -14,9 +14,11 @@ import numpy as np
 from pyarrow import parquet
 
 from bioclip_search.check.finding import FAULT, NOTE, Finding, found_one, found_rows
+from bioclip_search.errors import IndexDamagedError
 from bioclip_search.index import Index
 from bioclip_search.intervals import Level
-from bioclip_search.names.store import ACCEPTED
+from bioclip_search.names.reading import Store, format_of
+from bioclip_search.names.store import ACCEPTED, FORMAT
 from bioclip_search.taxonomy import Taxonomy
 
 REPAIR = "`bioclip-search index check --repair` writes the list again."
@@ -34,19 +36,19 @@ def check_names(index: Index, base: Taxonomy) -> Iterator[Finding]:
     entries: list[tuple[str, str, str, int]] = []
     for path in paths:
         try:
+            if format_of(path) < FORMAT:
+                yield Finding("names", NOTE, 1, f"{path.name} is of an earlier version, and is made anew in the cache", (), REPAIR)
+                return
             entries += _read(path)
-        except _EarlierFormat:
-            yield Finding("names", NOTE, 1, f"{path.name} is of an earlier version, and is made anew in the cache", (), REPAIR)
-            return
-        except sqlite3.DatabaseError as error:
-            yield found_one("names", f"{path.name} is not a list of names ({error})", REPAIR)
+        except (sqlite3.DatabaseError, IndexDamagedError) as error:
+            yield found_one("names", f"{path.relative_to(index.folder).as_posix()} is not a list of names ({str(error).split('. ')[0]})", REPAIR)
             return
     names, kinds, ranks, rows = zip(*entries, strict=True) if entries else ((), (), (), ())
     is_accepted, ranks, rows = np.array(kinds, str) == ACCEPTED, np.array(ranks, str), np.array(rows, np.int64)
     has_taxon = np.zeros(len(rows), bool)
     for level in taxonomy.levels:
         of_rank = np.flatnonzero((ranks == level.rank) & (rows >= 0) & (rows < len(taxonomy.leaf_of_row)))
-        number = _numbers_of(level, taxonomy.leaf_of_row[rows[of_rank]])
+        number = level.numbers(taxonomy.leaf_of_row[rows[of_rank]])
         has_taxon[of_rank] = number >= 0
         yield from _nameless(level, number[is_accepted[of_rank]], taxonomy)
     yield from found_rows(
@@ -54,27 +56,14 @@ def check_names(index: Index, base: Taxonomy) -> Iterator[Finding]:
     )
 
 
-class _EarlierFormat(Exception):
-    """The list of names was written before names had languages."""
-
-
 def _read(path: Path) -> list[tuple[str, str, str, int]]:
+    """The name, kind, rank and row of every name, as they stand in a file that is built as it should be."""
+    Store(path).close()
     with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as store:
-        store.execute("PRAGMA trusted_schema = OFF")
-        if "start" in {column for _, column, *_ in store.execute("PRAGMA table_info(name)")}:
-            raise _EarlierFormat
         entries = store.execute("SELECT name, kind, rank, row FROM name").fetchall()
     if any(not isinstance(row, int) for *_, row in entries):
         raise sqlite3.DatabaseError("a row is no number")
     return entries
-
-
-def _numbers_of(level: Level, leaves: np.ndarray) -> np.ndarray:
-    """The number of the taxon that holds each leaf, (n,) int64; -1 where its lineage lacks the rank."""
-    if not len(level):
-        return np.full(len(leaves), -1)
-    number = np.searchsorted(level.start, leaves, side="right") - 1
-    return np.where((number >= 0) & (leaves < level.stop[number]), number, -1)
 
 
 def _nameless(level: Level, named: np.ndarray, taxonomy: Taxonomy) -> list[Finding]:

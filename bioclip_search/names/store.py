@@ -197,7 +197,7 @@ def _vernacular(taxonomy: Taxonomy) -> pa.Table:
     parts = []
     for depth, level in enumerate(taxonomy.levels):
         leaves = named[depths == depth]
-        number = np.searchsorted(level.start, leaves, side="right") - 1
+        number = level.numbers(leaves)
         names = taxonomy.leaves["common_name"].take(pa.array(leaves))
         parts.append(_table(names, VERNACULAR, level.rank, level.start[number], level.stop[number]))
     return pa.concat_tables(parts)
@@ -213,9 +213,8 @@ def _further(taxonomy: Taxonomy, further: pa.Table) -> pa.Table:
     parts = []
     for depth, level in enumerate(taxonomy.levels):
         chosen = np.flatnonzero(usable & (depths == depth))
-        number = np.searchsorted(level.start, leaves[chosen], side="right") - 1
-        inside = (number >= 0) & (leaves[chosen] < level.stop[number])  # a lineage may lack the rank
-        chosen, number = chosen[inside], number[inside]
+        number = level.numbers(leaves[chosen])
+        chosen, number = chosen[number >= 0], number[number >= 0]  # a lineage may lack the rank
         rows = further.take(pa.array(chosen))
         told = {column: text_column(rows, column) for column in ("authorship", "taxon_key")}
         language = pc.utf8_lower(text_column(rows, "language"))
