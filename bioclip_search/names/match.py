@@ -5,7 +5,7 @@ printing to `cli.names`.
 
 Rules, the first that holds decides:
  1  nothing is written, or more than a name                         NONE
- 2  a mark of doubt (sp., cf., aff. …) or a hybrid formula          HIGHERRANK, the genus
+ 2  a mark of doubt (sp., cf., aff. …) or a hybrid formula          HIGHERRANK, the genus, unless that formula is kept
  3  the name is kept, and its taxa are several and not one lineage  HOMONYM, unless context or authorship decides
  4  the name is kept as accepted or vernacular name                 EXACT
  5  the name is kept as a synonym                                   SYNONYM, the accepted taxon
@@ -25,7 +25,7 @@ from bioclip_search.names.fold import fold, fold_scientific
 from bioclip_search.names.languages import plain_language
 from bioclip_search.names.lookup import PATH_SIGN, Names
 from bioclip_search.names.near import Near, named_with_short_genus, near_names
-from bioclip_search.names.parse import ParsedName, parse
+from bioclip_search.names.parse import HYBRID_SIGN, ParsedName, parse
 from bioclip_search.names.reading import Entry
 from bioclip_search.names.store import ACCEPTED, INFRASPECIFIC, SYNONYM, VERNACULAR
 from bioclip_search.taxonomy import Taxon
@@ -139,8 +139,19 @@ class _Matcher:
         if not fold(text):
             return Match(name=query.name, match_type=NONE, confidence=0, note="nothing is written here")  # rule 1
         if parsed.qualifier or parsed.is_formula:
-            return self._doubtful(asked)  # rule 2
+            return self._kept_formula(asked) or self._doubtful(asked)  # rule 2
         return self._kept(asked) or self._shortened(asked) or self._misspelt(asked) or self._part(asked) or self._none(asked)
+
+    def _kept_formula(self, asked: _Asked) -> Match | None:
+        """The exception to rule 2: a hybrid that the list itself calls by its two parents."""
+        spellings = (asked.text, f" {HYBRID_SIGN} ".join(asked.parsed.meant)) if asked.parsed.is_formula else ()
+        entries = [entry for spelling in spellings for entry in self.names.entries(spelling) if parse(entry.name).is_formula]
+        pairs, note = self._decided(asked, self._taxa(entries))
+        if len(pairs) != 1:
+            return None
+        entry, taxon = pairs[0]
+        kind, said = (SAME, f"a synonym of {taxon.name}") if entry.kind == SYNONYM else (EXACT, "")
+        return self._match(asked, kind, entry, taxon, said, note=note, compare_authors=False)
 
     def _doubtful(self, asked: _Asked) -> Match:
         """Rule 2: the genus, and the species that is meant among the alternatives."""

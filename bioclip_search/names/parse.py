@@ -50,7 +50,7 @@ _GENUS = re.compile(r"^[^\W\d_a-z][^\W\d_]*(?:-[^\W\d_]+)?\.?$")
 _EPITHET = re.compile(r"^(?:\d+-?)?[^\W\d_][^\W\d_]*(?:[-'’.][^\W\d_]+)*$")
 _SUBGENUS = re.compile(r"^\((?:subg\.\s*)?([^\W\d_a-z][^\W\d_]+)\)$")
 _AUTHOR = re.compile(r"^[(\[&]*[^\W\d_a-z]|^\(?\d{4}")
-_SIGN = "×"
+HYBRID_SIGN = "×"
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def parse(text: str) -> ParsedName:
         words, notes = words[1:], (*notes, "Candidatus")
     doubt = _doubt(words[0]) if len(words) > 1 and _GENUS.match(words[1]) else None
     words = words[doubt in LEADING_DOUBTS :]
-    is_hybrid = bool(words) and words[0] == _SIGN
+    is_hybrid = bool(words) and words[0] == HYBRID_SIGN
     words = words[is_hybrid:]
     if not words or not _GENUS.match(words[0]):
         return ParsedName(text, " ".join(words), is_hybrid=is_hybrid, notes=notes)
@@ -115,7 +115,7 @@ def parse(text: str) -> ParsedName:
 def _of_words(text: str, words: list[str], sense: str | None, notes: tuple[str, ...], is_hybrid: bool, doubt: str | None) -> ParsedName:
     """Reads from left to right: genus, subgenus, epithet, epithet below species, authorship."""
     genus, (subgenus, rest) = words[0].rstrip(",;"), _subgenus(words[1:])
-    is_hybrid, rest = is_hybrid or rest[:1] == [_SIGN], rest[1:] if rest[:1] == [_SIGN] else rest
+    is_hybrid, rest = is_hybrid or rest[:1] == [HYBRID_SIGN], rest[1:] if rest[:1] == [HYBRID_SIGN] else rest
     if rest and len(choices := rest[0].split("/")) > 1 and all(map(_is_epithet, choices)):
         meant = tuple(f"{genus} {choice}" for choice in choices)
         return ParsedName(text, genus, genus=genus, subgenus=subgenus, qualifier="/", meant=meant, sense=sense, notes=notes)
@@ -184,8 +184,8 @@ def _below_species(rest: list[str]) -> tuple[str | None, str | None, list[str]]:
 def _plain(text: str) -> str:
     """One way of writing white space, signs and capitals: "PANTHERA_LEO" as "Panthera leo"."""
     text = re.sub(r"[\s_]+", " ", re.sub(r"[\"“”«»†‡]", "", text)).strip()
-    text = re.sub(r"\s*[×✕╳]\s*", f" {_SIGN} ", text).strip()
-    text = re.sub(r"^[xX] (?=[A-Z])|(?<=\S) [xX](?= \S)", lambda found: f" {_SIGN} " if found.start() == 0 else f" {_SIGN}", text).strip()
+    text = re.sub(r"\s*[×✕╳]\s*", f" {HYBRID_SIGN} ", text).strip()
+    text = re.sub(r"^[xX] (?=[A-Z])|(?<=\S) [xX](?= \S)", lambda found: f" {HYBRID_SIGN} " if found.start() == 0 else f" {HYBRID_SIGN}", text).strip()
     text = re.sub(r"(?<=\w)\?(?=\s|$)|\?(?=\w)", " ? ", text).strip()
     text = re.sub(r"^(\w{1,3}\.)(?=[a-z])", r"\1 ", text)
     if text.isupper() and len(text) > 3:
@@ -198,7 +198,7 @@ def _plain(text: str) -> str:
 
 def _formula(text: str, cleaned: str) -> ParsedName | None:
     """A hybrid named by its parents: "Salix alba × Salix fragilis", "Salix alba × fragilis", "Anas acuta × A. crecca"."""
-    parts = [part.strip() for part in cleaned.split(_SIGN)]
+    parts = [part.strip() for part in cleaned.split(HYBRID_SIGN)]
     if len(parts) != 2 or len(parts[0].split()) < 2 or not parts[1]:
         return None
     first, second = parse(parts[0]), parts[1]

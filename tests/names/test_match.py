@@ -210,6 +210,18 @@ def test_authorships_are_compared_as_people_shorten_them(one, other, same):
     assert same_authorship(other, one) is same
 
 
+def test_a_hybrid_that_the_list_calls_by_its_parents_is_found(tmp_path):
+    species = ["Salix alba", "Salix fragilis", "Salix alba × Salix fragilis", "Anas acuta", "Anas acuta crecca"]
+    taxonomy = Taxonomy.from_table(pa.table({"genus": [name.split()[0] for name in species], "species": species}))
+    write_names(tmp_path / "names.sqlite", taxonomy)
+    names = Names(tmp_path / "names.sqlite", taxonomy)
+    asked = ["Salix alba × Salix fragilis", "Salix alba x fragilis", "Salix alba L. × S. fragilis L.", "Anas acuta × crecca"]
+    assert [(found.match_type, found.taxon) for found in match_names(names, asked)] == [
+        *[("EXACT", "Salix alba × Salix fragilis")] * 3,
+        ("HIGHERRANK", "Anas"),
+    ]
+
+
 def test_every_homonym_of_the_real_list_is_told_as_one(shared, tmp_path):
     taxonomy = Taxonomy.from_table(shared / "taxonomy" / "wiki_ambiguous.parquet")
     write_names(tmp_path / "names.sqlite", taxonomy)
