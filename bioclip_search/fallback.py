@@ -110,7 +110,7 @@ def _attempts(leaf: int, masses: Sequence[np.ndarray], levels: Sequence[Level]) 
     for depth in reversed(range(len(levels))):
         number = levels[depth].holding(leaf)
         if number is not None:
-            yield 2, Step(depth, number, float(masses[depth][number]))
+            yield 2, _step(masses, depth, number)
     for depth in reversed(range(len(masses))):
         step = _most_probable(masses, depth)
         if step is not None:
@@ -121,9 +121,13 @@ def _most_probable(masses: Sequence[np.ndarray], depth: int) -> Step | None:
     """The best taxon of one rank, None where no leaf in play has that rank."""
     if not len(masses[depth]):
         return None
-    number = int(np.argmax(masses[depth]))
-    mass = float(masses[depth][number])
-    return Step(depth, number, mass) if mass > 0 else None
+    step = _step(masses, depth, int(np.argmax(masses[depth])))
+    return step if step.probability > 0 else None
+
+
+def _step(masses: Sequence[np.ndarray], depth: int, number: int) -> Step:
+    """Subtle: probabilities of float32 sum to one only nearly, and no taxon shall be more than certain."""
+    return Step(depth, number, min(1.0, float(masses[depth][number])))
 
 
 def _ladder(chosen: Step | None, masses: Sequence[np.ndarray], levels: Sequence[Level]) -> tuple[Step, ...]:
@@ -144,8 +148,7 @@ def _ladder(chosen: Step | None, masses: Sequence[np.ndarray], levels: Sequence[
             else:
                 first, last = np.searchsorted(level.start, (start, stop))
         if first < last:
-            number = int(first + np.argmax(mass[first:last]))
-            steps.append(Step(depth, number, float(mass[number])))
+            steps.append(_step(masses, depth, int(first + np.argmax(mass[first:last]))))
     return tuple(steps)
 
 
@@ -153,7 +156,7 @@ def _rivals(chosen: Step | None, masses: Sequence[np.ndarray], count: int) -> tu
     depth = chosen.depth if chosen else len(masses) - 1
     mass = masses[depth]
     others = [int(number) for number in _highest(mass, count + 1) if chosen is None or number != chosen.number]
-    return tuple(Step(depth, number, float(mass[number])) for number in others[:count])
+    return tuple(_step(masses, depth, number) for number in others[:count])
 
 
 def _highest(mass: np.ndarray, count: int) -> np.ndarray:

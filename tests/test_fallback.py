@@ -151,3 +151,11 @@ def test_leaves_of_no_probability_may_as_well_be_left_out(kept, ruling):
     whole, part = decide(probabilities, TREE, **ruling), decide_among(np.array(kept), probabilities[kept], TREE, **ruling)
     assert (part.rule, part.chosen, part.rivals) == (whole.rule, whole.chosen, whole.rivals)
     assert part.ladder == tuple(step for step in whole.ladder if step.probability > 0)
+
+
+def test_no_taxon_is_more_than_certain_though_float32_sums_to_more_than_one():
+    """Seven times the float32 nearest to a seventh is 1.00000004."""
+    even = np.full(7, 1 / 7, np.float32)
+    assert even.sum(dtype=np.float64) > 1
+    decision = decide(even, [level("kingdom", (0, 7)), *TREE[1:]])
+    assert (decision.chosen.probability, decision.ladder[0].probability) == (1.0, 1.0)

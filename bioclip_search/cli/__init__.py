@@ -19,7 +19,7 @@ COMMANDS = {
     "identify": ("identify", "Tell which organism each picture shows."),
     "label": ("identify", "Tell which of your own words fits each picture best."),
     "demo": ("tools", "Identify two real photographs, offline, and draw the answers."),
-    "index": ("index", "Build, trim, inspect, check and list indexes."),
+    "index": ("index", "Build, extend, trim, inspect, check and list indexes."),
     "names": ("names", "Find taxa by any name, match lists of names, import checklists."),
     "evaluate": ("evaluate", "Measure how often an index is right about labelled pictures."),
     "train": ("train", "Train an encoder on your own pictures."),

@@ -4,6 +4,8 @@
     vectors.faiss    the vectors, memory-mapped                                      (`vectors`)
     taxa.parquet     the leaves they stand for, in the same order
     names.sqlite     every name they go by
+    sketch-64/       in a large one, coarse vectors for `--speed`                    (`sketch`, `sketching`, `search`)
+    added-1/         what was added later: vectors, taxa and names of its own
     encoder/         optionally the encoder itself
 
 `folder` finds, opens and verifies it. Nothing here knows what a taxon is: that is left to `taxonomy` and `names`,
