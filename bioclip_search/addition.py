@@ -70,7 +70,7 @@ def add_taxa(index: Index, taxa: Any, encoder: Encoder, *, within: str | None = 
 
 def _vectors(searcher: Searcher, table: pa.Table, photos: Mapping[int, Sequence[Any]]) -> tuple[np.ndarray, list[PhotoWeight | None]]:
     """The vector of each row, (m, d), and how much its photographs count."""
-    recipe = TextRecipe(searcher.index.card.recipe["text_type"], tuple(searcher.index.card.recipe["templates"]))
+    recipe = TextRecipe.from_card(searcher.index.card.recipe)
     rows = table.select([*[rank for rank in table.column_names if rank in RANKS], "common_name"]).to_pylist()
     vectors = encode_recipe(searcher.encoder, list(recipe.texts(rows)))  # (m, d)
     weights: list[PhotoWeight | None] = [None] * len(rows)

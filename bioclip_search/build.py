@@ -19,7 +19,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from bioclip_search.encoder import Encoder, unit_rows
+from bioclip_search import places
+from bioclip_search.encoder import Encoder, same_space, unit_rows
+from bioclip_search.encoder.opening import STARTER
 from bioclip_search.errors import IndexFolderError
 from bioclip_search.index import Card, Index, write_vectors
 from bioclip_search.index.card import CARD_FILE, SKETCH_PREFIX, EncoderNote, TaxonomyNote, VectorsNote, note_file
@@ -104,7 +106,7 @@ def build_index(
         IndexFolderError: `out` exists, or the kind is unknown.
     """
     stop_if_there(out)
-    recipe = recipe or TextRecipe()
+    recipe = recipe or usual_recipe(encoder)
     vectors = TextVectors(encoder, recipe).of(taxonomy.leaves, progress=progress, say=say)  # (n, dim)
     return write_index(out, taxonomy, vectors, encoder, recipe, **options)
 
@@ -127,7 +129,7 @@ def build_from_vectors(
         raise IndexFolderError(
             f"Expected {taxonomy.report.rows} vectors of {encoder.dim} numbers, one per row of the table; got an array of shape {vectors.shape}."
         )
-    return write_index(out, taxonomy, vectors, encoder, recipe or TextRecipe(), order=taxonomy.row_of_leaf, **options)
+    return write_index(out, taxonomy, vectors, encoder, recipe or usual_recipe(encoder), order=taxonomy.row_of_leaf, **options)
 
 
 def _mapped(path: Path) -> np.ndarray:
@@ -164,6 +166,19 @@ def build_published(
     recipe = recipe_of(published, taxonomy, encoder, [recipe] if recipe else MATRIX_RECIPES)
     about = {"vectors": f"read from {published.vectors.path.name}", **options.pop("about", {})}
     return write_index(out, taxonomy, published.vectors, encoder, recipe, order=taxonomy.row_of_leaf, about=about, **options)
+
+
+def usual_recipe(encoder: Encoder) -> TextRecipe:
+    """How texts are made for an encoder where nothing else is asked for: the starter's own for the starter's, BioCLIP's for all others.
+
+    The starter was taught with bare lineages; a sentence around them means less to it.
+    """
+    shipped = places.shipped("index")
+    if shipped is not None and (shipped / STARTER / CARD_FILE).is_file():
+        card = Card.read(shipped / STARTER)
+        if same_space(encoder.fingerprint, card.encoder.fingerprint):
+            return TextRecipe.from_card(card.recipe)
+    return TextRecipe()
 
 
 def write_index(

@@ -205,7 +205,7 @@ def _candidate_lists(
 ) -> list[list[Candidates]]:
     """For each set the lists that its pictures are compared with; lists that sets share are made once."""
     card, ranks = searcher.index.card, searcher.taxonomy.ranks
-    texts = TextVectors(searcher.encoder, TextRecipe(card.recipe["text_type"], tuple(card.recipe["templates"])))
+    texts = TextVectors(searcher.encoder, TextRecipe.from_card(card.recipe))
     shared = []
     for name in labels:
         if name == INDEX:

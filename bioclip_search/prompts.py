@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
+from typing import Any
 
 from bioclip_search.errors import TableError
 
@@ -92,6 +93,11 @@ class TextRecipe:
         wrong = [template for template in self.templates if template.count("{}") != 1]
         if wrong or not self.templates:
             raise TableError(f"A template is a sentence with one {{}} for the name, such as 'a photo of {{}}.'; got {wrong or 'none'}.")
+
+    @classmethod
+    def from_card(cls, content: Mapping[str, Any]) -> TextRecipe:
+        """The recipe as the card of an index keeps it."""
+        return cls(content["text_type"], tuple(content["templates"]))
 
     def sentences(self, words: str) -> list[str]:
         """The words set into every template, in order; their vectors are averaged into one."""

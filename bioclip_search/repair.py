@@ -170,7 +170,7 @@ def _encode(folder: Path, card: Card, taxa: pa.Table, encoder: Encoder | None, d
         encoder = open_encoder(Index(folder, verify=False).encoder_source, device=device, preprocess=card.encoder.preprocess)
     if not same_space(encoder.fingerprint, card.encoder.fingerprint):
         raise IndexMismatchError(f"The index was made with the encoder {card.encoder.fingerprint}, and {encoder.name} is {encoder.fingerprint}.")
-    return TextVectors(encoder, TextRecipe(card.recipe["text_type"], tuple(card.recipe["templates"]))).of(taxa)[:]
+    return TextVectors(encoder, TextRecipe.from_card(card.recipe)).of(taxa)[:]
 
 
 def _write_all(path: Path, encoded: np.ndarray, card: Card) -> None:

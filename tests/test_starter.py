@@ -104,3 +104,13 @@ def test_an_installed_wheel_works_outside_the_repository(tmp_path, photographs):
 def test_the_index_opens_without_its_encoder():
     index = Index(find_index("starter"))
     assert len(index.vectors) == index.card.taxonomy.leaves
+
+
+def test_an_index_built_with_the_starters_encoder_has_the_texts_it_was_taught(encoder):
+    from bioclip_search.build import usual_recipe
+    from bioclip_search.encoder.opening import open_encoder
+    from bioclip_search.index import Index, find_index
+    from bioclip_search.prompts import TextRecipe
+
+    assert usual_recipe(open_encoder("starter", device="cpu")) == TextRecipe.from_card(Index(find_index("starter")).card.recipe) != TextRecipe()
+    assert usual_recipe(encoder) == TextRecipe()

@@ -72,7 +72,7 @@ def _check_contents(folder: Path, card: Card) -> Iterator[Finding]:
         taxonomy = read_taxonomy(folder, card)
         yield from check_order(taxonomy, card)
         yield from check_lineages(taxonomy)
-        texts = text_codes(taxonomy, TextRecipe(card.recipe["text_type"], tuple(card.recipe["templates"])))
+        texts = text_codes(taxonomy, TextRecipe.from_card(card.recipe))
         yield from check_words(taxonomy, texts)
         yield from check_keys(taxonomy)
         index = Index(folder, verify=False)

@@ -18,7 +18,9 @@ from bioclip_search.prompts import MATRIX_TEXT_TYPE, TEMPLATE_SETS, TEXT_TYPES
 @click.option("--encoder", default="starter", show_default=True, help="starter, bioclip-2, hf-hub:OWNER/NAME, or a model folder.")
 @click.option("--column", "columns", multiple=True, metavar="OURS=THEIRS", help="What a column of ours is called in SOURCE; may be repeated.")
 @click.option("--text-type", type=click.Choice((*TEXT_TYPES, MATRIX_TEXT_TYPE)), help="Which words stand for a taxon.  [default: taxon_com]")
-@click.option("--templates", help=f"{', '.join(TEMPLATE_SETS)}, or your own sentence with {{}}.  [default: one]")
+@click.option(
+    "--templates", help=f"{', '.join(TEMPLATE_SETS)}, or your own sentence with {{}}.  [default: what the encoder was taught with: bare for starter, else one]"
+)
 @click.option("--preprocess", default="open_clip", show_default=True, help="open_clip, squash or letterbox.")
 @click.option(
     "--vectors", "kind", type=click.Choice(["flat", "fp16", "int8"]), default="flat", show_default=True, help="How vectors are kept: 4, 2 or 1 byte a number."
@@ -75,13 +77,16 @@ def target_folder(out: str) -> Path:
 
 def _encoding(options: dict[str, Any]) -> dict[str, Any]:
     """The encoder and the recipe, None where none is asked for, as the functions of `build` take them."""
+    from bioclip_search.build import usual_recipe
     from bioclip_search.encoder.opening import open_encoder
     from bioclip_search.errors import ModelError
     from bioclip_search.prompts import TextRecipe, templates_named
 
-    is_told = options["text_type"] or options["templates"]
-    recipe = TextRecipe(options["text_type"] or "taxon_com", templates_named(options["templates"] or "one")) if is_told else None
     encoder = open_encoder(options["encoder"], device=options["device"], preprocess=options["preprocess"])
+    recipe = None
+    if options["text_type"] or options["templates"]:
+        usual = usual_recipe(encoder)
+        recipe = TextRecipe(options["text_type"] or usual.text_type, templates_named(options["templates"]) if options["templates"] else usual.templates)
     folder = Path(encoder.name.removeprefix("local-dir:"))
     if options["include_encoder"] and not folder.is_dir():
         raise ModelError(f"--include-encoder copies a model folder, and {encoder.name} is none.")
