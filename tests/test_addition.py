@@ -211,6 +211,14 @@ def test_additions_from_several_programs_wait_for_each_other(mine, knowing):
     assert len(list(mine.folder.glob("added-*"))) == 1
 
 
+def test_an_index_opens_whenever_another_program_adds_to_it(mine, knowing):
+    with ThreadPoolExecutor(1) as pool:
+        adding = pool.submit(lambda: [add_taxa(mine, pa.table({"species": [f"Panthera nova-{letter}"]}), knowing) for letter in "abcdefgh"])
+        while not adding.done():
+            assert Index(mine.folder).card.count >= 9
+    assert len(adding.result()) == 8
+
+
 def test_leftovers_of_an_addition_that_was_stopped_do_no_harm(mine, knowing):
     (mine.folder / "added-1").mkdir()
     (mine.folder / "added-1" / "vectors.faiss").write_bytes(b"half")

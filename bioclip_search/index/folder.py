@@ -49,7 +49,7 @@ class Index:
         self.card = Card.read(folder)
         self._sketches: dict[str, Sketch] = {}
         if verify:
-            verify_files(folder, self.card)
+            self.card = _verified(folder, self.card)
 
     @cached_property
     def vectors(self) -> Vectors:
@@ -180,6 +180,21 @@ def verify_files(folder: Path, card: Card, *, thorough: bool = False) -> None:
         if path.stat().st_size != note.size_bytes or note_file(path) != note:
             raise IndexDamagedError(f"{path}: was changed after the index was made. Get the index again or rebuild it.")
         _remember(path, note.sha256)
+
+
+def _verified(folder: Path, card: Card) -> Card:
+    """The card, once its files were found to be those that it names.
+
+    Subtle: where `index add` has meanwhile put another card in its place, and deleted what that does not name, the new one counts.
+    """
+    try:
+        verify_files(folder, card)
+    except (IndexDamagedError, FileNotFoundError):
+        newer = Card.read(folder)
+        if newer == card:
+            raise
+        return _verified(folder, newer)
+    return card
 
 
 def files_needed(card: Card) -> set[str]:
