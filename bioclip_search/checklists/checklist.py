@@ -28,6 +28,7 @@ from bioclip_search.checklists.resolve import Progress, resolve
 from bioclip_search.checklists.staging import Staging, open_staging
 from bioclip_search.checklists.taxdump import is_taxdump, stage_taxdump
 from bioclip_search.errors import TableError
+from bioclip_search.swapping import swap
 
 REPORT_FILE = "report.json"
 TABLE_SUFFIXES = {".csv", ".tsv", ".tab", ".txt", ".parquet", ".pq"}
@@ -212,7 +213,10 @@ def _new_folder(folder: Path) -> Iterator[Path]:
         yield fresh
         with _told_of_folder(folder):
             fresh.chmod(0o777 & ~_umask())
-            _put_in_place(fresh, folder)
+            if folder.exists():
+                swap(fresh, folder, fresh.with_name(f"{fresh.name}-old"))
+            else:
+                os.replace(fresh, folder)
     except BaseException:
         shutil.rmtree(fresh, ignore_errors=True)
         raise
@@ -228,20 +232,6 @@ def _stop_if_other(folder: Path) -> None:
         raise TableError(f"{folder}: is there already and is no checklist folder. Choose another name.")
     if others := sorted(there - ours):
         raise TableError(f"{folder}: holds a checklist, but also {', '.join(others[:3])}, which would be lost. Move that away, or choose another name.")
-
-
-def _put_in_place(fresh: Path, folder: Path) -> None:
-    if not folder.exists():
-        os.replace(fresh, folder)
-        return
-    old = fresh.with_name(f"{fresh.name}-old")
-    os.replace(folder, old)
-    try:
-        os.replace(fresh, folder)
-    except BaseException:
-        os.replace(old, folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from bioclip_search.errors import IndexFolderError
+from bioclip_search.swapping import swap
 
 ABANDONED_S = 86_400
 """A scratch folder of this age (a day) was left by a program that was killed."""
@@ -83,21 +84,14 @@ def new_folder(out: Path) -> Iterator[Path]:
 def new_contents(folder: Path) -> Iterator[Path]:
     """A scratch folder beside `folder` that takes its place when all went well and vanishes otherwise.
 
-    Subtle: no system exchanges two folders everywhere, so for a moment neither has the name. Whoever is stopped just
-    then finds both beside it, whole, the old one as `.NAME-old`.
+    Whoever is stopped while they change places finds both beside it, whole, the old one as `.NAME-old`.
     """
     folder = folder.resolve()
     old = folder.with_name(f".{folder.name}-old")
     stop_if_there(old)
     with writing(folder), _scratch(folder) as scratch:
         yield scratch
-        os.replace(folder, old)
-        try:
-            os.replace(scratch, folder)
-        except BaseException:
-            os.replace(old, folder)
-            raise
-    shutil.rmtree(old, ignore_errors=True)  # Subtle: Windows keeps a file that is still mapped.
+        swap(scratch, folder, old)
 
 
 @contextmanager
