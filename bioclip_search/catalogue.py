@@ -104,7 +104,7 @@ class Catalogue:
 
     def scores(self, queries: np.ndarray) -> np.ndarray:
         """The cosine of every query with every leaf, all computed: (b, n) float32, -inf for a silent one."""
-        parts = [part.vectors.scores(queries) for part in (self.index, self.index.added) if part is not None]
+        parts = [part.scores(queries) for part in self.index.parts]
         scores = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         scores[:, self.silent_rows] = -np.inf
         return scores if self.index.added is None else scores[:, self.taxonomy.row_of_leaf]

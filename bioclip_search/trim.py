@@ -19,7 +19,7 @@ from pyarrow import parquet
 from bioclip_search.build import seal
 from bioclip_search.catalogue import Catalogue
 from bioclip_search.errors import IndexDamagedError
-from bioclip_search.index import Card, Index, Vectors
+from bioclip_search.index import Card, Index
 from bioclip_search.index.card import TaxonomyNote, VectorsNote
 from bioclip_search.index.copying import copy_rows
 from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
@@ -73,7 +73,7 @@ def trim_index(
     kept = np.arange(len(whole)) if restriction.leaves is None else np.flatnonzero(restriction.leaves.mask)
     taxonomy = Taxonomy(_plain(whole.leaves.take(pa.array(kept))), whole.ranks)
     with new_folder(out) as folder:
-        copy_rows(folder / VECTORS_FILE, parts_of(index), whole.row_of_leaf[kept])
+        copy_rows(folder / VECTORS_FILE, index.parts, whole.row_of_leaf[kept])
         parquet.write_table(taxonomy.leaves, folder / TAXA_FILE, compression="zstd")
         write_names(folder / NAMES_FILE, taxonomy, names_of_kept(catalogue, kept))
         for name in index.card.files:
@@ -85,11 +85,6 @@ def trim_index(
         say("The calibration was left behind, for it holds for the taxa that it was fitted on: `--target-accuracy` needs a new one.")
     say(f"{len(taxonomy):,} of {len(whole):,} taxa kept")
     return Index(out)
-
-
-def parts_of(index: Index) -> list[Vectors]:
-    """The vectors of an index in the order of its rows: those it was built with, then those that were added."""
-    return [index.vectors] if index.added is None else [index.vectors, index.added.vectors]
 
 
 def names_of_kept(catalogue: Catalogue, kept: np.ndarray) -> pa.Table:

@@ -92,6 +92,11 @@ class Index:
             raise IndexDamagedError(f"{added.folder}: holds {added.vectors.count} vectors, the card says {note.count}. Get the index again or rebuild it.")
         return added
 
+    @property
+    def parts(self) -> list[Vectors]:
+        """The vectors in the order of the rows: those it was built with, then those that were added."""
+        return [self.vectors] if self.added is None else [self.vectors, self.added.vectors]
+
     def _with_added(self, found: list[Near], queries: np.ndarray, rows: np.ndarray) -> list[Near]:
         """What was found, and these added rows whatever their scores: they are few."""
         scores = self.added.vectors.scores(queries)[:, rows - len(self.vectors)]  # (b, m)
