@@ -125,6 +125,7 @@ class Searcher:
         target_accuracy: float | None = None,
         top: int = 5,
         language: str | None = None,
+        restriction: Restriction | None = None,
         workers: int | None = None,
     ) -> Iterator[list[Answer | Failure]]:
         """The answers of one picture after the other, as they come; memory is flat in the number of pictures.
@@ -139,6 +140,7 @@ class Searcher:
             target_accuracy: The share of answers that shall be right; needs a calibrated index.
             top: How many runners-up an answer carries.
             language: Give vernacular names in this language (ISO 639-1) where the index has them, else its own.
+            restriction: What `restrict` gave for these filters, where they were resolved already.
             workers: Threads that decode pictures ahead of the encoder.
 
         Raises:
@@ -146,7 +148,8 @@ class Searcher:
             TableError: The filters leave no taxon, or none that has a vector, or a number is out of range.
             NotCalibratedError: A target accuracy was asked of an index that promises none.
         """
-        leaves = self.restrict(within=within, checklist=checklist, exclude=exclude, country=country).leaves
+        restriction = restriction or self.restrict(within=within, checklist=checklist, exclude=exclude, country=country)
+        leaves = restriction.leaves
         self.catalogue.stop_if_silent(leaves)
         ruling = self._ruling(rank, threshold, target_accuracy, top)
         batch: list[Cut] = []

@@ -79,8 +79,7 @@ def identify(
 
     question = {name: value for name, value in question.items() if value not in (None, ())}
     searcher = Searcher.open(index, detector=detector, device=device, precision=precision, speed=speed, trust_pickle=trust_pickle)
-    filters = {name: question[name] for name in ("within", "checklist", "exclude", "country") if name in question}
-    restriction = searcher.restrict(**filters)
+    restriction = searcher.restrict(**{name: question.pop(name) for name in ("within", "checklist", "exclude", "country") if name in question})
     unknown = restriction.unknown
     for note in restriction.notes:
         click.echo(f"Note: {note}.", err=True)
@@ -90,7 +89,7 @@ def identify(
         click.echo(f"Checklist: and {len(unknown) - UNKNOWN_SHOWN} more unknown names.", err=True)
     if question.get("language"):
         tell_missing_language(searcher.names, question["language"])
-    answers = searcher.identify_stream(list_images(images), workers=workers, **question)
+    answers = searcher.identify_stream(list_images(images), workers=workers, restriction=restriction, **question)
     failed = _print(answers, format, of_labels=False)
     return 1 if failed or unknown else 0
 
