@@ -12,15 +12,15 @@ from math import lgamma
 
 import numpy as np
 
-from bioclip_search.candidates import Candidates, candidates_of_index
 from bioclip_search.errors import TableError
-from bioclip_search.evaluate import embedded, wanted_rows
+from bioclip_search.evaluation.candidates import Candidates, candidates_of_index
+from bioclip_search.evaluation.labelled import LabelledSet
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
+from bioclip_search.evaluation.zero_shot import embedded, wanted_rows
 from bioclip_search.fallback import attempts
 from bioclip_search.index.card import Calibration
-from bioclip_search.labelled import LabelledSet
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.searcher import BATCH_CROPS, Searcher
-from bioclip_search.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
 
 TARGETS = (0.8, 0.9, 0.95)
 

@@ -5,13 +5,13 @@ import pytest
 
 from bioclip_search.calibrate import MIN_ANSWERS, calibrate, fit_temperature, fit_threshold, lower_bound
 from bioclip_search.errors import TableError
+from bioclip_search.evaluation.labelled import find_sets
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG
 from bioclip_search.index import Index
-from bioclip_search.labelled import find_sets
 from bioclip_search.prompts import RANKS
 from bioclip_search.searcher import Searcher
-from bioclip_search.verdicts import RIGHT, UNDECIDED, WRONG
 from tests.conftest import small_table
-from tests.test_labelled import write_parquet
+from tests.evaluation.test_labelled import write_parquet
 
 
 def intervals(*spans: tuple[int, int]) -> np.ndarray:

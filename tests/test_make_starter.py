@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from bioclip_search.labelled import LabelledSet
+from bioclip_search.evaluation.labelled import LabelledSet
 from bioclip_search.prompts import RANKS
 from tests.conftest import small_table
 

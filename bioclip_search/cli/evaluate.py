@@ -1,4 +1,4 @@
-"""`evaluate`: labelled pictures in, figures out. All logic is in `bioclip_search.evaluate` and `labelled`."""
+"""`evaluate`: labelled pictures in, figures out. All logic is in `bioclip_search.evaluation.zero_shot` and `labelled`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bioclip_search.cli.identify import device_option, format_option, precision_
 from bioclip_search.cli.progress import progress_steps
 
 if TYPE_CHECKING:
-    from bioclip_search.evaluate import Evaluation
+    from bioclip_search.evaluation.zero_shot import Evaluation
 
 FAILURES_SHOWN = 20
 LEADING = ("n", "candidates", "top1", "top5")
@@ -57,8 +57,8 @@ def evaluate(
     \b
     Example: bioclip-search evaluate "butterflies/*.parquet" --distractors inat2021.parquet
     """
-    from bioclip_search import evaluate as evaluating
-    from bioclip_search.labelled import find_sets, sets_of_training
+    from bioclip_search.evaluation import zero_shot as evaluating
+    from bioclip_search.evaluation.labelled import find_sets, sets_of_training
     from bioclip_search.searcher import Searcher
 
     if bool(files) == (config is not None):

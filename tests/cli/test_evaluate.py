@@ -9,7 +9,7 @@ import pytest
 from bioclip_search.errors import TableError
 from tests.cli.test_cli import folder, run  # noqa: F401  the index over the nine leaves
 from tests.conftest import small_table
-from tests.test_labelled import write_parquet
+from tests.evaluation.test_labelled import write_parquet
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioclip_search.candidates import INDEX, MIXED, OWN, Candidates, candidates_of_index, candidates_of_labels
 from bioclip_search.crops import Crop, cut_crops
 from bioclip_search.errors import TableError
+from bioclip_search.evaluation.candidates import INDEX, MIXED, OWN, Candidates, candidates_of_index, candidates_of_labels
+from bioclip_search.evaluation.labelled import TRAIN, LabelledSet
+from bioclip_search.evaluation.measures import PRIMARY_METRIC, Marks, join_marks, summarise
+from bioclip_search.evaluation.verdicts import UNDECIDED, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
 from bioclip_search.fallback import DEFAULT_THRESHOLD, decide
-from bioclip_search.labelled import TRAIN, LabelledSet
-from bioclip_search.measures import PRIMARY_METRIC, Marks, join_marks, summarise
 from bioclip_search.posterior import leaf_probabilities, prefix_mass, roll_up
 from bioclip_search.prompts import TextRecipe
 from bioclip_search.results import Failure
@@ -31,7 +32,6 @@ from bioclip_search.searcher import BATCH_CROPS, Searcher
 from bioclip_search.tables import read_table, text_column
 from bioclip_search.taxonomy import Taxonomy, lineage_columns
 from bioclip_search.text_vectors import TextVectors
-from bioclip_search.verdicts import UNDECIDED, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
 
 DEFAULT_TARGET = 0.9
 """Share of the fallback's answers that shall be right, where the card has a threshold for it."""

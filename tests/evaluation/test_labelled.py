@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from bioclip_search.errors import TableError
-from bioclip_search.labelled import find_sets, read_set, sets_of_training
+from bioclip_search.evaluation.labelled import find_sets, read_set, sets_of_training
 from bioclip_search.train.config import EncoderConfig, PictureSetConfig
 from tests.conftest import picture_of
 

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bioclip_search.candidates import candidates_of_index, candidates_of_labels, label_tree
+from bioclip_search.evaluation.candidates import candidates_of_index, candidates_of_labels, label_tree
+from bioclip_search.evaluation.verdicts import Lineages
 from bioclip_search.index import Index
 from bioclip_search.prompts import BARE_TEMPLATE, RANKS, TextRecipe
 from bioclip_search.searcher import Searcher
 from bioclip_search.text_vectors import TextVectors
-from bioclip_search.verdicts import Lineages
 from tests.conftest import ColourEncoder, small_table
 
 RECIPE = TextRecipe(templates=BARE_TEMPLATE)

@@ -13,10 +13,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from bioclip_search.evaluation.verdicts import RIGHT, Lineages, is_label, judge_at_rank
 from bioclip_search.searcher import Searcher
 from bioclip_search.taxonomy import Taxonomy
 from bioclip_search.text_vectors import TextVectors
-from bioclip_search.verdicts import RIGHT, Lineages, is_label, judge_at_rank
 
 OWN, MIXED, INDEX = "own", "mixed", "index"
 """A set's own labels; those of all sets and the distractors; every taxon of the index."""

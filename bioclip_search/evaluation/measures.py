@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from bioclip_search.verdicts import RIGHT, UNDECIDED
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
 
 PRIMARY_METRIC = "top1"
 

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
 from bioclip_search.prompts import RANKS
-from bioclip_search.verdicts import RIGHT, UNDECIDED, WRONG, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
 
 LION = "Animalia Chordata Mammalia Carnivora Felidae Panthera Panthera_leo Lion"
 LEOPARD = "Animalia Chordata Mammalia Carnivora Felidae Panthera Panthera_uncia Snow_leopard"

@@ -9,17 +9,17 @@ import pyarrow as pa
 import pytest
 
 from bioclip_search.build import change_card
-from bioclip_search.candidates import Candidates, label_tree
 from bioclip_search.errors import TableError
-from bioclip_search.evaluate import Ruling, evaluate, mark, ruling_of
+from bioclip_search.evaluation.candidates import Candidates, label_tree
+from bioclip_search.evaluation.labelled import find_sets
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG, Lineages
+from bioclip_search.evaluation.zero_shot import Ruling, evaluate, mark, ruling_of
 from bioclip_search.index import Index
 from bioclip_search.index.card import Calibration
-from bioclip_search.labelled import find_sets
 from bioclip_search.prompts import RANKS
 from bioclip_search.searcher import Searcher
-from bioclip_search.verdicts import RIGHT, UNDECIDED, WRONG, Lineages
 from tests.conftest import small_table
-from tests.test_labelled import write_parquet
+from tests.evaluation.test_labelled import write_parquet
 
 SPECIES = [name or "" for name in small_table()["species"].to_pylist()]
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bioclip_search.measures import Marks, brier_score_loss, expected_calibration_error, join_marks, summarise
-from bioclip_search.verdicts import RIGHT, UNDECIDED, WRONG
+from bioclip_search.evaluation.measures import Marks, brier_score_loss, expected_calibration_error, join_marks, summarise
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG
 
 RANKS = ("family", "genus", "species")
 
