@@ -21,6 +21,7 @@ EXTRAS = {
     "app": ("streamlit",),
     "onnx": ("onnx", "onnxruntime"),
     "data": ("datasets",),
+    "evaluate": ("matplotlib", "scikit-learn"),
     "spark": ("pyspark",),
     "demo": ("scikit-image", "scikit-learn"),
 }

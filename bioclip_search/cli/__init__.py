@@ -8,46 +8,29 @@ from __future__ import annotations
 
 import logging
 import sys
-from importlib import import_module
 
 import click
 
 from bioclip_search import __version__
+from bioclip_search.cli.lazy import LazyGroup, Place
 from bioclip_search.errors import BioclipSearchError
 
 COMMANDS = {
-    "identify": ("identify", "Tell which organism each picture shows."),
-    "label": ("identify", "Tell which of your own words fits each picture best."),
-    "demo": ("tools", "Identify two real photographs, offline, and draw the answers."),
-    "index": ("index", "Build, extend, trim, inspect, check and list indexes."),
-    "names": ("names", "Find taxa by any name, match lists of names, import checklists."),
-    "evaluate": ("evaluate", "Measure how often an index is right about labelled pictures."),
-    "train": ("train", "Train an encoder on your own pictures."),
-    "app": ("tools", "Open the species lookup in the browser."),
-    "doctor": ("tools", "Say what is installed, what is missing, and how to mend it."),
+    "identify": Place("bioclip_search.cli.identify", "identify", "Tell which organism each picture shows."),
+    "label": Place("bioclip_search.cli.identify", "label", "Tell which of your own words fits each picture best."),
+    "demo": Place("bioclip_search.cli.tools", "demo", "Identify two real photographs, offline, and draw the answers."),
+    "index": Place("bioclip_search.cli.index", "index", "Build, extend, trim, inspect, check and list indexes."),
+    "names": Place("bioclip_search.cli.names", "names", "Find taxa by any name, match lists of names, import checklists."),
+    "evaluate": Place("bioclip_search.cli.evaluate", "evaluate", "Measure on labelled pictures how good an index or a detector is."),
+    "train": Place("bioclip_search.cli.train", "train", "Train an encoder on your own pictures."),
+    "app": Place("bioclip_search.cli.tools", "app", "Open the species lookup in the browser."),
+    "doctor": Place("bioclip_search.cli.tools", "doctor", "Say what is installed, what is missing, and how to mend it."),
 }
-"""Each command, the module that holds it, and what the list of commands says of it."""
 
 EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
 
 
-class LazyCommands(click.Group):
-    """Imports the module of a command only when that command is called."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        return getattr(import_module(f"bioclip_search.cli.{COMMANDS[name][0]}"), name)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, what) for name, (_, what) in COMMANDS.items()])
-
-
-@click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, places=COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bioclip-search")
 @click.option("--debug", is_flag=True, help="Show the full traceback of an error, and all log messages.")
 def root(debug: bool) -> None:

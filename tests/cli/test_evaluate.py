@@ -6,6 +6,7 @@ import json
 import click
 import pytest
 
+from bioclip_search.cli.evaluate import TASKS
 from bioclip_search.errors import TableError
 from tests.cli.test_cli import folder, run  # noqa: F401  the index over the nine leaves
 from tests.conftest import small_table
@@ -50,3 +51,18 @@ def test_what_cannot_be_asked_is_refused(folder, lions):  # noqa: F811
         run("evaluate", "photo.jpg", "--index", folder)
     with pytest.raises(TableError, match="no such file"):
         run("evaluate", lions, "--index", folder, "--labels", "nowhere.csv")
+
+
+def test_each_task_tells_what_it_takes_and_the_list_tells_them_all():
+    told = run("evaluate", "--help").output
+    for task in TASKS:
+        assert f"\n  {task} " in told
+        assert f"evaluate {task} " in run("evaluate", task, "--help").output
+        assert "Example: bioclip-search evaluate" in run("evaluate", task, "--help").output
+
+
+def test_a_line_that_names_no_task_is_one_of_zero_shot(folder, lions):  # noqa: F811
+    asked = (lions, "--index", folder, "--format", "jsonl")
+    figures = run("evaluate", "zero-shot", *asked).stdout
+    assert json.loads(figures)["set"] == "lions"
+    assert run("evaluate", *asked).stdout == run("evaluate", "--index", folder, "--format", "jsonl", lions).stdout == figures

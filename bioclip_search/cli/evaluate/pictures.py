@@ -1,4 +1,4 @@
-"""`evaluate`: labelled pictures in, figures out. All logic is in `bioclip_search.evaluation.zero_shot` and `labelled`."""
+"""`evaluate zero-shot`: labelled pictures in, figures out. All logic is in `bioclip_search.evaluation.zero_shot` and `labelled`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME_WIDTH, COLUMN_WIDTH = 32, 11
 """Columns of the table in characters."""
 
 
-@click.command()
+@click.command("zero-shot")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
 @click.option("--config", type=click.Path(exists=True, dir_okay=False), help="Settings of `train encoder`: measure its sets in the parts that it kept apart.")
 @click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
@@ -35,7 +35,7 @@ NAME_WIDTH, COLUMN_WIDTH = 32, 11
 @precision_option
 @device_option
 @format_option
-def evaluate(
+def pictures(
     files: tuple[str, ...],
     config: str | None,
     index: str,

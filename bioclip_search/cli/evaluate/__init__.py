@@ -1,0 +1,25 @@
+"""`evaluate`: one file a task. A first word that is no task's name is meant for `zero-shot`: `evaluate photos.csv`."""
+
+from __future__ import annotations
+
+import click
+
+from bioclip_search.cli.lazy import LazyGroup, Place
+
+DEFAULT_TASK = "zero-shot"
+
+TASKS = {
+    DEFAULT_TASK: Place("bioclip_search.cli.evaluate.pictures", "pictures", "How often is an index right about pictures? (when no task is named)"),
+}
+"""Each task, where it is, and what the list of tasks says of it."""
+
+
+@click.group(cls=LazyGroup, places=TASKS, default=DEFAULT_TASK)
+def evaluate() -> None:
+    """Measure on labelled pictures how good an index or a detector is.
+
+    Without the name of a task, zero-shot is meant; `bioclip-search evaluate TASK --help` tells what a task takes.
+
+    \b
+    Example: bioclip-search evaluate photos.csv --index starter
+    """
