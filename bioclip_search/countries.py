@@ -5,6 +5,8 @@ Knows codes only; where a taxon lives is left to `checklists`.
 
 from __future__ import annotations
 
+from difflib import get_close_matches
+
 CODES = """
 AD:AND AE:ARE AF:AFG AG:ATG AI:AIA AL:ALB AM:ARM AO:AGO AQ:ATA AR:ARG AS:ASM AT:AUT AU:AUS AW:ABW AX:ALA AZ:AZE BA:BIH BB:BRB BD:BGD BE:BEL
 BF:BFA BG:BGR BH:BHR BI:BDI BJ:BEN BL:BLM BM:BMU BN:BRN BO:BOL BQ:BES BR:BRA BS:BHS BT:BTN BV:BVT BW:BWA BY:BLR BZ:BLZ CA:CAN CC:CCK CD:COD
@@ -24,6 +26,14 @@ VN:VNM VU:VUT WF:WLF WS:WSM XK:XKX YE:YEM YT:MYT ZA:ZAF ZM:ZMB ZW:ZWE
 
 ALPHA3_OF_ALPHA2 = dict(pair.split(":") for pair in CODES.split())
 
+MISTAKEN = """
+UK:GBR EN:GBR ENG:GBR GER:DEU NED:NLD SUI:CHE DEN:DNK POR:PRT CRO:HRV GRE:GRC BUL:BGR LAT:LVA SLO:SVN RSA:ZAF TAN:TZA ZAM:ZMB ZIM:ZWE BOT:BWA MAD:MDG
+NGR:NGA ALG:DZA INA:IDN MAS:MYS PHI:PHL VIE:VNM MGL:MNG NEP:NPL SRI:LKA CHI:CHL PAR:PRY URU:URY CRC:CRI HON:HND GUA:GTM PUR:PRI KSA:SAU UAE:ARE
+"""
+"""What people write instead, such as the codes of the Olympic games."""
+
+MEANT_BY = dict(pair.split(":") for pair in MISTAKEN.split())
+
 
 def alpha3(code: str) -> str | None:
     """The three-letter code for one of two or three letters, in any case; None where there is no such country.
@@ -42,3 +52,15 @@ def spellings(code: str) -> list[str]:
     ['DEU', 'DE']
     """
     return [code, *(two for two, three in ALPHA3_OF_ALPHA2.items() if three == code)]
+
+
+def likest_codes(text: str) -> list[str]:
+    """The codes that may have been meant: that of another list of codes, else up to three that look most like it.
+
+    >>> likest_codes("GER"), likest_codes("NOE")
+    (['DEU'], ['NOR', 'NER', 'MNE'])
+    """
+    words = text.strip().upper()
+    if words in MEANT_BY:
+        return [MEANT_BY[words]]
+    return get_close_matches(words, ALPHA3_OF_ALPHA2.values(), n=3) if len(words) <= 3 else []
