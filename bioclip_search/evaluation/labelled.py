@@ -1,7 +1,8 @@
 """Labelled pictures for a measure: sets of files with the taxon of every row, and the pictures themselves as they are asked for.
 
-Reads Parquet with the columns of a Hugging Face image data set (image, source_id, the ranks, common_name, split), and
-CSV or TSV with a column `path` beside the ranks. Labels are read at once, pictures only as they come, so memory stays flat.
+Takes Parquet with the pictures in it, tables that say where each picture is, and folders of taxa. Labels are read at once,
+pictures only as they come, so memory stays flat. What columns and folders mean is left to `label_tables` and
+`label_folders`, bare names to `labels`.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import parquet
 
+from bioclip_search.detectors.boxes import crop_box
 from bioclip_search.errors import PictureError, TableError
+from bioclip_search.evaluation.label_folders import has_pictures, read_folder
+from bioclip_search.evaluation.label_tables import IMAGE_COLUMNS, PARQUET_SUFFIXES, TABLE_SUFFIXES, open_parquet, read_labels
+from bioclip_search.images import crop, open_picture
 from bioclip_search.prompts import RANKS
-from bioclip_search.tables import read_table, text_column
+from bioclip_search.tables import read_table
 from bioclip_search.taxonomy import lineage_columns
 
 if TYPE_CHECKING:
@@ -30,8 +34,6 @@ TRAIN = "train"
 NO_SPLIT = "all"
 """The part of rows that say nothing of a split."""
 
-PARQUET_SUFFIXES = frozenset({".parquet", ".pq"})
-TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".txt"})
 BATCH_ROWS = 64
 
 
@@ -44,6 +46,8 @@ class LabelledSet:
         parts: (n,) str; the split of each picture, or what a training run makes of it.
         names: How each picture is spoken of.
         pictures: Given which are wanted, (n,) bool, those pictures in order, opened or read as they are asked for.
+        written: (n,) str; the bare name of a label that the ranks do not tell, which `labels.resolve_labels` looks up; None: there is none.
+        notes: What is worth telling of the set, in words.
     """
 
     name: str
@@ -51,20 +55,25 @@ class LabelledSet:
     parts: np.ndarray
     names: tuple[str, ...]
     pictures: Callable[[np.ndarray], Iterator[Any]]
+    written: pa.ChunkedArray | None = None
+    authorship: pa.ChunkedArray | None = None
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.taxa.num_rows
 
 
 def find_sets(places: Iterable[str | Path], ranks: Sequence[str] = RANKS) -> list[LabelledSet]:
-    """The sets at the places: files, folders and patterns with `*`. Parquet files of one folder are one set, named after it.
+    """The sets at the places: files, folders and patterns with `*`.
+
+    Parquet files of one folder are one set, named after it. A folder without any is a folder of taxa.
 
     Raises:
-        TableError: A place has no table, or a table lacks what is needed.
+        TableError: A place has neither table nor pictures, or a table lacks what is needed.
     """
     files_of: dict[Path, list[Path]] = {}
     for file in (file for place in places for file in _files_at(place)):
-        home = file.absolute().parent if file.suffix.lower() in PARQUET_SUFFIXES else file.absolute().with_suffix("")
+        home = file.absolute().parent if file.suffix.lower() in PARQUET_SUFFIXES else file.absolute().with_suffix("") if file.is_file() else file.absolute()
         if file not in files_of.setdefault(home, []):
             files_of[home].append(file)
     short = [home.name for home in files_of]
@@ -72,21 +81,27 @@ def find_sets(places: Iterable[str | Path], ranks: Sequence[str] = RANKS) -> lis
 
 
 def read_set(name: str, files: Sequence[Path], ranks: Sequence[str] = RANKS) -> LabelledSet:
-    """One set of the files, in their order.
+    """One set of the files and folders of taxa, in their order. A row with a box is cut out of its picture.
 
     Raises:
         TableError: A file cannot be read, or has no column of pictures or taxa.
     """
-    tables = [_read_labels(file, ranks) for file in files]
-    if not tables:
-        raise TableError(f"The set {name!r} has no files. Give Parquet files with the columns image and species, or a CSV with path and species.")
+    read = [read_folder(file, ranks) if file.is_dir() else (read_labels(file, ranks), ()) for file in files]
+    if not read:
+        raise TableError(
+            f"The set {name!r} has no files. Give Parquet files with the columns image and species, a CSV with path and species, or a folder of taxa."
+        )
+    tables = [table for table, _ in read]
     labels = pa.concat_tables(tables)
     return LabelledSet(
         name=name,
         taxa=labels.select([*ranks, "common_name"]),
         parts=np.array([split or NO_SPLIT for split in labels["split"].to_pylist()], object),
         names=tuple(f"{name}/{source or f'row {row}'}" for row, source in enumerate(labels["name"].to_pylist(), start=1)),
-        pictures=partial(_pictures_of_files, tuple(files)),
+        pictures=partial(_pictures_of_files, tuple(zip(files, tables, strict=True))),
+        written=labels["written"],
+        authorship=labels["authorship"],
+        notes=tuple(f"{name}: {note}" for _, notes in read for note in notes),
     )
 
 
@@ -128,51 +143,57 @@ def _pictures_of_training(pictures: Sequence[LabelledPicture], wanted: np.ndarra
             yield picture.data
 
 
-def _pictures_of_files(files: Sequence[Path], wanted: np.ndarray) -> Iterator[bytes | Path]:
+def _pictures_of_files(files: Sequence[tuple[Path, pa.Table]], wanted: np.ndarray) -> Iterator[Any]:
     first = 0
-    for file in files:
-        for batch in _pictures_of(file):
-            yield from (picture for picture, is_wanted in zip(batch, wanted[first : first + len(batch)], strict=True) if is_wanted)
-            first += len(batch)
+    for file, table in files:
+        here = wanted[first : first + len(table)]
+        boxes = table["box_xyxy"].to_pylist()
+        first += len(table)
+        for row, picture in zip(np.flatnonzero(here).tolist(), _pictures_of(file, table, here), strict=True):
+            yield picture if boxes[row] is None else cut_out(picture, boxes[row])
+
+
+def cut_out(picture: bytes | Path, box_xyxy: Sequence[float]) -> Any:
+    """The part in the box with its margin, as `identify` cuts it; of what cannot be opened the thing itself, which will tell why."""
+    try:
+        opened = open_picture(picture)
+    except PictureError:
+        return picture
+    return crop(opened, crop_box(tuple(box_xyxy), opened.size))
+
+
+def _pictures_of(file: Path, table: pa.Table, wanted: np.ndarray) -> Iterator[bytes | Path]:
+    """The wanted pictures of one file as they are kept: bytes, or where they are."""
+    if file.suffix.lower() not in PARQUET_SUFFIXES:
+        home = file if file.is_dir() else file.parent
+        yield from (home / (place or "") for place in table["image"].filter(pa.array(wanted)).to_pylist())
+        return
+    opened, row = open_parquet(file), 0
+    column = next(name for name in opened.schema_arrow.names if name.lower() in IMAGE_COLUMNS)
+    for batch in opened.iter_batches(BATCH_ROWS, columns=[column]):
+        here = wanted[row : row + len(batch)]
+        row += len(batch)
+        yield from (_picture(image, file) for image in batch.column(0).filter(pa.array(here)).to_pylist())
 
 
 def _files_at(place: str | Path) -> list[Path]:
+    """The tables at a place; of a folder its Parquet files, or the folder itself if it is one of taxa."""
     path = Path(place)
+    if has_magic(str(place)) and not path.exists():
+        return [file for match in sorted(glob(str(place))) for file in _files_at(match)] or _nothing_at(place)
     if path.is_dir():
-        found = sorted(file for file in path.iterdir() if file.suffix.lower() in PARQUET_SUFFIXES)
-    else:
-        found = [Path(match) for match in sorted(glob(str(place)))] if has_magic(str(place)) and not path.exists() else [path]
-    if not found:
-        raise TableError(f"{place}: there are no Parquet files. Give files, or a folder of Parquet files.")
-    for file in found:
-        if file.suffix.lower() not in PARQUET_SUFFIXES | TABLE_SUFFIXES:
-            raise TableError(f"{file}: is neither Parquet nor CSV. Labelled pictures come as Parquet with a column image, or as CSV with a column path.")
-    return found
+        return sorted(file for file in path.iterdir() if file.suffix.lower() in PARQUET_SUFFIXES) or ([path] if has_pictures(path) else _nothing_at(place))
+    if path.suffix.lower() not in PARQUET_SUFFIXES | TABLE_SUFFIXES:
+        raise TableError(
+            f"{path}: is neither Parquet nor CSV nor JSON lines, nor a folder. Labelled pictures come as Parquet with a column image, or as a table with a column path."
+        )
+    return [path]
 
 
-def _read_labels(file: Path, ranks: Sequence[str]) -> pa.Table:
-    """The ranks, common_name, split and name of every row; no picture is read."""
-    if file.suffix.lower() in PARQUET_SUFFIXES:
-        columns = _parquet(file).schema_arrow.names
-        if "image" not in columns:
-            raise TableError(f"{file}: has no column image; it has {', '.join(columns)}.")
-        table = read_table(parquet.read_table(file, columns=[name for name in columns if name != "image"]))
-        source = text_column(table, "source_id")
-    else:
-        table = read_table(file)
-        if "path" not in table.column_names:
-            raise TableError(f"{file}: has no column path that says where each picture is; it has {', '.join(table.column_names)}.")
-        source = text_column(table, "path")
-    names = lineage_columns(table, ranks)
-    return pa.table({**names, "common_name": text_column(table, "common_name"), "split": text_column(table, "split"), "name": source})
-
-
-def _pictures_of(file: Path) -> Iterator[list[bytes | Path]]:
-    if file.suffix.lower() in PARQUET_SUFFIXES:
-        for batch in _parquet(file).iter_batches(BATCH_ROWS, columns=["image"]):
-            yield [_picture(image, file) for image in batch["image"].to_pylist()]
-    else:
-        yield [file.parent / (path or "") for path in text_column(read_table(file), "path").to_pylist()]
+def _nothing_at(place: str | Path) -> list[Path]:
+    raise TableError(
+        f"{place}: there are no Parquet files and no pictures. Give files, a folder of Parquet files, or a folder with a sub-folder for each taxon."
+    )
 
 
 def _picture(image: dict | bytes | str | None, file: Path) -> bytes | Path:
@@ -180,12 +201,3 @@ def _picture(image: dict | bytes | str | None, file: Path) -> bytes | Path:
     if isinstance(image, dict):
         image = image.get("bytes") or image.get("path")
     return file.parent / image if isinstance(image, str) else image or b""
-
-
-def _parquet(file: Path) -> parquet.ParquetFile:
-    try:
-        return parquet.ParquetFile(file)
-    except FileNotFoundError as error:
-        raise TableError(f"{file}: no such file.") from error
-    except (OSError, pa.ArrowInvalid) as error:
-        raise TableError(f"{file}: cannot be read as Parquet ({str(error).splitlines()[0]}).") from error

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import io
+import json
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 from pyarrow import parquet
 
 from bioclip_search.errors import TableError
@@ -83,10 +85,10 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path, content, message):
 
 def test_what_is_missing_is_told(tmp_path):
     parquet.write_table(pa.table({"species": ["Panthera leo"]}), tmp_path / "x.parquet")
-    with pytest.raises(TableError, match="has no column image; it has species"):
+    with pytest.raises(TableError, match="has no column image or path that says where each picture is; it has species"):
         find_sets([tmp_path / "x.parquet"])
     (tmp_path / "x.csv").write_text("species\nPanthera leo\n")
-    with pytest.raises(TableError, match="has no column path"):
+    with pytest.raises(TableError, match="has no column image or path"):
         find_sets([tmp_path / "x.csv"])
     write_parquet(tmp_path / "y.parquet", [0], species=[None]).rename(tmp_path / "z.parquet")
     parquet.write_table(parquet.read_table(tmp_path / "z.parquet").drop_columns(["species"]), tmp_path / "z.parquet")
@@ -113,3 +115,121 @@ def test_the_parts_of_a_training_run_are_those_that_it_kept_apart(tmp_path):
     assert all(part != "train" for part, split in zip(cats.parts, columns["split"], strict=True) if split == "val")
     assert list(cats.pictures(np.arange(20) == 7)) == [png(7)]
     assert cats.taxa["genus"].to_pylist() == ["Panthera"] * 20
+
+
+def write_tree(root, *places):
+    """A picture of leaf 0, 1, 2 … at each place."""
+    for leaf, place in enumerate(places):
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_bytes(png(leaf))
+    return root
+
+
+def test_the_sub_folders_of_a_folder_name_the_taxa_of_the_pictures_in_them(tmp_path):
+    root = write_tree(tmp_path / "cats", "Puma concolor/b.png", "Puma concolor/a.PNG", "Felidae/x.jpg", "Animalia/Panthera_leo/y.jpg")
+    (found,) = find_sets([root])
+    assert found.name == "cats"
+    assert list(zip(found.names, found.written.to_pylist(), strict=True)) == [
+        ("cats/Animalia/Panthera_leo/y.jpg", "Animalia > Panthera leo"),
+        ("cats/Felidae/x.jpg", "Felidae"),
+        ("cats/Puma concolor/a.PNG", "Puma concolor"),
+        ("cats/Puma concolor/b.png", "Puma concolor"),
+    ]
+    assert set(found.parts) == {"all"}
+    assert list(found.pictures(np.array([False, True, False, True]))) == [root / "Felidae/x.jpg", root / "Puma concolor/b.png"]
+
+
+def test_folders_called_after_parts_are_parts_if_all_of_them_are(tmp_path):
+    (found,) = find_sets([write_tree(tmp_path / "split", "Train/Felis catus/a.jpg", "val/Felis catus/b.jpg")])
+    assert list(zip(found.parts, found.written.to_pylist(), strict=True)) == [("train", "Felis catus"), ("val", "Felis catus")]
+    (found,) = find_sets([write_tree(tmp_path / "genus", "train/a.jpg", "Felis/b.jpg")])
+    assert set(found.parts) == {"all"}
+
+
+def test_a_folder_named_as_inaturalists_competitions_do_tells_the_seven_ranks(tmp_path):
+    (found,) = find_sets([write_tree(tmp_path / "inat", "02912_Animalia_Chordata_Aves_Passeriformes_Corvidae_Pica_hudsonia/a.jpg", "001.Lynx_rufus/b.jpg")])
+    assert found.taxa["species"].to_pylist() == [None, "Pica hudsonia"]
+    assert found.taxa["family"].to_pylist() == [None, "Corvidae"]
+    assert found.written.to_pylist() == ["Lynx rufus", None]
+
+
+def test_what_a_folder_of_taxa_holds_besides_pictures_is_passed_over_and_told(tmp_path):
+    root = write_tree(tmp_path / "cats", "Felis catus/a.jpg", "stray.jpg", ".hidden/b.jpg", "Felis catus/.c.jpg")
+    (root / "Lynx/Lynx rufus").mkdir(parents=True)
+    (root / "Felis catus/notes.txt").write_text("none")
+    (root / "Felis catus/loop").symlink_to(root)
+    (found,) = find_sets([root])
+    assert found.names == ("cats/Felis catus/a.jpg", "cats/stray.jpg")
+    assert found.written.to_pylist() == ["Felis catus", None]
+    assert found.notes == (
+        "cats: 1 folder holds no picture: Lynx/Lynx rufus",
+        "cats: 1 link to a folder is not followed: Felis catus/loop",
+        "cats: 1 picture lies in no folder of a taxon: stray.jpg",
+    )
+
+
+def test_an_empty_folder_says_what_was_expected(tmp_path):
+    (tmp_path / "Puma concolor").mkdir()
+    with pytest.raises(TableError, match="no Parquet files and no pictures.*a sub-folder for each taxon"):
+        find_sets([tmp_path])
+
+
+def test_a_row_with_a_box_is_cut_out_as_identify_cuts_it(tmp_path):
+    picture = np.zeros((40, 60, 3), np.uint8)
+    picture[10:20, 20:40] = 255
+    Image.fromarray(picture).save(tmp_path / "a.png")
+    boxes = ["20 10 40 20", "[20, 10, 40, 20]", "", "40 10 20 20", "nan 0 1 1"]
+    rows = "".join(f'a.png,"{box}",Felis catus\n' for box in boxes)
+    (tmp_path / "boxes.csv").write_text("path,box_xyxy,species\n" + rows + 'gone.png,"0 0 5 5",Felis catus\n')
+    (found,) = find_sets([tmp_path / "boxes.csv"])
+    cuts = list(found.pictures(np.ones(6, bool)))
+    assert [cut.size for cut in cuts[:2]] == [(22, 12), (22, 12)]  # a twentieth of the longer side, 1 px, all around
+    assert np.asarray(cuts[0])[1:-1, 1:-1].min() == 255
+    assert cuts[2:5] == [tmp_path / "a.png"] * 3  # no box, upside down, no numbers: the whole picture
+    assert cuts[5] == tmp_path / "gone.png"  # opening it will tell what is wrong
+
+
+def test_json_lines_are_a_table_too(tmp_path):
+    lines = [{"image": "a.png", "box_xyxy": [0, 0, 4, 4], "taxon": "Felidae"}, {"image": "b.png", "family": "Felidae", "more": {"deep": 1}}]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n", encoding="utf-8")
+    (found,) = find_sets([tmp_path / "a.jsonl"])
+    assert found.written.to_pylist() == ["Felidae", None]
+    assert found.taxa["family"].to_pylist() == [None, "Felidae"]
+    for content, message in (("", "is empty"), ("[1]", "line 1: expected a JSON object"), ("{", "line 1: is no JSON")):
+        (tmp_path / "b.jsonl").write_text(content)
+        with pytest.raises(TableError, match=message):
+            find_sets([tmp_path / "b.jsonl"])
+
+
+def test_answers_are_not_taken_for_truths(tmp_path):
+    (tmp_path / "run.jsonl").write_text(json.dumps({"image": "a.png", "taxon": "Felidae", "probability": 1, "rule": "2", "encoder": "x"}))
+    with pytest.raises(TableError, match="holds the answers of `identify`, which are no truths.*--truth"):
+        find_sets([tmp_path / "run.jsonl"])
+
+
+def test_numbered_classes_of_a_hugging_face_data_set_have_names(tmp_path):
+    features = {"info": {"features": {"label": {"names": ["Felis catus", "Lynx"], "_type": "ClassLabel"}}}}
+    table = pa.table({"image": [{"bytes": png(1), "path": None}] * 3, "label": [1, 0, 7]}).replace_schema_metadata({"huggingface": json.dumps(features)})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    (found,) = find_sets([tmp_path / "a.parquet"])
+    assert found.written.to_pylist() == ["Lynx", "Felis catus", None]
+    assert list(found.pictures(np.array([True, False, False]))) == [png(1)]
+
+
+@pytest.mark.parametrize(
+    ("row", "species", "written"),
+    [
+        pytest.param({"species": "Felis catus", "scientific_name": "Felis domesticus"}, "Felis catus", None, id="the species column goes first"),
+        pytest.param({"scientific_name": "Felis domesticus Erxleben"}, "Felis domesticus", "Felis domesticus Erxleben", id="a scientific name"),
+        pytest.param({"taxon": "Mountain lion"}, None, "Mountain lion", id="a bare name is not taken for a binomial"),
+        pytest.param({"family": "Felidae", "label": "Felis catus"}, None, "Felis catus", id="a name below a rank"),
+        pytest.param({"family": "Felidae", "common_name": "Cats"}, None, None, id="a vernacular name beside a rank is only that"),
+        pytest.param({"common_name": "Lion"}, None, "Lion", id="a vernacular name alone"),
+        pytest.param({"scientific_name": "Felis sp."}, None, "Felis sp.", id="a species left open"),
+    ],
+)
+def test_where_a_row_names_its_taxon(tmp_path, row, species, written):
+    (tmp_path / "a.csv").write_text(",".join(["path", *row]) + "\n" + ",".join(["a.png", *row.values()]) + "\n")
+    (found,) = find_sets([tmp_path / "a.csv"])
+    assert found.taxa["species"].to_pylist() == [species]
+    assert found.written.to_pylist() == [written]
