@@ -49,6 +49,9 @@ class Place:
         return "-".join(part for part in (self.country, self.region) if part) or "anywhere"
 
 
+ANYWHERE = Place()
+
+
 def country_code(country: str) -> str:
     """The three letters of a country.
 
