@@ -83,6 +83,12 @@ def candidates_of_labels(name: str, tables: Sequence[pa.Table], texts: TextVecto
     return Candidates(name, taxonomy, Lineages.of(taxonomy.leaves, ranks, numbers), scores)
 
 
+def are_listed(truths: Lineages, table: pa.Table, ranks: Sequence[str], numbers: dict[str, int]) -> np.ndarray:
+    """Whether each label is among the taxa of a table, which holds the ranks and common_name: (n,) bool."""
+    tree = label_tree(table, ranks)
+    return Candidates("listed", tree, Lineages.of(tree.leaves, ranks, numbers), lambda vectors: vectors).hold(truths)
+
+
 def label_tree(table: pa.Table, ranks: Sequence[str]) -> Taxonomy:
     """The different labels as the leaves of a tree, of equal ones the first.
 

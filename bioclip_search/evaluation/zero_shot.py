@@ -1,15 +1,15 @@
 """How often an index and its encoder are right about labelled pictures that they are only told the names for.
 
 Composes other rooms: the pictures come from `labelled`, the names from `candidates`, the answers from `posterior` and
-`fallback`, what is right from `verdicts`, the figures from `measures`. Every picture is embedded once, whatever it is
-compared with; memory is flat in the number of pictures.
+`fallback` through `marking`, what is right from `verdicts`, the figures from `measures`. Every picture is embedded once, whatever it is
+compared with; of each some 300 bytes of marks are kept, so memory is all but flat in the number of pictures.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any
@@ -20,55 +20,35 @@ import pyarrow.compute as pc
 
 from bioclip_search.crops import Crop, cut_crops
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.candidates import INDEX, MIXED, OWN, Candidates, candidates_of_index, candidates_of_labels
+from bioclip_search.evaluation.candidates import INDEX, MIXED, OWN, Candidates, are_listed, candidates_of_index, candidates_of_labels
 from bioclip_search.evaluation.labelled import TRAIN, LabelledSet
-from bioclip_search.evaluation.measures import PRIMARY_METRIC, Marks, join_marks, summarise
-from bioclip_search.evaluation.verdicts import UNDECIDED, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
-from bioclip_search.fallback import DEFAULT_THRESHOLD, decide
-from bioclip_search.posterior import leaf_probabilities, prefix_mass, roll_up
+from bioclip_search.evaluation.marking import Ruling, mark
+from bioclip_search.evaluation.measures import PRIMARY_METRIC, Marks, summarise
+from bioclip_search.evaluation.rows import join_rows
+from bioclip_search.evaluation.score import Score
+from bioclip_search.evaluation.sisters import mixed_up_pairs
+from bioclip_search.evaluation.verdicts import Lineages
+from bioclip_search.fallback import DEFAULT_THRESHOLD
 from bioclip_search.prompts import TextRecipe
 from bioclip_search.results import Failure
 from bioclip_search.searcher import BATCH_CROPS, Searcher
 from bioclip_search.tables import read_table, text_column
-from bioclip_search.taxonomy import Taxonomy, lineage_columns
+from bioclip_search.taxonomy import lineage_columns
 from bioclip_search.text_vectors import TextVectors
 
 DEFAULT_TARGET = 0.9
 """Share of the fallback's answers that shall be right, where the card has a threshold for it."""
 
 EVERY_PART = "all"
-TOP = 5
-
-
-@dataclass(frozen=True)
-class Ruling:
-    """The numbers that turn cosines into an answer."""
-
-    logit_scale: float
-    temperature: float
-    threshold: float
-    threshold_from: str
-
-
-@dataclass(frozen=True)
-class Score:
-    """The figures of one part of one set, with one list of labels; `measures.summarise` says what they are."""
-
-    set_name: str
-    part: str
-    labels: str
-    metrics: dict[str, float]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The record flat, as `evaluate --format jsonl` prints it."""
-        return {"set": self.set_name, "part": self.part, "labels": self.labels, **self.metrics}
+SEEN, UNSEEN = "seen", "unseen"
 
 
 @dataclass(frozen=True)
 class Evaluation:
     """All figures, and what they stand on.
 
-    `skipped` counts the rows of parts that were not asked for, `unlabelled` those that name no taxon.
+    `skipped` counts the rows of parts that were not asked for, `unlabelled` those that name no taxon. `names` are the words
+    of the numbers that the marks of the scores hold.
     """
 
     scores: tuple[Score, ...]
@@ -78,6 +58,8 @@ class Evaluation:
     index: str
     encoder: str
     ruling: Ruling
+    ranks: tuple[str, ...]
+    names: dict[int, str] = field(default_factory=dict, repr=False)
 
     def metrics(self) -> dict[str, float]:
         """Every figure under "set/part/labels/name"; the names are those of `measures.summarise`."""
@@ -86,7 +68,11 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """All of it as `evaluate --out` writes it; only JSON types."""
         stands_on = {"index": self.index, "encoder": self.encoder, **asdict(self.ruling), "skipped": self.skipped, "unlabelled": self.unlabelled}
-        return {**stands_on, "primary_metric": PRIMARY_METRIC, "failures": [failure.to_dict() for failure in self.failures], "metrics": self.metrics()}
+        told = {"primary_metric": PRIMARY_METRIC, "failures": [failure.to_dict() for failure in self.failures], "metrics": self.metrics()}
+        return {**stands_on, **told, "mixed_up": {score.title: self._mixed_up(score) for score in self.scores}}
+
+    def _mixed_up(self, score: Score) -> list[dict[str, Any]]:
+        return [pair.to_dict() for pair in mixed_up_pairs(score.marks.calls, self.ranks, self.names)] if score.marks else []
 
 
 def evaluate(
@@ -96,6 +82,7 @@ def evaluate(
     labels: Sequence[Any] = (OWN,),
     distractors: Any = None,
     parts: Collection[str] | None = None,
+    seen: Any = None,
     target_accuracy: float = DEFAULT_TARGET,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -106,6 +93,8 @@ def evaluate(
         labels: Any of "own" (the labels of the set, measured or not), "index" (all its taxa), and tables of taxa.
         distractors: A table of taxa; adds the list "mixed": the labels of all sets and these.
         parts: Which parts are measured; by default all but what was trained on, with "all" that too.
+        seen: A table of taxa, as those that an encoder was trained on; every part is then also told in two, "PART seen" and
+            "PART unseen", by whether the label is among them.
         target_accuracy: The fallback uses the card's threshold for it, else the default threshold.
         progress: Called with the pictures done and the pictures in all.
 
@@ -121,6 +110,7 @@ def evaluate(
         raise TableError(f"No labelled picture is left to measure (passed over: {told}). Name the part with --part; all takes even those trained on.")
     numbers: dict[str, int] = {}
     lists = _candidate_lists(searcher, sets, labels, distractors, numbers)
+    known = None if seen is None else _taxa(seen, searcher.taxonomy.ranks)
     scores, failures, done = [], [], 0
 
     def tick(pictures: int) -> None:
@@ -131,7 +121,8 @@ def evaluate(
 
     for labelled, mask, candidates in zip(sets, wanted, lists, strict=True):
         truths = Lineages.of(labelled.taxa, searcher.taxonomy.ranks, numbers)
-        of_set, unread = _measure_set(searcher, labelled, mask, truths, candidates, ruling, workers, tick)
+        is_seen = None if known is None else are_listed(truths, known, searcher.taxonomy.ranks, numbers)
+        of_set, unread = _measure_set(searcher, labelled, mask, truths, candidates, ruling, is_seen, workers, tick)
         scores, failures = scores + of_set, failures + unread
     return Evaluation(
         scores=tuple(scores),
@@ -141,6 +132,8 @@ def evaluate(
         index=searcher.index.card.name,
         encoder=searcher.encoder.fingerprint,
         ruling=ruling,
+        ranks=searcher.taxonomy.ranks,
+        names={number: name for name, number in numbers.items()},
     )
 
 
@@ -180,26 +173,6 @@ def embedded(searcher: Searcher, labelled: LabelledSet, wanted: np.ndarray, work
         yield Batch(rows[[crop.picture for crop in crops]], vectors, unread)
 
 
-def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: Ruling) -> Marks:
-    """The marks of b pictures from their (b, c) cosines, which are overwritten, and their b labels."""
-    taxonomy, lineages = candidates.taxonomy, candidates.lineages
-    top = np.stack([_highest(row, TOP) for row in scores])  # (b, up to 5)
-    hits = np.stack([is_label(lineages.take(column), truths) for column in top.T], axis=1)  # (b, up to 5)
-    best = lineages.take(top[:, 0])
-    leaves, depth, chosen, probability = _answers(leaf_probabilities(scores, ruling.logit_scale, ruling.temperature), taxonomy, ruling.threshold)
-    return Marks(
-        top1=hits[:, 0],
-        top5=hits.any(axis=1),
-        at_rank=is_at_label_rank(best, truths),
-        listed=candidates.hold(truths),
-        best=np.stack([judge_at_rank(best, truths, rank) for rank in range(len(taxonomy.ranks))], axis=1),
-        rolled=np.stack([judge_at_rank(lineages.take(leaves[:, rank]), truths, rank) for rank in range(len(taxonomy.ranks))], axis=1),
-        depth=depth,
-        answer=np.where(depth >= 0, judge_answers(lineages.take(chosen), np.maximum(depth, 0), truths), UNDECIDED),
-        probability=probability,
-    )
-
-
 def _candidate_lists(
     searcher: Searcher, sets: Sequence[LabelledSet], labels: Sequence[Any], distractors: Any, numbers: dict[str, int]
 ) -> list[list[Candidates]]:
@@ -227,6 +200,7 @@ def _measure_set(
     truths: Lineages,
     lists: Sequence[Candidates],
     ruling: Ruling,
+    is_seen: np.ndarray | None,
     workers: int | None,
     tick: Callable[[int], None],
 ) -> tuple[list[Score], list[Failure]]:
@@ -240,35 +214,29 @@ def _measure_set(
             for candidates, of_list in zip(lists, marks, strict=True):
                 of_list.append(mark(candidates.scores(batch.vectors), truths.take(batch.rows), candidates, ruling))
         tick(len(batch.rows) + len(batch.failures))
-    parts = labelled.parts[np.concatenate(read)] if read else np.empty(0, object)
+    rows = np.concatenate(read) if read else np.empty(0, np.int64)
+    groups = _groups(labelled.parts[rows], None if is_seen is None else is_seen[rows])
+    joined = [join_rows(of_list) for of_list in marks] if read else []
     return [
-        Score(labelled.name, part, candidates.name, {"candidates": len(candidates), **summarise(of_part, candidates.taxonomy.ranks)})
-        for part in sorted(set(parts))
-        for candidates, of_list in zip(lists, marks, strict=True)
-        for of_part in [join_marks(of_list).take(parts == part)]
+        _score(labelled, part, rows[members], candidates, of_list.take(members))
+        for part, members in groups
+        for candidates, of_list in zip(lists, joined, strict=True)
     ], failures
 
 
-def _answers(probabilities: np.ndarray, taxonomy: Taxonomy, threshold: float) -> tuple[np.ndarray, ...]:
-    """From (b, c) leaf probabilities: a leaf of the most probable taxon of each rank (b, ranks), and of the fallback's
-    answer its depth (b,), -1 for none, a leaf (b,) and its probability (b,)."""
-    leaves = np.zeros((len(probabilities), len(taxonomy.ranks)), np.int64)
-    depth, chosen, probability = np.full(len(probabilities), -1), np.zeros(len(probabilities), np.int64), np.ones(len(probabilities))
-    for i, row in enumerate(probabilities):
-        prefix = prefix_mass(row)
-        for rank, level in enumerate(taxonomy.levels):
-            if len(level):  # else leaf 0, which has no name at this rank either
-                leaves[i, rank] = level.start[np.argmax(roll_up(prefix, level.start, level.stop))]
-        if step := decide(row, taxonomy.levels, threshold=threshold, rivals=0).chosen:
-            depth[i], chosen[i], probability[i] = step.depth, taxonomy.levels[step.depth].start[step.number], step.probability
-    return leaves, depth, chosen, probability
+def _groups(parts: np.ndarray, is_seen: np.ndarray | None) -> list[tuple[str, np.ndarray]]:
+    """Each part and, where it is known, each half of it that was seen or not, with its pictures, (n,) bool; none is empty."""
+    groups = []
+    for part in sorted(set(parts)):
+        groups.append((part, parts == part))
+        if is_seen is not None:
+            groups += [(f"{part} {half}", (parts == part) & (is_seen == wanted)) for half, wanted in ((SEEN, True), (UNSEEN, False))]
+    return [(name, members) for name, members in groups if members.any()]
 
 
-def _highest(row: np.ndarray, count: int) -> np.ndarray:
-    """The numbers of the highest scores, best first, of equal ones the first; fewer where there are not so many."""
-    count = min(count, len(row))
-    candidates = np.flatnonzero(row >= np.partition(row, -count)[-count])
-    return candidates[np.argsort(-row[candidates], kind="stable")][:count]
+def _score(labelled: LabelledSet, part: str, rows: np.ndarray, candidates: Candidates, marks: Marks) -> Score:
+    figures = {"candidates": len(candidates), **summarise(marks, candidates.taxonomy.ranks)}
+    return Score(labelled.name, part, candidates.name, figures, marks, tuple(labelled.names[row] for row in rows.tolist()))
 
 
 def _is_unlabelled(labelled: LabelledSet) -> np.ndarray:

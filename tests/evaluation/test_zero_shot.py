@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import shutil
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
 from bioclip_search.build import change_card
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.candidates import Candidates, label_tree
 from bioclip_search.evaluation.labelled import find_sets
-from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG, Lineages
-from bioclip_search.evaluation.zero_shot import Ruling, evaluate, mark, ruling_of
+from bioclip_search.evaluation.zero_shot import evaluate, ruling_of
 from bioclip_search.index import Index
 from bioclip_search.index.card import Calibration
 from bioclip_search.prompts import RANKS
@@ -139,36 +136,20 @@ def test_the_fallback_uses_the_threshold_of_the_card_and_says_so(small_index, en
     assert ruling_of(searcher, 0.8).threshold == 0.65
 
 
-def test_summed_probabilities_and_the_answer_worked_by_hand():
-    """Leaves, in order: Felis catus .3, Panthera leo .25, Panthera uncia .2, Vulpes vulpes .25.
-
-    Best match: the cat. Summed: Panthera .45 against Felis .3; Felidae .75. At a threshold of .7 the answer is Felidae.
-    """
-    table = small_table().filter(pa.array([name in {"Felis catus", "Panthera leo", "Panthera uncia", "Vulpes vulpes"} for name in SPECIES]))
-    tree, numbers = label_tree(table, RANKS), {}
-    assert tree.leaves["species"].to_pylist() == ["Vulpes vulpes", "Felis catus", "Panthera leo", "Panthera uncia"]
-    candidates = Candidates("own", tree, Lineages.of(tree.leaves, RANKS, numbers), lambda vectors: vectors)
-    scores = np.log(np.array([[0.25, 0.3, 0.25, 0.2]] * 3, np.float32))
-    wanted = [SPECIES.index("Panthera leo"), SPECIES.index("Felis catus"), SPECIES.index("Vulpes vulpes")]
-    truths = Lineages.of(small_table(), RANKS, numbers).take(wanted)
-    marks = mark(scores, truths, candidates, Ruling(1.0, 1.0, 0.7, "a test"))
-    family, genus, species = (RANKS.index(rank) for rank in ("family", "genus", "species"))
-    assert marks.top1.tolist() == [False, True, False]
-    assert marks.top5.tolist() == [True, True, True]
-    assert marks.best[:, species].tolist() == [WRONG, RIGHT, WRONG]
-    assert marks.rolled[:, genus].tolist() == [RIGHT, WRONG, WRONG]  # Panthera
-    assert marks.rolled[:, family].tolist() == [RIGHT, RIGHT, WRONG]
-    assert marks.depth.tolist() == [family] * 3
-    assert marks.answer.tolist() == [RIGHT, RIGHT, WRONG]
-    assert marks.probability.tolist() == pytest.approx([0.75] * 3)
+def test_taxa_that_were_seen_and_those_that_were_not_are_told_apart(searcher, cats, tmp_path, leaf):
+    write_set(tmp_path / "cats/b.parquet", ["Felis catus"], ["Felis catus"], leaf)
+    found = evaluate(searcher, find_sets([cats]), labels=["index"], parts=["val"], seen=small_table().slice(2, 1))
+    told = {score.part: (score.metrics["n"], score.metrics["top1"]) for score in found.scores}
+    assert told == {"val": (4, 0.5), "val seen": (1, 1), "val unseen": (3, 0.3333)}  # the cat; the three lions
 
 
-def test_no_answer_is_neither_right_nor_wrong():
-    tree, numbers = label_tree(small_table(), RANKS), {}
-    candidates = Candidates("own", tree, Lineages.of(tree.leaves, RANKS, numbers), lambda vectors: vectors)
-    truths = Lineages.of(small_table(), RANKS, numbers).take([0])
-    marks = mark(np.zeros((1, 9), np.float32), truths, candidates, Ruling(1.0, 1.0, 0.99, "a test"))
-    assert (marks.depth.tolist(), marks.answer.tolist()) == ([-1], [UNDECIDED])
+def test_every_picture_keeps_its_name_and_the_sisters_taken_for_one_another_are_named(searcher, cats):
+    found = evaluate(searcher, find_sets([cats]), labels=["index"], parts=["val"])
+    (score,) = found.scores
+    assert len(score.pictures) == len(score.marks) == 3
+    (pair,) = found.to_dict()["mixed_up"]["cats · val · index"]
+    assert (pair["one"], pair["other"], pair["one_as_other"], pair["pictures"]) == ("Panthera leo", "Panthera uncia", 1, 3)
+    assert score.metrics["species_mistakes_in_genus"] == 0.5
 
 
 def test_the_starter_is_measured_as_its_training_measured_it(shared):

@@ -1,0 +1,51 @@
+"""The figures of one part of one set of pictures, and how they are written: flat, and long.
+
+What the figures mean is left to `measures`; printing and drawing to the command and to `report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from bioclip_search.evaluation.measures import Marks
+
+LONG_COLUMNS = ("set", "part", "labels", "metric", "value", "low", "high")
+"""The columns of `evaluate --format csv`."""
+
+LOW, HIGH = "_low", "_high"
+
+
+@dataclass(frozen=True)
+class Score:
+    """The figures of one part of one set, with one list of labels; `measures.summarise` says what they are.
+
+    `marks` are what the figures were made of, and `pictures` how each of its rows is spoken of.
+    """
+
+    set_name: str
+    part: str
+    labels: str
+    metrics: dict[str, float]
+    marks: Marks | None = field(default=None, compare=False, repr=False)
+    pictures: tuple[str, ...] = field(default=(), compare=False, repr=False)
+
+    @property
+    def title(self) -> str:
+        return " · ".join(word for word in (self.set_name, self.part, self.labels) if word)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record flat, as `evaluate --format jsonl` prints it."""
+        return {"set": self.set_name, "part": self.part, "labels": self.labels, **self.metrics}
+
+    def long_rows(self) -> Iterator[dict[str, Any]]:
+        """One row a figure, with the columns `LONG_COLUMNS`; counts have no interval."""
+        for metric, value in figures_of(self.metrics).items():
+            interval = {"low": self.metrics.get(metric + LOW), "high": self.metrics.get(metric + HIGH)}
+            yield {"set": self.set_name, "part": self.part, "labels": self.labels, "metric": metric, "value": value, **interval}
+
+
+def figures_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The figures without the ends of their intervals."""
+    return {name: value for name, value in metrics.items() if not (name.endswith((LOW, HIGH)) and name.rsplit("_", 1)[0] in metrics)}
