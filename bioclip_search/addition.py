@@ -17,12 +17,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search import places
-from bioclip_search.build import change_card, write_taxa
+from bioclip_search.build import write_taxa
 from bioclip_search.encoder import Encoder, encode_recipe
 from bioclip_search.errors import IndexFolderError, PictureError
 from bioclip_search.images import open_picture
 from bioclip_search.index import Card, Index, write_vectors
-from bioclip_search.index.card import ADDED_PREFIX, AddedNote, FileNote, note_file
+from bioclip_search.index.card import ADDED_PREFIX, AddedNote, FileNote, change_card, note_file
 from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
 from bioclip_search.index.replacing import alone_in, writing
 from bioclip_search.names.store import ACCEPTED, entries, write_store

@@ -6,10 +6,8 @@ Looking through an index is left to `check`, taking a part of one to `trim`.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -239,14 +237,6 @@ def seal(folder: Path, card: Card, *, sketch: bool = True) -> None:
     speeds = write_sketches(folder, Vectors(folder / VECTORS_FILE), card.encoder.logit_scale) if sketch else {}
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / CARD_FILE)
     replace(card, speeds=speeds, files={path.relative_to(folder).as_posix(): note_file(path) for path in files}).write(folder)
-
-
-def change_card(folder: Path, **changes: Any) -> None:
-    """Rewrites the card with some of its parts changed; the vectors and taxa stay as they are."""
-    card = replace(Card.read(folder), **changes)
-    with tempfile.TemporaryDirectory(dir=folder) as scratch:
-        card.write(Path(scratch))
-        os.replace(Path(scratch, CARD_FILE), folder / CARD_FILE)
 
 
 def write_unit_vectors(path: Path, vectors: np.ndarray | StoredVectors | MatrixColumns, order: np.ndarray, kind: str) -> np.ndarray:

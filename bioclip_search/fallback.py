@@ -1,8 +1,8 @@
-"""Chooses the rank at which an answer is sure enough, and says by which rule.
+"""Chooses the rank at which an answer is sure enough, and says by which rule and why.
 
-Pure numpy over the intervals of a tree; names and pictures are left to `searcher`.
+Pure numpy over the intervals of a tree; names and pictures are left to `searcher`, fitting numbers to `calibration`.
 
-The rules, first match wins:
+The rules, of those that are asked for the first match:
 
 1. A rank was asked for: its most probable taxon, whatever the probability.
 2. Climbing: from the most probable leaf upwards, the first taxon whose probability reaches the threshold
@@ -10,13 +10,18 @@ The rules, first match wins:
 3. The most probable leaf stands alone, outside of what is sure: the lowest taxon that reaches the threshold all the
    same. (One mushroom may beat every single bird, and yet "bird" be nearly certain.)
 4. No answer: not even the most probable taxon of the highest rank reaches the threshold.
+5. Weighing: of the most probable taxa of all ranks the one with the largest probability × ((1 - c) × information + c),
+   where the information of a taxon says how much of the tree it rules out, and the caution c how much being right
+   counts beside it (Deng et al., "Hedging Your Bets", CVPR 2012, there with c = lambda / (1 + lambda)).
+6. No answer: no taxon is worth more than c × target. Of all ways to answer, these two tell most for a share of right
+   answers that reaches the target, if the probabilities hold: c is the price of that share, and silence costs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -28,13 +33,6 @@ DEFAULT_THRESHOLD = 0.65
 
 BLOCK_TAXA = 256
 """Taxa of which only the highest is looked at first when runners-up are sought."""
-
-RULE_WORDS = {
-    1: "rule 1: the most probable {rank}, as asked",
-    2: "rule 2: {rank}, the lowest rank above the best match to reach {threshold:.2f}",
-    3: "rule 3: {rank}, the lowest to reach {threshold:.2f}, though the best single match lies outside it",
-    4: "rule 4: no answer, no taxon reached {threshold:.2f}",
-}
 
 
 @dataclass(frozen=True)
@@ -48,115 +46,230 @@ class Step:
 
 @dataclass(frozen=True)
 class Decision:
-    """The chosen taxon (None: no answer), the rule that chose it, the ladder through it and the runners-up."""
+    """The chosen taxon (None: no answer), the rule that chose it and its words, the ladder through it and the runners-up."""
 
     chosen: Step | None
     rule: int
+    why: str
     ladder: tuple[Step, ...]
     rivals: tuple[Step, ...]
 
 
-def decide(probabilities: np.ndarray, levels: Sequence[Level], *, threshold: float = DEFAULT_THRESHOLD, depth: int | None = None, rivals: int = 5) -> Decision:
-    """Applies the rules to one row of leaf probabilities, (n,) summing to one.
+class Rules(Protocol):
+    """A way to choose: one of `AtRank`, `Climbing` and `Weighing`."""
 
-    Of equally probable taxa the first in depth-first order wins. Rivals are the next most probable taxa of the
-    chosen rank, or of the lowest rank where there is no answer.
+    def choose(self, row: Row, depths: Sequence[int]) -> tuple[Step | None, int, str]:
+        """The taxon, the number of the rule and its words; `depths` are the ranks that may be answered at, highest first."""
+
+
+@dataclass(frozen=True)
+class AtRank:
+    """Rule 1: the most probable taxon of the rank with this number."""
+
+    depth: int
+
+    def choose(self, row: Row, depths: Sequence[int]) -> tuple[Step | None, int, str]:
+        step = row.best(self.depth)
+        return step, 1, f"the most probable {row.rank(self.depth)}, as asked" if step else f"no taxon in play has the rank asked for, {row.rank(self.depth)}"
+
+
+@dataclass(frozen=True)
+class Climbing:
+    """Rules 2 to 4: the lowest taxon that reaches the threshold, seen from the most probable leaf."""
+
+    threshold: float = DEFAULT_THRESHOLD
+
+    def choose(self, row: Row, depths: Sequence[int]) -> tuple[Step | None, int, str]:
+        before = None
+        for rule, step in row.attempts(depths):
+            if step.probability >= self.threshold:
+                return step, rule, self._words(row, rule, step, before)
+            before = step
+        return None, 4, f"no answer, for no taxon reached {self.threshold:.2f}"
+
+    def _words(self, row: Row, rule: int, step: Step, before: Step | None) -> str:
+        rank = row.rank(step.depth)
+        if rule == 3:
+            return f"{rank}, the lowest to reach {self.threshold:.2f}, though the best single match lies outside it"
+        if before is None:
+            return f"{rank}, for it reached {self.threshold:.2f}"
+        return f"{rank}, for the {row.rank(before.depth)} of the best match did not reach {self.threshold:.2f}"
+
+
+@dataclass(frozen=True)
+class Weighing:
+    """Rules 5 and 6: the most telling taxon for its risk.
+
+    Attributes:
+        caution: c of rule 5, from 0 (a guess costs nothing) to 1 (only being right counts).
+        target: The share of answers that shall be right.
+    """
+
+    caution: float
+    target: float
+
+    def choose(self, row: Row, depths: Sequence[int]) -> tuple[Step | None, int, str]:
+        steps = [step for step in map(row.best, depths) if step]
+        if not steps:
+            return None, 6, "no answer, for no taxon in play has a rank that may be answered at"
+        probability = np.array([step.probability for step in steps])
+        telling = np.array([row.information(step) for step in steps])
+        chosen = int(weigh(probability, telling, self.caution, self.target))
+        weights = (1 - self.caution) * telling + self.caution
+        if chosen < 0:
+            return None, 6, f"no answer, for no {row.rank(steps[0].depth)} reached {self.caution * self.target / weights[0]:.2f}"
+        rank = row.rank(steps[chosen].depth)
+        if chosen + 1 < len(steps):
+            needed = probability[chosen] * weights[chosen] / weights[chosen + 1]
+            return steps[chosen], 5, f"{rank}, for no {row.rank(steps[chosen + 1].depth)} reached {needed:.2f}"
+        others = np.append(probability[:chosen] * weights[:chosen], self.caution * self.target)
+        return steps[chosen], 5, f"{rank}, for it reached {others.max() / weights[chosen]:.2f}"
+
+
+def weigh(probability: np.ndarray, information: np.ndarray, caution: float, target: float) -> np.ndarray:
+    """Which taxon rule 5 takes: its place along the last axis, -1 where rule 6 takes none. Of equal ones the first wins.
 
     Args:
-        depth: The number of the rank that rule 1 answers at; None leaves the choice to the other rules.
+        probability: (…, k), highest rank first; 0 where there is no taxon.
+        information: (…, k), as `information` gives it.
+
+    A species of .5 and its family of .9, which rules out half: at caution .5 they weigh .5 × 1 and .9 × .75.
+
+    >>> sure, telling = np.array([0.9, 0.5]), np.array([0.5, 1.0])
+    >>> [int(weigh(sure, telling, caution, target)) for caution, target in ((0.0, 0.9), (0.5, 0.9), (0.99, 0.95))]
+    [1, 0, -1]
     """
-    prefix = prefix_mass(probabilities)
-    masses = [roll_up(prefix, level.start, level.stop) for level in levels]
-    if depth is not None:
-        chosen, rule = _most_probable(masses, depth), 1
-    else:
-        tried = _attempts(int(np.argmax(probabilities)), masses, levels)
-        rule, chosen = next(((rule, step) for rule, step in tried if step.probability >= threshold), (4, None))
-    return Decision(chosen, rule, _ladder(chosen, masses, levels), _rivals(chosen, masses, rivals))
+    worth = probability * ((1 - caution) * information + caution)
+    best = worth.max(axis=-1, initial=0.0)
+    return np.where((best > 0) & (best >= caution * target), worth.argmax(axis=-1), -1)
 
 
-def decide_among(leaves: np.ndarray, probabilities: np.ndarray, levels: Sequence[Level], **ruling: Any) -> Decision:
+def information(leaves: np.ndarray | int, leaves_in_all: int) -> np.ndarray:
+    """How much it tells that an organism is one of so many leaves: 1 for a single leaf, 0 for the whole tree (Deng et al. 2012).
+
+    >>> information(np.array([1, 8, 64]), 64).tolist()
+    [1.0, 0.5, 0.0]
+    """
+    return 1 - np.log2(leaves) / np.log2(max(leaves_in_all, 2))
+
+
+def decide(
+    probabilities: np.ndarray,
+    levels: Sequence[Level],
+    rules: Rules | None = None,
+    *,
+    depths: Sequence[int] | None = None,
+    sizes: Sequence[np.ndarray] | None = None,
+    leaves_in_all: int | None = None,
+    rivals: int = 5,
+) -> Decision:
+    """Applies the rules, by default `Climbing`, to one row of leaf probabilities, (n,) summing to one.
+
+    Of equally probable taxa the first in depth-first order wins. Rivals are the next most probable taxa of the
+    chosen rank, or of the lowest rank that may be answered at where there is no answer.
+
+    Args:
+        depths: The numbers of the ranks that may be answered at, highest first; by default all.
+        sizes: Of each level how many leaves of the whole tree each taxon holds, where `levels` hold only some of them;
+            `leaves_in_all` is then the size of that tree.
+    """
+    row = Row(probabilities, levels, sizes, leaves_in_all)
+    depths = range(len(levels)) if depths is None else depths
+    chosen, rule, words = (rules or Climbing()).choose(row, depths)
+    return Decision(chosen, rule, f"rule {rule}: {words}", row.ladder(chosen), row.rivals(chosen, depths[-1] if len(depths) else len(levels) - 1, rivals))
+
+
+def decide_among(leaves: np.ndarray, probabilities: np.ndarray, levels: Sequence[Level], rules: Rules | None = None, **ruling: Any) -> Decision:
     """`decide` where only some leaves have a probability to speak of: theirs, (k,), beside their numbers, (k,) ascending."""
     parts = [level.among(leaves) for level in levels]
-    decision = decide(probabilities, [level for level, _ in parts], **ruling)
+    sizes = [(level.stop - level.start)[numbers] for level, (_, numbers) in zip(levels, parts, strict=True)]
+    whole = int(max(level.stop[-1] for level in levels if len(level)))
+    decision = decide(probabilities, [level for level, _ in parts], rules, sizes=sizes, leaves_in_all=whole, **ruling)
 
     def renumbered(step: Step) -> Step:
         return replace(step, number=int(parts[step.depth][1][step.number]))
 
-    return Decision(
+    return replace(
+        decision,
         chosen=renumbered(decision.chosen) if decision.chosen else None,
-        rule=decision.rule,
         ladder=tuple(map(renumbered, decision.ladder)),
         rivals=tuple(map(renumbered, decision.rivals)),
     )
 
 
-def attempts(probabilities: np.ndarray, levels: Sequence[Level]) -> list[Step]:
-    """All that rules 2 and 3 try, in order: `decide` takes the first that reaches the threshold, whatever that is."""
-    prefix = prefix_mass(probabilities)
-    masses = [roll_up(prefix, level.start, level.stop) for level in levels]
-    return [step for _, step in _attempts(int(np.argmax(probabilities)), masses, levels)]
+class Row:
+    """The probability of every taxon for one picture: what the rules look at.
 
-
-def rule_in_words(rule: int, rank: str | None, threshold: float) -> str:
-    """What the user reads beside an answer; `rank` is that of the answer, None without one."""
-    if rule == 1 and rank is None:
-        return "rule 1: no taxon in play has the rank asked for"
-    return RULE_WORDS[rule].format(rank=rank, threshold=threshold)
-
-
-def _attempts(leaf: int, masses: Sequence[np.ndarray], levels: Sequence[Level]) -> Iterator[tuple[int, Step]]:
-    """What rules 2 and 3 try, in order, each with its rule."""
-    for depth in reversed(range(len(levels))):
-        number = levels[depth].holding(leaf)
-        if number is not None:
-            yield 2, _step(masses, depth, number)
-    for depth in reversed(range(len(masses))):
-        step = _most_probable(masses, depth)
-        if step is not None:
-            yield 3, step
-
-
-def _most_probable(masses: Sequence[np.ndarray], depth: int) -> Step | None:
-    """The best taxon of one rank, None where no leaf in play has that rank."""
-    if not len(masses[depth]):
-        return None
-    step = _step(masses, depth, int(np.argmax(masses[depth])))
-    return step if step.probability > 0 else None
-
-
-def _step(masses: Sequence[np.ndarray], depth: int, number: int) -> Step:
-    """Subtle: probabilities of float32 sum to one only nearly, and no taxon shall be more than certain."""
-    return Step(depth, number, min(1.0, float(masses[depth][number])))
-
-
-def _ladder(chosen: Step | None, masses: Sequence[np.ndarray], levels: Sequence[Level]) -> tuple[Step, ...]:
-    """The ancestors of the chosen taxon, itself, and below it the most probable descendant at each rank.
-
-    Without an answer every rung is the most probable taxon of its rank.
+    Attributes:
+        masses: Of each level the probability of its taxa, (m,) float64.
     """
-    steps = []
-    for depth, (level, mass) in enumerate(zip(levels, masses, strict=True)):
-        if chosen is None:
-            first, last = 0, len(level)
-        else:
-            own = levels[chosen.depth]
-            start, stop = own.start[chosen.number], own.stop[chosen.number]
-            if depth <= chosen.depth:
-                number = level.holding(int(start))
-                first, last = (0, 0) if number is None else (number, number + 1)
+
+    def __init__(self, probabilities: np.ndarray, levels: Sequence[Level], sizes: Sequence[np.ndarray] | None = None, leaves_in_all: int | None = None):
+        prefix = prefix_mass(probabilities)
+        self.masses = [roll_up(prefix, level.start, level.stop) for level in levels]
+        self._levels, self._sizes = levels, sizes
+        self._leaves_in_all = leaves_in_all or len(probabilities)
+        self._leaf = int(np.argmax(probabilities))
+
+    def rank(self, depth: int) -> str:
+        return self._levels[depth].rank
+
+    def best(self, depth: int) -> Step | None:
+        """The most probable taxon of one rank, None where no leaf in play has that rank."""
+        if not len(self.masses[depth]):
+            return None
+        step = self._step(depth, int(np.argmax(self.masses[depth])))
+        return step if step.probability > 0 else None
+
+    def information(self, step: Step) -> float:
+        """How much the taxon tells, from 0 to 1."""
+        return float(information(self.size(step), self._leaves_in_all))
+
+    def size(self, step: Step) -> int:
+        """How many leaves of the tree the taxon holds."""
+        level = self._levels[step.depth]
+        return int(level.stop[step.number] - level.start[step.number] if self._sizes is None else self._sizes[step.depth][step.number])
+
+    def attempts(self, depths: Sequence[int]) -> Iterator[tuple[int, Step]]:
+        """What rules 2 and 3 try, in order, each with its rule."""
+        for depth in reversed(depths):
+            number = self._levels[depth].holding(self._leaf)
+            if number is not None:
+                yield 2, self._step(depth, number)
+        for depth in reversed(depths):
+            if step := self.best(depth):
+                yield 3, step
+
+    def ladder(self, chosen: Step | None) -> tuple[Step, ...]:
+        """The ancestors of the chosen taxon, itself, and below it the most probable descendant at each rank.
+
+        Without an answer every rung is the most probable taxon of its rank.
+        """
+        steps = []
+        for depth, (level, mass) in enumerate(zip(self._levels, self.masses, strict=True)):
+            if chosen is None:
+                first, last = 0, len(level)
             else:
-                first, last = np.searchsorted(level.start, (start, stop))
-        if first < last:
-            steps.append(_step(masses, depth, int(first + np.argmax(mass[first:last]))))
-    return tuple(steps)
+                own = self._levels[chosen.depth]
+                start, stop = own.start[chosen.number], own.stop[chosen.number]
+                if depth <= chosen.depth:
+                    number = level.holding(int(start))
+                    first, last = (0, 0) if number is None else (number, number + 1)
+                else:
+                    first, last = np.searchsorted(level.start, (start, stop))
+            if first < last:
+                steps.append(self._step(depth, int(first + np.argmax(mass[first:last]))))
+        return tuple(steps)
 
+    def rivals(self, chosen: Step | None, depth: int, count: int) -> tuple[Step, ...]:
+        """The next most probable taxa of the chosen rank; of the rank with this number where there is no answer."""
+        depth = chosen.depth if chosen else depth
+        others = [int(number) for number in _highest(self.masses[depth], count + 1) if chosen is None or number != chosen.number]
+        return tuple(self._step(depth, number) for number in others[:count])
 
-def _rivals(chosen: Step | None, masses: Sequence[np.ndarray], count: int) -> tuple[Step, ...]:
-    depth = chosen.depth if chosen else len(masses) - 1
-    mass = masses[depth]
-    others = [int(number) for number in _highest(mass, count + 1) if chosen is None or number != chosen.number]
-    return tuple(_step(masses, depth, number) for number in others[:count])
+    def _step(self, depth: int, number: int) -> Step:
+        """Subtle: probabilities of float32 sum to one only nearly, and no taxon shall be more than certain."""
+        return Step(depth, number, min(1.0, float(self.masses[depth][number])))
 
 
 def _highest(mass: np.ndarray, count: int) -> np.ndarray:

@@ -17,14 +17,14 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search.addition import drop_unnamed, files_built, write_added
-from bioclip_search.build import change_card, seal, write_taxa, write_unit_vectors
+from bioclip_search.build import seal, write_taxa, write_unit_vectors
 from bioclip_search.check import read_taxonomy
 from bioclip_search.check.names import check_names
 from bioclip_search.check.vectors import UNIT_TOLERANCE, ZERO_LENGTH, flags_of, lengths_of
 from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import BioclipSearchError, IndexDamagedError, IndexFolderError, IndexMismatchError
 from bioclip_search.index import Card, Index, Vectors
-from bioclip_search.index.card import SKETCH_PREFIX, FileNote, note_file
+from bioclip_search.index.card import SKETCH_PREFIX, FileNote, change_card, note_file
 from bioclip_search.index.copying import copy_rows
 from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE, files_needed, stop_if_outside
 from bioclip_search.index.replacing import new_contents

@@ -36,7 +36,8 @@ class Answer:
     of this index". Where the detector saw no organism at all, `probability` too is None. `box_xyxy` is in pixels of
     the upright picture, None for the whole of it. `ladder` runs from the highest rank to the lowest: the ancestors of
     the answer, then its most probable descendant at each rank. `alternatives` are the runners-up of the answer's
-    rank, of the lowest rank where there is no answer.
+    rank, of the lowest rank where there is no answer. `beyond_calibration` says, where an accuracy was promised, what of
+    the question lies outside of what the calibration was fitted on; the promise does not hold there.
     """
 
     image: str
@@ -50,6 +51,7 @@ class Answer:
     lineage: dict[str, str] = field(default_factory=dict)
     ladder: tuple[Rung, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
+    beyond_calibration: tuple[str, ...] = ()
     index: str
     encoder: str
 

@@ -7,16 +7,18 @@ rank to answer to `fallback`, which taxa there are and which of them a filter ke
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bioclip_search.calibration.record import CalibrationRecord, record_of
 from bioclip_search.catalogue import Catalogue, Restriction
 from bioclip_search.crops import Blank, Crop, Cut, as_pictures, cut_crops
 from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import IndexMismatchError, NotCalibratedError, TableError
-from bioclip_search.fallback import DEFAULT_THRESHOLD, Decision, Step, decide, decide_among, rule_in_words
+from bioclip_search.fallback import DEFAULT_THRESHOLD, AtRank, Climbing, Decision, Rules, Step, Weighing, decide, decide_among
 from bioclip_search.index import Index, find_index
 from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
@@ -35,11 +37,14 @@ BLANK_RULE = "rule 0: no organism"
 class Searcher:
     """Identifies pictures against one index. Open it with `Searcher.open`."""
 
-    def __init__(self, index: Index, encoder: Encoder, *, detector: Any = None, speed: str = "auto"):
+    def __init__(self, index: Index, encoder: Encoder, *, detector: Any = None, speed: str = "auto", calibration: CalibrationRecord | None = None):
         """Joins an index and the encoder that made it.
 
+        Args:
+            calibration: One fitted on pictures of another kind than the one that the index carries.
+
         Raises:
-            IndexMismatchError: The encoder is not the one that the index was made with.
+            IndexMismatchError: The encoder is not the one that the index was made with, or the calibration another index's.
         """
         note = index.card.encoder
         if encoder.dim != note.dim:
@@ -48,8 +53,11 @@ class Searcher:
             raise IndexMismatchError(
                 f"The index {index.card.name} was made with the encoder {note.fingerprint} ({note.source}, {note.preprocess}), not with {encoder.fingerprint} ({encoder.name}). Use that one, or build an index with this one."
             )
+        if calibration is not None:
+            calibration.stop_if_foreign(index.card)
         self.index, self.encoder, self.detector, self.speed = index, encoder, detector, speed
         self.catalogue = Catalogue(index)
+        self._calibration = calibration
 
     @classmethod
     def open(
@@ -61,6 +69,7 @@ class Searcher:
         device: str = "auto",
         precision: str = "auto",
         speed: str = "auto",
+        calibration: str | Path | None = None,
         trust_pickle: bool = False,
     ) -> Searcher:
         """Opens an index by name or path, with the encoder that it names.
@@ -70,9 +79,11 @@ class Searcher:
             detector: "none" takes each picture whole; else a name or path that `load_detector` takes.
             precision: auto, fp32, bf16 or int8 (extra `onnx`).
             speed: exact, balanced or fast; auto is balanced for an index large enough to gain by it.
+            calibration: A file that `calibrate` wrote, instead of the calibration that the index carries.
 
         Raises:
-            IndexFolderError: The index cannot be opened or does not fit the encoder.
+            IndexFolderError: The index cannot be opened or does not fit the encoder, or the calibration does not fit the index.
+            TableError: The calibration cannot be read.
             ModelError: The encoder or detector cannot be loaded.
         """
         from bioclip_search.detect import load_detector
@@ -82,7 +93,8 @@ class Searcher:
         finder = load_detector(detector, device=device, trust_pickle=trust_pickle)
         if encoder is None:
             encoder = open_encoder(opened.encoder_source, device=device, precision=precision, preprocess=opened.card.encoder.preprocess)
-        return cls(opened, encoder, detector=finder, speed=speed)
+        record = None if calibration is None else CalibrationRecord.read(Path(calibration))
+        return cls(opened, encoder, detector=finder, speed=speed, calibration=record)
 
     @property
     def taxonomy(self) -> Taxonomy:
@@ -91,6 +103,17 @@ class Searcher:
     @property
     def names(self) -> Names:
         return self.catalogue.names
+
+    @cached_property
+    def calibration(self) -> CalibrationRecord | None:
+        """The calibration in use: the one given, else that of the index; None where there is none that can promise anything."""
+        return self._calibration or record_of(self.index)
+
+    @property
+    def temperature(self) -> float:
+        """What the logits are divided by; 1 where nothing was fitted."""
+        note = self._calibration or self.index.card.calibration
+        return note.temperature if note else 1.0
 
     def restrict(self, **filters: Any) -> Restriction:
         """The leaves that `within`, `checklist`, `exclude` and `country` leave in play; see `Catalogue.restrict`."""
@@ -123,6 +146,8 @@ class Searcher:
         rank: str | None = None,
         threshold: float | None = None,
         target_accuracy: float | None = None,
+        min_rank: str | None = None,
+        max_rank: str | None = None,
         top: int = 5,
         language: str | None = None,
         restriction: Restriction | None = None,
@@ -137,7 +162,8 @@ class Searcher:
             country: Only taxa that occur there (ISO 3166, two or three letters), for an index that knows where.
             rank: Answer at this rank, however unsure (rule 1).
             threshold: Probability that a taxon must reach (rule 2), 0 to 1.
-            target_accuracy: The share of answers that shall be right; needs a calibrated index.
+            target_accuracy: The share of answers that shall be right (rule 5); needs a calibrated index.
+            min_rank: Never answer below this rank; `max_rank`: never above that one.
             top: How many runners-up an answer carries.
             language: Give vernacular names in this language (ISO 639-1) where the index has them, else its own.
             restriction: What `restrict` gave for these filters, where they were resolved already.
@@ -151,7 +177,7 @@ class Searcher:
         restriction = restriction or self.restrict(within=within, checklist=checklist, exclude=exclude, country=country)
         leaves = restriction.leaves
         self.catalogue.stop_if_silent(leaves)
-        ruling = self._ruling(rank, threshold, target_accuracy, top)
+        ruling = self.ruling(rank=rank, threshold=threshold, target_accuracy=target_accuracy, min_rank=min_rank, max_rank=max_rank) | {"rivals": top}
         batch: list[Cut] = []
         for of_one_picture in cut_crops(images, self.encoder, self.detector, workers):
             batch += of_one_picture
@@ -161,16 +187,21 @@ class Searcher:
         yield from self._by_picture(batch, leaves, ruling, language)
 
     def identify_vectors(self, vectors: np.ndarray, *, leaves: LeafSet | None = None, **ruling: Any) -> list[Decision]:
-        """The decisions for unit rows (b, dim), without any picture; `ruling` as `fallback.decide` takes it."""
+        """The decisions for unit rows (b, dim), without any picture; `ruling` as `ruling` gives it and `fallback.decide` takes it."""
+        return [decision for decision, _ in self._decided(vectors, leaves, ruling)]
+
+    def _decided(self, vectors: np.ndarray, leaves: LeafSet | None, ruling: dict[str, Any]) -> list[tuple[Decision, float]]:
+        """The decision for each row, and its cosine with the best match."""
         catalogue, sharpness = self.catalogue, self._sharpness
         found = self.index.near(vectors, sharpness, among=catalogue.rows_of(leaves), silent=catalogue.silent_rows, speed=self.speed)
 
-        def decided(near: Near) -> Decision:
+        def decided(near: Near) -> tuple[Decision, float]:
             leaves, scores = catalogue.leaves_of(near)
+            best = float(scores.max(initial=-np.inf))
             (probabilities,) = leaf_probabilities(scores[None], sharpness)
             if len(leaves) == len(self.taxonomy):
-                return decide(probabilities, self.taxonomy.levels, **ruling)
-            return decide_among(leaves, probabilities, self.taxonomy.levels, **ruling)
+                return decide(probabilities, self.taxonomy.levels, **ruling), best
+            return decide_among(leaves, probabilities, self.taxonomy.levels, **ruling), best
 
         return list(work_ahead(decided, found))  # numpy lets go of Python's lock
 
@@ -178,32 +209,75 @@ class Searcher:
         """The cosine of unit rows with every leaf, whatever the speed: (b, n) float32, -inf for silent leaves."""
         return self.catalogue.scores(vectors)
 
-    @property
-    def _sharpness(self) -> float:
-        calibration = self.index.card.calibration
-        return self.index.card.encoder.logit_scale / (calibration.temperature if calibration else 1.0)
+    def ruling(
+        self,
+        *,
+        rank: str | None = None,
+        threshold: float | None = None,
+        target_accuracy: float | None = None,
+        min_rank: str | None = None,
+        max_rank: str | None = None,
+    ) -> dict[str, Any]:
+        """The rules and the ranks that may be answered at, as `fallback.decide` takes them; see `identify_stream`.
 
-    def _ruling(self, rank: str | None, threshold: float | None, target_accuracy: float | None, top: int) -> dict[str, Any]:
+        Raises:
+            TableError: A rank is unknown, a number is out of range, or the ranks leave nothing.
+            NotCalibratedError: The target accuracy cannot be promised.
+        """
+        ranks = self.taxonomy.ranks
+        highest, lowest = (self._depth(name, usual) for name, usual in ((max_rank, 0), (min_rank, len(ranks) - 1)))
+        if highest > lowest:
+            raise TableError(f"No rank lies between {max_rank} and {min_rank}; the highest rank must not lie below the lowest. Ranks: {', '.join(ranks)}.")
+        depths = range(highest, lowest + 1)
+        if rank is not None:
+            return {"rules": AtRank(self._depth(rank, 0)), "depths": depths}
+        if target_accuracy is not None:
+            return {"rules": self._promised(target_accuracy, depths), "depths": depths}
         if threshold is not None and not 0 <= threshold <= 1:
             raise TableError(f"A threshold is a probability from 0 to 1, not {threshold}.")
-        if target_accuracy is not None:
-            threshold = self._calibrated_threshold(target_accuracy)
-        depth = None if rank is None else self.taxonomy.ranks.index(self.taxonomy.level(rank).rank)
-        return {"threshold": DEFAULT_THRESHOLD if threshold is None else threshold, "depth": depth, "rivals": top}
+        return {"rules": Climbing(DEFAULT_THRESHOLD if threshold is None else threshold), "depths": depths}
 
-    def _calibrated_threshold(self, target: float) -> float:
-        calibration = self.index.card.calibration
-        if calibration is None or not calibration.thresholds:
-            raise NotCalibratedError(f"The index {self.index.card.name} carries no calibration, so no accuracy can be promised. Use --threshold instead.")
-        if str(target) not in calibration.thresholds:
-            raise NotCalibratedError(f"The index {self.index.card.name} is calibrated for {', '.join(calibration.thresholds)}, not for {target}.")
-        return calibration.thresholds[str(target)]
+    def _depth(self, rank: str | None, usual: int) -> int:
+        return usual if rank is None else self.taxonomy.ranks.index(self.taxonomy.level(rank).rank)
+
+    def _promised(self, target: float, depths: range) -> Rules:
+        """The rules that keep a target accuracy."""
+        if not 0 < target < 1:
+            raise TableError(f"A target accuracy is a share between 0 and 1, such as 0.95, not {target:g}.")
+        if self.calibration is not None:
+            return self.calibration.evidence.setting(target, depths=depths).rules
+        name, note = self.index.card.name, self.index.card.calibration
+        if note is None or not note.thresholds:
+            raise NotCalibratedError(
+                f"The index {name} carries no calibration, so no accuracy can be promised. Calibrate it on pictures with known names (bioclip-search calibrate), or use --threshold."
+            )
+        if str(target) not in note.thresholds or len(depths) < len(self.taxonomy.ranks):
+            raise NotCalibratedError(f"The index {name} is calibrated for {', '.join(note.thresholds)} over all ranks only. Calibrate it anew for {target:g}.")
+        return Climbing(note.thresholds[str(target)])
+
+    @property
+    def _sharpness(self) -> float:
+        return self.index.card.encoder.logit_scale / self.temperature
+
+    def _beyond(self, leaves: LeafSet | None, best_score: float) -> tuple[str, ...]:
+        """What of a question lies outside of what the calibration was fitted on, in words."""
+        if self.calibration is None:
+            return ()
+        reasons, evidence = [], self.calibration.evidence
+        if leaves is not None:
+            reasons.append(f"fitted on all {evidence.leaves_in_all:,} taxa, of which the filters leave {len(leaves):,}")
+        elif evidence.is_unlike(best_score):
+            reasons.append(f"fitted on pictures that match some name better than this one (cosine {best_score:.2f})")
+        if evidence.leaves_in_all != len(self.taxonomy):
+            reasons.append(f"fitted on {evidence.leaves_in_all:,} taxa, now there are {len(self.taxonomy):,}")
+        return tuple(reasons)
 
     def _by_picture(self, batch: Sequence[Cut], leaves: LeafSet | None, ruling: dict[str, Any], language: str | None) -> Iterator[list[Answer | Failure]]:
         """The results of a batch, one list per picture: a picture's crops stand together and share its number."""
         crops = [item for item in batch if isinstance(item, Crop)]
         vectors = self.encoder.encode_prepared([crop.prepared for crop in crops])  # (b, dim)
-        decisions = iter(self.identify_vectors(vectors, leaves=leaves, **ruling) if crops else ())
+        decisions = iter(self._decided(vectors, leaves, ruling) if crops else ())
+        is_promised = isinstance(ruling["rules"], Weighing)
         picture, results = None, []
         for item in batch:
             if results and item.picture != picture:
@@ -211,7 +285,8 @@ class Searcher:
                 results = []
             picture = item.picture
             if isinstance(item, Crop):
-                results.append(self._answer(item, next(decisions), ruling["threshold"], language))
+                decision, best = next(decisions)
+                results.append(self._answer(item, decision, language, self._beyond(leaves, best) if is_promised else ()))
             elif isinstance(item, Blank):
                 results.append(self._blank(item))
             else:
@@ -219,7 +294,7 @@ class Searcher:
         if results:
             yield results
 
-    def _answer(self, crop: Crop, decision: Decision, threshold: float, language: str | None) -> Answer:
+    def _answer(self, crop: Crop, decision: Decision, language: str | None, beyond_calibration: tuple[str, ...]) -> Answer:
         chosen = self._taxon(decision.chosen) if decision.chosen else None
         return Answer(
             image=crop.image,
@@ -229,7 +304,7 @@ class Searcher:
             rank=chosen.rank if chosen else None,
             common_name=self._common_name(chosen, language) if chosen else None,
             probability=decision.chosen.probability if decision.chosen else 1.0,
-            rule=rule_in_words(decision.rule, chosen.rank if chosen else None, threshold),
+            rule=decision.why,
             lineage=self.taxonomy.lineage(chosen.start, down_to=chosen.rank) if chosen else {},
             ladder=tuple(Rung(taxon.rank, taxon.name, step.probability) for step in decision.ladder for taxon in [self._taxon(step)]),
             alternatives=tuple(
@@ -237,6 +312,7 @@ class Searcher:
                 for step in decision.rivals
                 for taxon in [self._taxon(step)]
             ),
+            beyond_calibration=beyond_calibration,
             index=self.index.card.name,
             encoder=self.encoder.fingerprint,
         )

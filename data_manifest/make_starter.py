@@ -16,16 +16,16 @@ import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from bioclip_search.calibrate import Fit, calibrate
 from pyarrow import parquet
 
-from bioclip_search.build import build_index, change_card
-from bioclip_search.calibrate import Fit, calibrate
+from bioclip_search.build import build_index
 from bioclip_search.encoder.opening import open_encoder
 from bioclip_search.evaluation.candidates import INDEX, OWN
 from bioclip_search.evaluation.labelled import TRAIN, LabelledSet, sets_of_training
 from bioclip_search.evaluation.zero_shot import Evaluation, evaluate
 from bioclip_search.index import Card
-from bioclip_search.index.card import note_file
+from bioclip_search.index.card import change_card, note_file
 from bioclip_search.prompts import BARE_TEMPLATE, RANKS, TextRecipe
 from bioclip_search.searcher import Searcher
 from bioclip_search.taxonomy import Taxonomy

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import csv
 
-from bioclip_search.build import build_from_vectors, build_index, change_card, read_taxa
+from bioclip_search.build import build_from_vectors, build_index, read_taxa
 from bioclip_search.check import FAULT, check_index
 from bioclip_search.errors import IndexFolderError
 from bioclip_search.index import Index
-from bioclip_search.index.card import Calibration
+from bioclip_search.index.card import Calibration, change_card
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
 from bioclip_search.searcher import Searcher
 from bioclip_search.taxonomy import Taxonomy

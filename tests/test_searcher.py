@@ -8,11 +8,11 @@ import PIL.Image
 import pyarrow as pa
 import pytest
 
-from bioclip_search.build import build_from_vectors, change_card
+from bioclip_search.build import build_from_vectors
 from bioclip_search.detect import Detection
 from bioclip_search.errors import IndexMismatchError, NotCalibratedError, TableError, UnknownTaxonError
 from bioclip_search.index import Index
-from bioclip_search.index.card import Calibration
+from bioclip_search.index.card import Calibration, change_card
 from bioclip_search.names import write_names
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
 from bioclip_search.results import Answer, Failure

@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bioclip_search.build import build_index, change_card, seal
+from bioclip_search.build import build_index, seal
 from bioclip_search.catalogue import Catalogue
 from bioclip_search.check import FAULT, check_index
 from bioclip_search.errors import IndexDamagedError, IndexFolderError, TableError, UnknownTaxonError
 from bioclip_search.index import Index
-from bioclip_search.index.card import Calibration
+from bioclip_search.index.card import Calibration, change_card
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
 from bioclip_search.repair import repair_index
 from bioclip_search.searcher import Searcher

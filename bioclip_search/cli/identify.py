@@ -41,7 +41,10 @@ images_argument = click.argument("images", nargs=-1, required=True, metavar="IMA
 @click.option("--country", metavar="ISO3", help="Only taxa that the index's checklist tells for this country: NOR, PER.")
 @click.option("--rank", help="Answer at this rank, however unsure: species, genus, family …")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Probability a name must reach.  [default: 0.65]")
-@click.option("--target-accuracy", type=click.FloatRange(0, 1), help="Share of names that shall be right; needs a calibrated index.")
+@click.option("--target-accuracy", type=click.FloatRange(0, 1), help="Share of names that shall be right, such as 0.95; needs a calibrated index.")
+@click.option("--min-rank", metavar="RANK", help="Never answer below this rank: genus gives no species.")
+@click.option("--max-rank", metavar="RANK", help="Never answer above this rank: with family, a picture of which only the order is sure gets no answer.")
+@click.option("--calibration", type=click.Path(), help="A file that `calibrate --out` wrote, for pictures of another kind than the index was calibrated on.")
 @click.option("--top", type=click.IntRange(0), default=5, show_default=True, help="Runners-up per answer.")
 @click.option("--language", metavar="CODE", help="Show vernacular names in this language where the index has them: de, ja …")
 @click.option(
@@ -64,6 +67,7 @@ def identify(
     device: str,
     precision: str,
     speed: str,
+    calibration: str | None,
     trust_pickle: bool,
     workers: int | None,
     **question: Any,
@@ -78,7 +82,7 @@ def identify(
     from bioclip_search.searcher import Searcher
 
     question = {name: value for name, value in question.items() if value not in (None, ())}
-    searcher = Searcher.open(index, detector=detector, device=device, precision=precision, speed=speed, trust_pickle=trust_pickle)
+    searcher = Searcher.open(index, detector=detector, device=device, precision=precision, speed=speed, calibration=calibration, trust_pickle=trust_pickle)
     restriction = searcher.restrict(**{name: question.pop(name) for name in ("within", "checklist", "exclude", "country") if name in question})
     unknown = restriction.unknown
     for note in restriction.notes:

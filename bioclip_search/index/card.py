@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import re
-from dataclasses import asdict, dataclass, field
+import tempfile
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -18,8 +20,8 @@ from bioclip_search.errors import IndexDamagedError, IndexFolderError, IndexMism
 FORMAT_VERSION = "1"
 CARD_FILE = "card.json"
 SEAL = "sha256_of_this_card"
-SKETCH_PREFIX, ADDED_PREFIX = "sketch-", "added-"
-"""What the folders of sketches and of additions are called, before a number."""
+SKETCH_PREFIX, ADDED_PREFIX, CALIBRATION_PREFIX = "sketch-", "added-", "calibration-"
+"""What the folders of sketches and of additions, and the file of a calibration are called, before a number."""
 
 MAX_CARD_BYTES = 1 << 24
 BLOCK_BYTES = 1 << 22
@@ -56,11 +58,15 @@ class TaxonomyNote:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was fitted on labelled pictures: a temperature, and the threshold for each target accuracy, if any."""
+    """What was fitted on labelled pictures: a temperature, and the file with the evidence for what accuracy may be promised.
+
+    `thresholds` are those of rule 2 for some target accuracies, in an index that was calibrated before there was such a file.
+    """
 
     temperature: float
     thresholds: dict[str, float]
     fitted_on: str
+    evidence: str | None = None
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,14 @@ class Card:
             raise IndexDamagedError(f"{path}: lacks what a card must say ({error}). Rebuild the index.") from error
 
 
+def change_card(folder: Path, **changes: Any) -> None:
+    """Rewrites the card with some of its parts changed; the vectors and taxa stay as they are."""
+    card = replace(Card.read(folder), **changes)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        card.write(Path(scratch))
+        os.replace(Path(scratch, CARD_FILE), folder / CARD_FILE)
+
+
 def note_file(path: Path) -> FileNote:
     """Size and SHA-256 of a file."""
     digest = hashlib.sha256()
@@ -195,6 +209,9 @@ def _stop_if_odd(card: Card) -> None:
     folders = [(note.sketch, SKETCH_PREFIX) for note in card.speeds.values()] + ([(card.added.folder, ADDED_PREFIX)] if card.added else [])
     if odd := next((folder for folder, prefix in folders if not re.fullmatch(rf"{prefix}\d+", folder, re.ASCII)), None):
         raise ValueError(f"{odd!r} is no folder of its own kind")
+    evidence = card.calibration.evidence if card.calibration else None
+    if evidence is not None and not re.fullmatch(rf"{CALIBRATION_PREFIX}\d+\.parquet", evidence, re.ASCII):
+        raise ValueError(f"{evidence!r} is no file of a calibration")
     counts = [card.encoder.dim, card.vectors.dim, card.vectors.count, card.taxonomy.leaves, *([card.added.count] if card.added else [])]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError("a count is no whole number")

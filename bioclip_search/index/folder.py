@@ -206,7 +206,8 @@ def files_needed(card: Card) -> set[str]:
     """The files that an index of this card must have, and the card vouch for."""
     parts = ["", *([f"{card.added.folder}/"] if card.added else [])]
     needed = {part + name for part in parts for name in (TAXA_FILE, VECTORS_FILE, NAMES_FILE)}
-    return needed | {f"{note.sketch}/{name}" for note in card.speeds.values() for name in SKETCH_FILES}
+    evidence = card.calibration.evidence if card.calibration else None
+    return needed | {f"{note.sketch}/{name}" for note in card.speeds.values() for name in SKETCH_FILES} | ({evidence} if evidence else set())
 
 
 def stop_if_outside(folder: Path, name: str) -> None:

@@ -6,10 +6,9 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner
 
-from bioclip_search.build import change_card
 from bioclip_search.cli import root
 from bioclip_search.index import Card
-from bioclip_search.index.card import AddedNote, SpeedNote
+from bioclip_search.index.card import AddedNote, SpeedNote, change_card
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from bioclip_search.calibrate import MIN_ANSWERS, calibrate, fit_temperature, fit_threshold, lower_bound
+
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import find_sets
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG

@@ -1,0 +1,156 @@
+"""What labelled pictures show of an index: how probable the best taxon of every rank was, and whether it was right.
+
+Numpy only, small enough to be kept: from it any target accuracy, with any limits on the rank, is promised or refused
+without looking at a picture again. How sure a promise is, is left to `promise`; files to `record`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
+
+import numpy as np
+
+from bioclip_search.calibration.promise import CONFIDENCE, MIN_ANSWERS, answers_needed, boldest
+from bioclip_search.errors import NotCalibratedError
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
+from bioclip_search.fallback import Row, Weighing, information, weigh
+from bioclip_search.taxonomy import Taxonomy
+
+CAUTIONS = np.round(np.arange(100, 0, -1) / 100, 2)
+"""Cautions tried, highest first: finer than a thousand pictures can tell apart."""
+
+UNLIKE = 0.01
+"""Share of the labelled pictures whose best match is poorer than what still counts as a picture of their kind."""
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """The boldest weighing that keeps a promise, and what it rests on.
+
+    Attributes:
+        coverage: Share of the labelled pictures that get an answer.
+        information: Mean information of the right answers over all pictures, from 0 to 1.
+        answered: For each rank the share of pictures answered at it.
+    """
+
+    target: float
+    caution: float
+    answers: int
+    right: int
+    coverage: float
+    information: float
+    answered: tuple[float, ...]
+
+    @property
+    def rules(self) -> Weighing:
+        return Weighing(self.caution, self.target)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """n labelled pictures against a tree; all arrays (n, ranks) but `best_score`, (n,).
+
+    Attributes:
+        probability: Of the most probable taxon of each rank, 0 where there is none.
+        leaves: How many leaves that taxon holds.
+        verdicts: int8 of `verdicts` on it.
+        best_score: The cosine with the best match.
+    """
+
+    probability: np.ndarray
+    leaves: np.ndarray
+    verdicts: np.ndarray
+    best_score: np.ndarray
+    leaves_in_all: int
+
+    def __len__(self) -> int:
+        return len(self.best_score)
+
+    @property
+    def information(self) -> np.ndarray:
+        return information(np.maximum(self.leaves, 1), self.leaves_in_all)
+
+    def take(self, rows: np.ndarray) -> Evidence:
+        arrays = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "leaves_in_all"}
+        return Evidence(**arrays, leaves_in_all=self.leaves_in_all)
+
+    def chosen(self, rules: Weighing, depths: Sequence[int] | None = None) -> np.ndarray:
+        """The rank that each picture is answered at, (n,) int64, -1 without an answer; as `fallback.decide` would."""
+        allowed = np.isin(np.arange(self.probability.shape[1]), range(self.probability.shape[1]) if depths is None else list(depths))
+        return weigh(np.where(allowed, self.probability, 0.0), self.information, rules.caution, rules.target)
+
+    def setting(self, target: float, *, depths: Sequence[int] | None = None, confidence: float = CONFIDENCE) -> Setting:
+        """The boldest caution with which the target is promised.
+
+        Args:
+            depths: The numbers of the ranks that may be answered at.
+
+        Raises:
+            NotCalibratedError: No caution keeps the promise; says how many labelled pictures might.
+        """
+        chosen = np.stack([self.chosen(Weighing(float(caution), target), depths) for caution in CAUTIONS])  # (s, n)
+        rows = np.arange(len(self))
+        verdicts = np.where(chosen >= 0, self.verdicts[rows, chosen], UNDECIDED)  # (s, n)
+        right, answers = (verdicts == RIGHT).sum(axis=1), (verdicts != UNDECIDED).sum(axis=1)
+        place = boldest(right, answers, target, confidence)
+        if place is None:
+            raise NotCalibratedError(self._refusal(right, answers, target, confidence))
+        return Setting(
+            target=target,
+            caution=float(CAUTIONS[place]),
+            answers=int(answers[place]),
+            right=int(right[place]),
+            coverage=float(np.mean(chosen[place] >= 0)),
+            information=float(np.mean(np.where(verdicts[place] == RIGHT, self.information[rows, chosen[place]], 0.0))),
+            answered=tuple(float(np.mean(chosen[place] == depth)) for depth in range(self.probability.shape[1])),
+        )
+
+    def is_unlike(self, best_score: float) -> bool:
+        """Whether a picture's best match is so poor that hardly any labelled picture had one like it."""
+        return best_score < self._poorest
+
+    @cached_property
+    def _poorest(self) -> float:
+        return float(np.quantile(self.best_score, UNLIKE))
+
+    def _refusal(self, right: np.ndarray, answers: np.ndarray, target: float, confidence: float) -> str:
+        """What was seen, and how many pictures would do."""
+        told = f"{len(self):,} labelled pictures do not show that {target:g} of the names would be right, at {confidence:g} confidence"
+        enough = np.flatnonzero(answers >= MIN_ANSWERS)
+        if not len(enough):
+            needed = answers_needed(1.0, target, confidence)
+            return f"{told}: at most {answers.max(initial=0)} of them get an answer that can be judged, and even if all were right {needed} would be needed. Label more pictures and calibrate again."
+        share, place = max((right[i] / answers[i], -i) for i in enough)
+        needed = answers_needed(float(share), target, confidence)
+        if needed is None:
+            return f"{told}: at the most cautious {share:.3f} of {answers[-place]:,} names were right. Ask for less, or use an index that knows these organisms better."
+        pictures = int(np.ceil(needed * len(self) / answers[-place]))
+        return f"{told}: {share:.3f} of {answers[-place]:,} names were right at best. With about {pictures:,} labelled pictures it could be promised; or ask for less."
+
+
+def evidence_of(probabilities: np.ndarray, best_score: np.ndarray, truths: Lineages, taxonomy: Taxonomy, lineages: Lineages) -> Evidence:
+    """The evidence of b pictures.
+
+    Args:
+        probabilities: (b, n) of the leaves; `best_score` (b,).
+        lineages: Those of the leaves, numbered as `truths` are.
+    """
+    shape = (len(probabilities), len(taxonomy.ranks))
+    chance, leaves, verdicts = np.zeros(shape), np.ones(shape, np.int64), np.full(shape, UNDECIDED)
+    for i, row in enumerate(probabilities):
+        tree = Row(row, taxonomy.levels)
+        steps = [step for step in map(tree.best, range(shape[1])) if step]
+        depths = np.array([step.depth for step in steps])
+        answered = lineages.take([taxonomy.levels[step.depth].start[step.number] for step in steps])
+        chance[i, depths] = [step.probability for step in steps]
+        leaves[i, depths] = [tree.size(step) for step in steps]
+        verdicts[i, depths] = judge_answers(answered, depths, truths.take([i] * len(steps)))
+    return Evidence(chance, leaves, verdicts, np.asarray(best_score, np.float64), len(taxonomy))
+
+
+def join_evidence(parts: Sequence[Evidence]) -> Evidence:
+    """That of all pictures, in order; at least one part is needed."""
+    names = [field.name for field in fields(Evidence) if field.name != "leaves_in_all"]
+    return Evidence(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}, leaves_in_all=parts[0].leaves_in_all)

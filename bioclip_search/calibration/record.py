@@ -1,0 +1,161 @@
+"""A calibration as it is kept: a small table that says which index it belongs to, in that index's folder or a file of its own.
+
+What is promised with it is left to `evidence`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from bioclip_search.calibration.evidence import Evidence
+from bioclip_search.encoder import same_space
+from bioclip_search.errors import IndexDamagedError, IndexMismatchError, TableError
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
+from bioclip_search.index import Index
+from bioclip_search.index.card import CALIBRATION_PREFIX, Calibration, Card, change_card, note_file
+from bioclip_search.index.replacing import alone_in, writing
+
+METADATA = b"bioclip_search"
+FORMAT = 1
+MAX_PICTURES = 5_000_000
+COLUMNS = {"probability": pa.float32(), "leaves": pa.int32(), "verdicts": pa.int8()}
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What a calibration belongs to: an index, by its taxa and its encoder; and the pictures, in words."""
+
+    index: str
+    taxonomy: str
+    encoder: str
+    ranks: tuple[str, ...]
+    fitted_on: str
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationRecord:
+    """A temperature, and the evidence for how bold the fallback may be."""
+
+    temperature: float
+    evidence: Evidence
+    origin: Origin
+
+    def stop_if_foreign(self, card: Card) -> None:
+        """Makes sure that this belongs to an index.
+
+        Raises:
+            IndexMismatchError: It was fitted on other taxa or with another encoder.
+        """
+        if self.origin.taxonomy != card.taxonomy.content_hash:
+            raise IndexMismatchError(
+                f"The calibration was fitted on other taxa, those of the index {self.origin.index}, not on those of {card.name}. Calibrate this one."
+            )
+        if not same_space(self.origin.encoder, card.encoder.fingerprint):
+            raise IndexMismatchError(
+                f"The calibration was fitted with the encoder {self.origin.encoder}, the index {card.name} is made with {card.encoder.fingerprint}. Calibrate it."
+            )
+
+    def write(self, path: Path) -> None:
+        """Writes the file, whole or not at all."""
+        evidence, ranks = self.evidence, self.origin.ranks
+        columns = {"best_score": pa.array(evidence.best_score, pa.float32())}
+        for name, kind in COLUMNS.items():
+            columns |= {f"{name}_{rank}": pa.array(getattr(evidence, name)[:, depth], kind) for depth, rank in enumerate(ranks)}
+        told = {"format": FORMAT, "temperature": self.temperature, "leaves_in_all": evidence.leaves_in_all, **asdict(self.origin)}
+        table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(told, ensure_ascii=False)})
+        with tempfile.TemporaryDirectory(dir=path.absolute().parent) as scratch:
+            part = Path(scratch, path.name)
+            parquet.write_table(table, part, compression="zstd")
+            os.replace(part, path)
+
+    @classmethod
+    def read(cls, path: Path) -> CalibrationRecord:
+        """The calibration in a file.
+
+        Raises:
+            TableError: There is no such file, or it is none of ours or damaged.
+        """
+        if not path.is_file():
+            raise TableError(f"{path}: no such file. A calibration is what `bioclip-search calibrate --out {path.name}` writes.")
+        try:
+            with parquet.ParquetFile(path) as file:
+                if not 0 < file.metadata.num_rows <= MAX_PICTURES:
+                    raise ValueError(f"it holds {file.metadata.num_rows:,} pictures")
+                table, told = file.read(), json.loads((file.schema_arrow.metadata or {})[METADATA])
+            return _from_table(table, told)
+        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+            raise TableError(f"{path}: is no calibration ({str(error).splitlines()[0]}). Make one with `bioclip-search calibrate`.") from error
+
+
+def record_of(index: Index) -> CalibrationRecord | None:
+    """The calibration that an index carries, None where it carries none that says more than a temperature.
+
+    Raises:
+        IndexDamagedError: Its file is none.
+    """
+    note = index.card.calibration
+    if note is None or note.evidence is None:
+        return None
+    try:
+        return CalibrationRecord.read(index.folder / note.evidence)
+    except TableError as error:
+        raise IndexDamagedError(str(error)) from error
+
+
+def keep(index: Index, record: CalibrationRecord) -> Index:
+    """Writes a calibration into the folder of its index, in place of the one it had; gives the index back, opened anew.
+
+    It counts from the moment that the card names it.
+
+    Raises:
+        IndexMismatchError: It belongs to another index.
+        IndexFolderError: The folder may not be written.
+    """
+    record.stop_if_foreign(index.card)
+    with alone_in(index.folder), writing(index.folder):
+        card = Card.read(index.folder)
+        before = card.calibration.evidence if card.calibration else None
+        number = int(Path(before).stem.removeprefix(CALIBRATION_PREFIX)) + 1 if before else 1
+        path = index.folder / f"{CALIBRATION_PREFIX}{number}.parquet"
+        record.write(path)
+        files = {name: note for name, note in card.files.items() if name != before} | {path.name: note_file(path)}
+        note = Calibration(temperature=record.temperature, thresholds={}, fitted_on=record.origin.fitted_on, evidence=path.name)
+        change_card(index.folder, calibration=note, files=files)
+        if before:
+            (index.folder / before).unlink(missing_ok=True)
+    return Index(index.folder)
+
+
+def _from_table(table: pa.Table, told: dict[str, Any]) -> CalibrationRecord:
+    """Raises ValueError, KeyError or TypeError where anything is amiss."""
+    if told["format"] != FORMAT:
+        raise ValueError(f"it has format {told['format']}, this program reads {FORMAT}")
+    origin = Origin(*(str(told[name]) for name in ("index", "taxonomy", "encoder")), tuple(map(str, told["ranks"])), str(told["fitted_on"]))
+    probability, leaves, verdicts = (_matrix(table, name, origin.ranks) for name in COLUMNS)
+    leaves_in_all, temperature, best = int(told["leaves_in_all"]), float(told["temperature"]), table["best_score"].to_numpy().astype(np.float64)
+    if not (np.isfinite(best).all() and ((probability >= 0) & (probability <= 1)).all()):
+        raise ValueError("a score or probability is no number, or out of range")
+    if not ((leaves >= 1) & (leaves <= leaves_in_all)).all() or not ((verdicts >= UNDECIDED) & (verdicts <= RIGHT)).all():
+        raise ValueError("a count of leaves or a verdict is out of range")
+    if not 0 < temperature < np.inf:
+        raise ValueError("the temperature is no number above zero")
+    return CalibrationRecord(temperature, Evidence(probability, leaves, verdicts, best, leaves_in_all), origin)
+
+
+def _matrix(table: pa.Table, name: str, ranks: Sequence[str]) -> np.ndarray:
+    """The columns of all ranks, (n, ranks)."""
+    columns = [table[f"{name}_{rank}"] for rank in ranks]
+    if any(column.null_count or column.type != COLUMNS[name] for column in columns):
+        raise ValueError(f"{name} has gaps or another type")
+    matrix = np.stack([column.to_numpy() for column in columns], axis=1)
+    return matrix.astype(np.float64) if name == "probability" else matrix

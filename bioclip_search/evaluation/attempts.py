@@ -1,0 +1,43 @@
+"""What a rule of the fallback would answer as it grows bolder, for the curves.
+
+Numpy only; the rules themselves are left to `fallback`, what became of pictures to `calibration.evidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bioclip_search.calibration.evidence import CAUTIONS, Evidence
+from bioclip_search.evaluation.curves import Attempts
+from bioclip_search.fallback import Weighing
+
+
+def weighing_attempts(evidence: Evidence, target: float, depths: Sequence[int] | None = None) -> Attempts:
+    """What rules 5 and 6 answer at any caution: the reach of a rank is the highest of `CAUTIONS` at which it is answered at."""
+    n, ranks = evidence.probability.shape
+    reach = np.zeros((n, ranks))
+    for caution in CAUTIONS:
+        chosen = evidence.chosen(Weighing(float(caution), target), depths)
+        rows = np.flatnonzero(chosen >= 0)
+        reach[rows, chosen[rows]] = np.maximum(reach[rows, chosen[rows]], caution)
+    return _boldest_first(reach, evidence)
+
+
+def lowest_attempts(evidence: Evidence) -> Attempts:
+    """What "the lowest rank whose most probable taxon reaches the threshold" answers (rules 2 to 4 without the climb from the best leaf)."""
+    n, ranks = evidence.probability.shape
+    lowest_first = np.tile(np.arange(ranks)[::-1], (n, 1))
+    return Attempts(
+        *(np.take_along_axis(array, lowest_first, axis=1) for array in (evidence.probability, evidence.verdicts, _depths(evidence), evidence.information))
+    )
+
+
+def _boldest_first(reach: np.ndarray, evidence: Evidence) -> Attempts:
+    order = np.where(reach > 0, reach, np.inf).argsort(axis=1, kind="stable")
+    return Attempts(*(np.take_along_axis(array, order, axis=1) for array in (reach, evidence.verdicts, _depths(evidence), evidence.information)))
+
+
+def _depths(evidence: Evidence) -> np.ndarray:
+    return np.tile(np.arange(evidence.probability.shape[1]), (len(evidence), 1))
