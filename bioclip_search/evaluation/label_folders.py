@@ -54,11 +54,10 @@ def read_folder(root: Path, ranks: Sequence[str]) -> tuple[pa.Table, tuple[str, 
     names = (*RANKS, "written")
     table = pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in names})
     labels = label_columns(read_table(table.rename_columns([*RANKS, "taxon"])), ranks)
-    paths = pa.array([str(path) for path, _ in found.pictures], pa.string())
     relative = pa.array([path.relative_to(root).as_posix() for path, _ in found.pictures], pa.string())
     splits = pa.array([split_of.get(folders[0]) if split_of else None for _, folders in found.pictures], pa.string())
-    whole = pa.nulls(len(paths), BOX)
-    return pa.table({**labels, "split": splits, "name": relative, "image": paths, "box_xyxy": whole}), tuple(_notes(found))
+    whole = pa.nulls(len(relative), BOX)
+    return pa.table({**labels, "split": splits, "name": relative, "image": relative, "box_xyxy": whole}), tuple(_notes(found))
 
 
 def has_pictures(root: Path) -> bool:

@@ -47,7 +47,9 @@ class LabelledSet:
         names: How each picture is spoken of.
         pictures: Given which are wanted, (n,) bool, those pictures in order, opened or read as they are asked for.
         written: (n,) str; the bare name of a label that the ranks do not tell, which `labels.resolve_labels` looks up; None: there is none.
+        authorship: (n,) str; the authors of `written`, where a column tells them.
         notes: What is worth telling of the set, in words.
+        state: Gives a text that is another when a file of the set has changed; None: nobody knows.
     """
 
     name: str
@@ -58,6 +60,7 @@ class LabelledSet:
     written: pa.ChunkedArray | None = None
     authorship: pa.ChunkedArray | None = None
     notes: tuple[str, ...] = ()
+    state: Callable[[], str] | None = None
 
     def __len__(self) -> int:
         return self.taxa.num_rows
@@ -102,6 +105,7 @@ def read_set(name: str, files: Sequence[Path], ranks: Sequence[str] = RANKS) -> 
         written=labels["written"],
         authorship=labels["authorship"],
         notes=tuple(f"{name}: {note}" for _, notes in read for note in notes),
+        state=partial(_state_of, tuple(zip(files, tables, strict=True))),
     )
 
 
@@ -153,6 +157,25 @@ def _pictures_of_files(files: Sequence[tuple[Path, pa.Table]], wanted: np.ndarra
             yield picture if boxes[row] is None else cut_out(picture, boxes[row])
 
 
+def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:
+    """Where every file and picture is, how large, and when it was last changed."""
+    lines = []
+    for file, table in files:
+        pictures = [_home(file) / place for place in table["image"].to_pylist() if place]
+        for path in ([] if file.is_dir() else [file]) + pictures:
+            try:
+                told = path.stat()
+                lines.append(f"{path.absolute()} {told.st_size} {told.st_mtime_ns}")
+            except OSError:
+                lines.append(f"{path.absolute()} missing")
+    return "\n".join(lines)
+
+
+def _home(file: Path) -> Path:
+    """The folder from which the paths of a table, or of a folder of taxa, are told."""
+    return file if file.is_dir() else file.parent
+
+
 def cut_out(picture: bytes | Path, box_xyxy: Sequence[float]) -> Any:
     """The part in the box with its margin, as `identify` cuts it; of what cannot be opened the thing itself, which will tell why."""
     try:
@@ -165,8 +188,7 @@ def cut_out(picture: bytes | Path, box_xyxy: Sequence[float]) -> Any:
 def _pictures_of(file: Path, table: pa.Table, wanted: np.ndarray) -> Iterator[bytes | Path]:
     """The wanted pictures of one file as they are kept: bytes, or where they are."""
     if file.suffix.lower() not in PARQUET_SUFFIXES:
-        home = file if file.is_dir() else file.parent
-        yield from (home / (place or "") for place in table["image"].filter(pa.array(wanted)).to_pylist())
+        yield from (_home(file) / (place or "") for place in table["image"].filter(pa.array(wanted)).to_pylist())
         return
     opened, row = open_parquet(file), 0
     column = next(name for name in opened.schema_arrow.names if name.lower() in IMAGE_COLUMNS)

@@ -139,6 +139,25 @@ def test_the_sub_folders_of_a_folder_name_the_taxa_of_the_pictures_in_them(tmp_p
     assert list(found.pictures(np.array([False, True, False, True]))) == [root / "Felidae/x.jpg", root / "Puma concolor/b.png"]
 
 
+def test_a_folder_may_be_told_from_where_the_command_runs(tmp_path, monkeypatch):
+    write_tree(tmp_path / "cats", "Felis catus/a.png")
+    monkeypatch.chdir(tmp_path)
+    (found,) = find_sets(["cats"])
+    assert [path.read_bytes() for path in found.pictures(np.array([True]))] == [png(0)]
+
+
+def test_the_state_of_a_set_changes_with_its_table_and_with_its_pictures(tmp_path):
+    root = write_tree(tmp_path, "cats/Felis catus/a.png")
+    (tmp_path / "list.csv").write_text("path,species\ncats/Felis catus/a.png,Felis catus\ngone.png,Felis catus\n")
+    write_parquet(tmp_path / "table/a.parquet", [0])
+    places = [root / "cats", root / "list.csv", root / "table"]
+    before = [found.state() for found in find_sets(places)]
+    assert before == [found.state() for found in find_sets(places)]
+    (root / "cats/Felis catus/a.png").write_bytes(png(1) + b"more")
+    write_parquet(tmp_path / "table/a.parquet", [0, 1])
+    assert all(old != new.state() for old, new in zip(before, find_sets(places), strict=True))
+
+
 def test_folders_called_after_parts_are_parts_if_all_of_them_are(tmp_path):
     (found,) = find_sets([write_tree(tmp_path / "split", "Train/Felis catus/a.jpg", "val/Felis catus/b.jpg")])
     assert list(zip(found.parts, found.written.to_pylist(), strict=True)) == [("train", "Felis catus"), ("val", "Felis catus")]

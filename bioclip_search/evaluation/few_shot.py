@@ -1,0 +1,175 @@
+"""How well a few pictures of each taxon tell the others: SimpleShot, as BioCLIP measures it.
+
+Pure numpy over vectors; where they come from is left to `picture_vectors`.
+
+SimpleShot (Wang et al., "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning", 2019), as BioCLIP
+uses it (Imageomics/bioclip, src/evaluation/few_shot.py):
+
+1. k pictures of every class are drawn; all others are asked.
+2. The mean of all drawn pictures is taken off from every picture, which is then brought back to length one.
+3. A class is the mean of its drawn pictures, not brought to length one; a picture is of the class whose mean is nearest.
+4. The share right is over all pictures asked, and the figure is its mean over five draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bioclip_search.errors import TableError
+from bioclip_search.evaluation.picture_vectors import EmbeddedSet
+from bioclip_search.evaluation.resample import ratio, with_intervals
+from bioclip_search.evaluation.verdicts import RIGHT, Lineages, judge_at_rank
+
+SHOTS = (1, 5)
+REPEATS = 5
+"""BioCLIP's."""
+
+SEED = 0
+TINY = 1e-12
+
+STUDENT_T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+"""Half the width of a 95 % interval of the mean of so many draws, in standard errors (two-sided t, n - 1 degrees of freedom)."""
+
+STUDENT_T_MANY = 2.262
+"""For more draws than the table has: wider than need be."""
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """The different labels of n pictures. `of` (n,) int64 is the class of each, -1 for none; `lineages` has a row a class."""
+
+    names: tuple[str, ...]
+    of: np.ndarray
+    lineages: Lineages
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """The pictures of each class, (c,) int64."""
+        return np.bincount(self.of[self.of >= 0], minlength=len(self.names))
+
+
+@dataclass(frozen=True)
+class FewShot:
+    """The figures, flat, and the classes that had too few pictures, for each number of shots."""
+
+    metrics: dict[str, float]
+    too_few: dict[int, tuple[str, ...]]
+
+
+def classes_of(embedded: EmbeddedSet, ranks: Sequence[str]) -> Classes:
+    """The classes of pictures: the lowest taxon that a label names, and above the lowest rank its vernacular name as well."""
+    truths = Lineages.of(embedded.taxa, ranks, {})
+    lowest, codes = truths.lowest, truths.lowest_codes
+    vernacular = np.where(lowest < len(ranks) - 1, truths.vernacular, -1)
+    keys = np.stack([lowest, codes, vernacular, truths.codes[:, 0]], axis=1)  # (n, 4)
+    keys[codes < 0] = -1
+    different, firsts, of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    is_class = different[:, 1] >= 0
+    number = np.where(is_class, np.cumsum(is_class) - 1, -1)
+    firsts = firsts[is_class]
+    names = tuple(_name(embedded.taxa.slice(row, 1).to_pylist()[0], ranks) for row in firsts.tolist())
+    return Classes(names, number[of.reshape(-1)], truths.take(firsts))
+
+
+def few_shot(embedded: EmbeddedSet, ranks: Sequence[str], *, shots: Sequence[int] = SHOTS, repeats: int = REPEATS, seed: int = SEED) -> FewShot:
+    """The figures of SimpleShot for each number of shots k; classes with k pictures or fewer are left out, and told.
+
+    `simpleshot_K`: share right, mean over the draws, with `_low` and `_high` over the pictures (bootstrap), and
+    `_draws_low`, `_draws_high` over the draws (t). `simpleshot_K_RANK`: share of nearest classes that are right at the rank,
+    where labels name it. `simpleshot_K_classes`, `simpleshot_K_asked`: classes, and pictures asked in each draw.
+    A number of shots for which fewer than two classes are left has no figures.
+
+    Raises:
+        TableError: A number of shots or repeats is below 1, or no two classes have enough pictures for any.
+    """
+    if min(*shots, repeats, 1) < 1:
+        raise TableError(f"Shots and repeats are at least 1, not {', '.join(map(str, (*shots, repeats)))}.")
+    classes = classes_of(embedded, ranks)
+    metrics: dict[str, float] = {}
+    too_few = {}
+    for k in shots:
+        enough = classes.sizes > k
+        too_few[k] = tuple(name for name, is_enough in zip(classes.names, enough.tolist(), strict=True) if not is_enough)
+        if enough.sum() >= 2:
+            rows = np.flatnonzero((classes.of >= 0) & enough[np.maximum(classes.of, 0)])
+            metrics |= _measured(embedded.vectors[rows], classes.of[rows], classes.lineages, k, repeats, seed, ranks)
+    if not metrics:
+        raise TableError(
+            f"{embedded.name}: {len(classes.names):,} classes with {int((classes.of >= 0).sum()):,} pictures. Few-shot needs at least two classes of "
+            f"{min(shots) + 1} pictures or more: {min(shots)} to learn from and one to ask."
+        )
+    return FewShot(metrics, too_few)
+
+
+def simple_shot(support: np.ndarray, of: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """The class of each query, (q,): steps 2 and 3. Of equally near classes the first wins.
+
+    Args:
+        support: (s, d) unit rows, and the class of each, (s,), numbers from 0 without a gap.
+        queries: (q, d) unit rows.
+    """
+    mean = support.mean(axis=0)
+    learned = _centred(support, mean)  # (s, d)
+    counts = np.bincount(of)  # (c,)
+    centres = np.zeros((len(counts), support.shape[1]))
+    np.add.at(centres, of, learned)
+    centres /= counts[:, None]  # (c, d)
+    nearness = _centred(queries, mean) @ centres.T - (centres**2).sum(axis=1) / 2  # (q, c), half the squared distance but for a constant
+    return nearness.argmax(axis=1)
+
+
+def _centred(vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Step 2. A picture that is the mean itself stays there."""
+    moved = vectors.astype(np.float64) - mean
+    return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), TINY)
+
+
+def _measured(vectors: np.ndarray, of: np.ndarray, lineages: Lineages, k: int, repeats: int, seed: int, ranks: Sequence[str]) -> dict[str, float]:
+    """The figures of one k; every class has more than k pictures."""
+    kept, dense = np.unique(of, return_inverse=True)
+    asked, right = np.zeros(len(of)), np.zeros(len(of))  # (n,) over the draws
+    at_rank, decided = np.zeros((len(ranks), len(of))), np.zeros((len(ranks), len(of)))
+    shares = []
+    for drawn in _draws(dense, k, repeats, seed):
+        queries = np.flatnonzero(~drawn)
+        found = simple_shot(vectors[drawn], dense[drawn], vectors[queries])
+        is_right = found == dense[queries]
+        asked[queries] += 1
+        right[queries] += is_right
+        shares.append(is_right.mean())
+        for depth in range(len(ranks)):
+            verdicts = judge_at_rank(lineages.take(kept[found]), lineages.take(of[queries]), depth)
+            at_rank[depth, queries] += verdicts == RIGHT
+            decided[depth, queries] += verdicts >= 0
+    name = f"simpleshot_{k}"
+    figures = {name: ratio(right, asked)} | {f"{name}_{rank}": ratio(at_rank[depth], decided[depth]) for depth, rank in enumerate(ranks)}
+    told = with_intervals(figures, len(of))
+    return {f"{name}_classes": len(kept), f"{name}_asked": len(of) - k * len(kept), **told, **_over_draws(name, np.array(shares))}
+
+
+def _draws(of: np.ndarray, k: int, repeats: int, seed: int) -> Iterator[np.ndarray]:
+    """Which pictures are learned from, (n,) bool, k of every class: those with the k lowest of as many random numbers."""
+    random = np.random.default_rng((seed, k))
+    for _ in range(repeats):
+        order = np.lexsort((random.random(len(of)), of))
+        place = np.arange(len(of)) - np.searchsorted(of[order], of[order])  # within its class
+        drawn = np.zeros(len(of), bool)
+        drawn[order[place < k]] = True
+        yield drawn
+
+
+def _over_draws(name: str, shares: np.ndarray) -> dict[str, float]:
+    """The interval of the mean over the draws; none for a single draw."""
+    if len(shares) < 2:
+        return {}
+    half = STUDENT_T_95.get(len(shares), STUDENT_T_MANY) * shares.std(ddof=1) / np.sqrt(len(shares))
+    return {f"{name}_draws_low": round(float(shares.mean() - half), 4), f"{name}_draws_high": round(float(shares.mean() + half), 4)}
+
+
+def _name(row: Mapping[str, str | None], ranks: Sequence[str]) -> str:
+    lowest = next(rank for rank in reversed(ranks) if row[rank])
+    vernacular = row["common_name"] if lowest != ranks[-1] else None
+    return f"{row[lowest]} ({vernacular})" if vernacular else row[lowest]

@@ -1,0 +1,216 @@
+"""The vectors of labelled pictures: as a stream, or all of a set at once, kept on disk so that no picture is looked at twice.
+
+Reading pictures is left to `labelled` and `crops`, what the vectors are for to `few_shot`, `probe` and `prototype_ladder`.
+
+A table may hold vectors instead of pictures: a column emb (or embedding, vector, features) beside the labels.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import blake2b
+from itertools import chain, islice
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from bioclip_search import places
+from bioclip_search.crops import Crop, cut_crops
+from bioclip_search.encoder import Encoder
+from bioclip_search.errors import TableError
+from bioclip_search.evaluation.label_tables import PARQUET_SUFFIXES, label_columns, open_parquet
+from bioclip_search.evaluation.labelled import NO_SPLIT, LabelledSet
+from bioclip_search.results import Failure
+from bioclip_search.searcher import BATCH_CROPS
+from bioclip_search.tables import read_header, read_table, text_column
+
+log = logging.getLogger(__name__)
+
+CACHE_FOLDER = "picture-vectors"
+VECTOR_COLUMNS = ("emb", "embedding", "embeddings", "vector", "features")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some pictures of a set: the rows that they stand in, (b,), their vectors (b, dim), and what could not be read."""
+
+    rows: np.ndarray
+    vectors: np.ndarray
+    failures: tuple[Failure, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedSet:
+    """n pictures of a set with a unit vector each, (n, dim) float32; the labels as `LabelledSet` has them."""
+
+    name: str
+    vectors: np.ndarray
+    taxa: pa.Table
+    parts: np.ndarray
+    names: tuple[str, ...]
+    failures: tuple[Failure, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def take(self, rows: np.ndarray) -> EmbeddedSet:
+        names = tuple(self.names[row] for row in rows.tolist())
+        return replace(self, vectors=self.vectors[rows], taxa=self.taxa.take(pa.array(rows)), parts=self.parts[rows], names=names)
+
+
+def embedded(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, workers: int | None = None) -> Iterator[Batch]:
+    """The wanted pictures of a set, (n,) bool, in order, batch by batch; memory is flat in their number."""
+    rows = np.flatnonzero(wanted)  # the row of the set that each picture of the stream is
+    cuts = chain.from_iterable(cut_crops(labelled.pictures(wanted), encoder, workers=workers))
+    while batch := list(islice(cuts, BATCH_CROPS)):
+        crops = [cut for cut in batch if isinstance(cut, Crop)]
+        vectors = encoder.encode_prepared([crop.prepared for crop in crops]) if crops else np.empty((0, encoder.dim), np.float32)
+        unread = tuple(Failure(labelled.names[rows[cut.picture]], cut.error) for cut in batch if not isinstance(cut, Crop))
+        yield Batch(rows[[crop.picture for crop in crops]], vectors, unread)
+
+
+def vectors_of(
+    encoder: Encoder,
+    labelled: LabelledSet,
+    wanted: np.ndarray,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    home: Path | None = None,
+) -> EmbeddedSet:
+    """The wanted pictures of a set, (n,) bool, embedded; those that cannot be read are left out and told.
+
+    Read from the user's cache if the same encoder has seen the same files before. A set that does not say what files it
+    stands on (`LabelledSet.state`) is looked at anew.
+
+    Args:
+        progress: Called with the pictures done and the pictures in all.
+        home: Where vectors are kept; the user's cache unless given.
+    """
+    kept = _place(encoder, labelled, wanted, home or places.user_cache() / CACHE_FOLDER)
+    found = _read(kept, encoder.dim, len(labelled)) if kept else None
+    if found is None:
+        found = _embed(encoder, labelled, wanted, workers, progress)
+        if kept:
+            _write(kept, found)
+    return EmbeddedSet(
+        name=labelled.name,
+        vectors=found.vectors,
+        taxa=labelled.taxa.take(pa.array(found.rows)),
+        parts=labelled.parts[found.rows],
+        names=tuple(labelled.names[row] for row in found.rows.tolist()),
+        failures=found.failures,
+    )
+
+
+def has_vectors(file: Path) -> bool:
+    """Whether a file is a table of vectors and not of pictures."""
+    if file.suffix.lower() not in PARQUET_SUFFIXES or not file.is_file():
+        return False
+    columns = read_header(file)
+    return "image" not in columns and bool(set(VECTOR_COLUMNS) & set(columns))
+
+
+def labels_with_vectors(file: Path, ranks: Sequence[str]) -> tuple[LabelledSet, np.ndarray]:
+    """The labels of a table of vectors, as a set without pictures, and its vectors, (n, dim) float32, unit rows.
+
+    Raises:
+        TableError: The file cannot be read, has no vectors or labels, or the vectors are no numbers, zero, or of two lengths.
+    """
+    schema, columns = open_parquet(file).schema_arrow, read_header(file)
+    column = next((field.name for name in VECTOR_COLUMNS for field, told in zip(schema, columns, strict=True) if told == name), None)
+    if column is None:
+        raise TableError(f"{file}: has no column {', '.join(VECTOR_COLUMNS)} of vectors; it has {', '.join(columns)}.")
+    others = [field.name for field in schema if not pa.types.is_nested(field.type) and not pa.types.is_binary(field.type)]
+    table = read_table(parquet.read_table(file, columns=others))
+    labels = label_columns(table, ranks, file)
+    taxa = pa.table({name: labels[name] for name in (*ranks, "common_name")})
+    source = pa.chunked_array([pa.array([f"row {row + 1}" for row in range(len(table))])])
+    for name in ("source_id", "uuid", "path", "image"):
+        source = text_column(table, name) if name in table.column_names and not table[name].null_count else source
+    found = LabelledSet(
+        name=file.stem,
+        taxa=taxa,
+        parts=np.array([split or NO_SPLIT for split in text_column(table, "split").to_pylist()], object),
+        names=tuple(f"{file.stem}/{one}" for one in source.to_pylist()),
+        pictures=lambda wanted: iter(()),
+        written=labels["written"],
+        authorship=labels["authorship"],
+    )
+    return found, _unit_rows(parquet.read_table(file, columns=[column])[column], file)
+
+
+def _unit_rows(column: pa.ChunkedArray, file: Path) -> np.ndarray:
+    if not len(column):
+        raise TableError(f"{file}: holds no row.")
+    flat = column.combine_chunks()
+    try:
+        lengths = set(flat.value_lengths().to_pylist())
+        numbers = np.asarray(flat.flatten(), np.float32)
+    except (AttributeError, ValueError, pa.ArrowInvalid) as error:
+        raise TableError(f"{file}: expected a list of numbers in every row of its vectors, found {column.type}.") from error
+    if len(lengths) != 1 or None in lengths:
+        raise TableError(f"{file}: its vectors are not all of one length ({', '.join(map(str, sorted(lengths, key=str)[:5]))}).")
+    vectors = numbers.reshape(len(column), -1)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    wrong = np.flatnonzero(~np.isfinite(norms[:, 0]) | (norms[:, 0] == 0))
+    if len(wrong):
+        raise TableError(f"{file}: the vector of row {wrong[0] + 1} is zero or no number ({len(wrong):,} such rows). Leave those rows out.")
+    return vectors / norms
+
+
+def _embed(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, workers: int | None, progress: Callable[[int, int], None] | None) -> Batch:
+    parts, done, total = [Batch(np.empty(0, np.int64), np.empty((0, encoder.dim), np.float32), ())], 0, int(wanted.sum())
+    for batch in embedded(encoder, labelled, wanted, workers):
+        parts.append(batch)
+        done += len(batch.rows) + len(batch.failures)
+        if progress:
+            progress(done, total)
+    rows, vectors = np.concatenate([part.rows for part in parts]), np.concatenate([part.vectors for part in parts])
+    return Batch(rows, vectors, tuple(chain.from_iterable(part.failures for part in parts)))
+
+
+def _place(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, home: Path) -> Path | None:
+    if labelled.state is None:
+        return None
+    digest = blake2b(f"{encoder.fingerprint}\0{encoder.dim}\0{labelled.state()}\0".encode(), digest_size=16)
+    digest.update(np.packbits(wanted).tobytes())
+    return home / f"{digest.hexdigest()}.npz"
+
+
+def _read(path: Path, dim: int, pictures: int) -> Batch | None:
+    """What was kept, None where there is nothing sound."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:  # opened here, for numpy leaves a damaged one open
+            rows, vectors = kept["rows"], kept["vectors"]
+            failures = tuple(Failure(*pair) for pair in json.loads(str(kept["failures"])))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
+        log.warning("%s is damaged (%s); the pictures are looked at again.", path, error)
+        return None
+    is_sound = vectors.shape == (len(rows), dim) and np.isfinite(vectors).all() and (not len(rows) or 0 <= rows.min() <= rows.max() < pictures)
+    return Batch(rows, vectors, failures) if is_sound else None
+
+
+def _write(path: Path, found: Batch) -> None:
+    """Whole or not at all; a cache that cannot be written is done without."""
+    buffer = io.BytesIO()
+    failures = json.dumps([[failure.image, failure.error] for failure in found.failures])
+    np.savez(buffer, rows=found.rows, vectors=found.vectors, failures=np.array(failures))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
+            part.write(buffer.getvalue())
+        os.replace(part.name, path)
+    except OSError as error:
+        log.warning("The vectors of the pictures are not kept: %s cannot be written (%s).", path, error)
