@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bioclip_search.calibration.promise import CONFIDENCE, MIN_ANSWERS, answers_needed, boldest
+from bioclip_search.calibration.promise import CONFIDENCE, answers_needed, boldest, enough_answers
 from bioclip_search.errors import NotCalibratedError
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
 from bioclip_search.fallback import Row, Weighing, information, weigh
@@ -118,7 +118,7 @@ class Evidence:
     def _refusal(self, right: np.ndarray, answers: np.ndarray, target: float, confidence: float) -> str:
         """What was seen, and how many pictures would do."""
         told = f"{len(self):,} labelled pictures do not show that {target:g} of the names would be right, at {confidence:g} confidence"
-        enough = np.flatnonzero(answers >= MIN_ANSWERS)
+        enough = np.flatnonzero(answers >= enough_answers(answers))
         if not len(enough):
             needed = answers_needed(1.0, target, confidence)
             return f"{told}: at most {answers.max(initial=0)} of them get an answer that can be judged, and even if all were right {needed} would be needed. Label more pictures and calibrate again."

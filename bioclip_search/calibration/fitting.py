@@ -15,8 +15,9 @@ from bioclip_search.calibration.temperature import TEMPERATURES, fit_temperature
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.candidates import candidates_of_index
 from bioclip_search.evaluation.labelled import LabelledSet
+from bioclip_search.evaluation.picture_vectors import embedded
 from bioclip_search.evaluation.verdicts import Lineages
-from bioclip_search.evaluation.zero_shot import embedded, wanted_rows
+from bioclip_search.evaluation.zero_shot import wanted_rows
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.searcher import BATCH_CROPS, Searcher
 
@@ -92,7 +93,7 @@ def _gather(
     vectors, codes, vernacular, done = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], 0
     for labelled in sets:
         truths = Lineages.of(labelled.taxa, searcher.taxonomy.ranks, numbers)
-        for batch in embedded(searcher, labelled, wanted_rows(labelled, parts), workers):
+        for batch in embedded(searcher.encoder, labelled, wanted_rows(labelled, parts), workers):
             vectors.append(batch.vectors)
             codes.append(truths.codes[batch.rows])
             vernacular.append(truths.vernacular[batch.rows])

@@ -19,6 +19,9 @@ CONFIDENCE = 0.95
 MIN_ANSWERS = 30
 """Answers below which a share right says nothing yet."""
 
+FEW_ANSWERS = 0.5
+"""Settings that answer less than this part of what the boldest answers prove too little to begin with."""
+
 MANY_PICTURES = 10_000_000
 """Where more labelled pictures than this were needed, the target is out of reach."""
 
@@ -49,19 +52,24 @@ def chance_of_luck(right: int, answers: int, target: float) -> float:
 def boldest(right: np.ndarray, answers: np.ndarray, target: float, confidence: float = CONFIDENCE) -> int | None:
     """The place of the boldest setting that keeps the promise; None where no setting does.
 
-    Settings are gone through from the most cautious. Those with fewer than `MIN_ANSWERS` answers are passed over. The
-    way ends at the first that might miss the target: one that is met by luck further on is not taken. (Fixed-sequence
-    testing; Angelopoulos et al., "Learn then Test", 2021, section 4.)
+    Settings are gone through from the most cautious. Those with few answers are passed over, however many of these are
+    right. The way ends at the first that might miss the target: one that is met by luck further on is not taken.
+    (Fixed-sequence testing; Angelopoulos et al., "Learn then Test", 2021, section 4.)
 
     Args:
         right: (s,) int, right answers at each setting, the most cautious first; `answers` (s,) those in all.
     """
     found = None
-    for setting in np.flatnonzero(answers >= MIN_ANSWERS):
+    for setting in np.flatnonzero(answers >= enough_answers(answers)):
         if chance_of_luck(int(right[setting]), int(answers[setting]), target) > 1 - confidence:
             break
         found = int(setting)
     return found
+
+
+def enough_answers(answers: np.ndarray) -> float:
+    """How many answers a setting must give to be looked at."""
+    return max(MIN_ANSWERS, FEW_ANSWERS * answers.max(initial=0))
 
 
 def answers_needed(share_right: float, target: float, confidence: float = CONFIDENCE) -> int | None:
