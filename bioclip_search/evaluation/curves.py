@@ -7,8 +7,7 @@ to the reach of one of its attempts, that becomes its answer. Only these steps c
 curves are running sums over the steps in order, as in Valmadre, "Hierarchical Classification at Multiple Operating
 Points", NeurIPS 2022, section 4.
 
-Information of a taxon is that of Deng et al., "Hedging Your Bets", CVPR 2012: how much of the question which leaf it is
-the taxon answers. Hierarchical risk and coverage are those of Goren et al., "Hierarchical Selective Classification",
+Information of a taxon is that of `fallback`: how much of the question which leaf it is the taxon answers. Hierarchical risk and coverage are those of Goren et al., "Hierarchical Selective Classification",
 NeurIPS 2024, section 2: coverage is the mean information of the answers, right or wrong; risk is the share of pictures
 whose answer is wrong, where no answer (their root) is never wrong; hAURC is the area under risk over coverage by the
 trapezium rule. Our choices, where theirs say nothing:
@@ -17,7 +16,7 @@ trapezium rule. Our choices, where theirs say nothing:
    coverage, which is no matter of labels.
 2. The area is taken along the sweep. Where coverage only grows as the threshold falls, as it does in climbing from a
    leaf, that is their area; a step back is taken off again.
-3. In a tree of one leaf, that leaf has the information of any leaf, 1.
+3. In a tree of one leaf that leaf has the information of any leaf, 1.
 """
 
 from __future__ import annotations
@@ -60,15 +59,6 @@ class Attempts:
 
     def __len__(self) -> int:
         return len(self.reach)
-
-
-def information_of(leaves_below: np.ndarray, leaves_in_all: int) -> np.ndarray:
-    """1 - log2(leaves below) / log2(leaves in all), from 0 for the root to 1 for a leaf, even the only one.
-
-    >>> information_of(np.array([1, 2, 8]), 8).round(3).tolist()
-    [1.0, 0.667, 0.0]
-    """
-    return 1 - np.log2(np.maximum(leaves_below, 1)) / np.log2(max(leaves_in_all, 2))
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,19 +6,22 @@ The tree and its names come from `candidates`, the answers from `posterior` and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
+from bioclip_search.calibration.evidence import Evidence
+from bioclip_search.evaluation.attempts import weighing_attempts
 from bioclip_search.evaluation.candidates import Candidates
-from bioclip_search.evaluation.curves import Attempts, information_of
+from bioclip_search.evaluation.curves import Attempts
 from bioclip_search.evaluation.measures import Marks, Matches
 from bioclip_search.evaluation.severity import heights_of
 from bioclip_search.evaluation.sisters import Calls
-from bioclip_search.evaluation.verdicts import UNDECIDED, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
-from bioclip_search.fallback import Step, attempts
-from bioclip_search.posterior import leaf_probabilities, prefix_mass, roll_up
+from bioclip_search.evaluation.verdicts import UNDECIDED, WRONG, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
+from bioclip_search.fallback import Row, Rules, Step, Weighing, information
+from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.taxonomy import Taxonomy
 
 TOP = 5
@@ -26,27 +29,49 @@ TOP = 5
 
 @dataclass(frozen=True)
 class Ruling:
-    """The numbers that turn cosines into an answer."""
+    """What turns cosines into an answer, and where the rules are from, in words."""
 
     logit_scale: float
     temperature: float
-    threshold: float
-    threshold_from: str
+    rules: Rules
+    rules_from: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat, only JSON types."""
+        numbers: dict[str, Any] = asdict(self.rules)  # type: ignore[call-overload]
+        rule = {"rule": type(self.rules).__name__.lower(), **numbers, "rules_from": self.rules_from}
+        return {"logit_scale": self.logit_scale, "temperature": self.temperature, **rule}
 
 
 @dataclass(frozen=True, eq=False)
-class Tried:
-    """What the rules try for b pictures: (b, k) arrays, padded with -1 and 0."""
+class Taxa:
+    """Up to k taxa of a tree for each of b pictures, all arrays (b, k); where there are fewer, leaf and depth are -1, the others 0.
+
+    Attributes:
+        leaves: The first leaf of each; `below`: how many it holds.
+        depths: The number of its rank.
+        probabilities: float.
+    """
 
     leaves: np.ndarray
     below: np.ndarray
     depths: np.ndarray
     probabilities: np.ndarray
 
-    def first_to_reach(self, threshold: float) -> np.ndarray:
-        """The column of each picture's answer, (b,); -1 for none."""
-        reaches = (self.probabilities >= threshold) & (self.depths >= 0)
-        return np.where(reaches.any(axis=1), np.argmax(reaches, axis=1), -1)
+    def judged(self, truths: Lineages, lineages: Lineages) -> np.ndarray:
+        """The verdict on each as an answer, (b, k) int8."""
+        columns = zip(self.leaves.T, self.depths.T, strict=True)
+        verdicts = [judge_answers(lineages.take(np.maximum(leaves, 0)), np.maximum(depths, 0), truths) for leaves, depths in columns]
+        return np.where(self.depths >= 0, np.stack(verdicts, axis=1), UNDECIDED)
+
+    def information(self, leaves_in_all: int) -> np.ndarray:
+        """What each tells, (b, k) float."""
+        return np.where(self.depths >= 0, information(np.maximum(self.below, 1), leaves_in_all), 0.0)
+
+    def as_attempts(self, truths: Lineages, lineages: Lineages, leaves_in_all: int) -> Attempts:
+        """The taxa in order as the attempts of a rule that takes the first which is probable enough."""
+        verdicts = self.judged(truths, lineages)
+        return _compact(Attempts(self.probabilities, verdicts, self.depths, self.information(leaves_in_all)))
 
 
 def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: Ruling) -> Marks:
@@ -55,24 +80,39 @@ def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: R
     Raises:
         ValueError: A score is NaN.
     """
-    taxonomy, lineages = candidates.taxonomy, candidates.lineages
-    matches = _matched(scores, truths, candidates)
-    leaves, chances, tried = _answers(leaf_probabilities(scores, ruling.logit_scale, ruling.temperature), taxonomy)
-    attempts_ = _judged(tried, truths, lineages, len(taxonomy))
-    rows, column = np.arange(len(truths)), tried.first_to_reach(ruling.threshold)
-    has_answer = column >= 0
-    depth = np.where(has_answer, tried.depths[rows, column], -1)
-    answer = np.where(has_answer, attempts_.verdicts[rows, column], UNDECIDED)
-    chosen = lineages.take(np.maximum(tried.leaves[rows, column], 0))
+    matches, best_score = _matched(scores, truths, candidates), scores.max(axis=1)
+    probabilities = leaf_probabilities(scores, ruling.logit_scale, ruling.temperature)
+    rows = [Row(row, candidates.taxonomy.levels) for row in probabilities]
+    depths = range(len(candidates.taxonomy.ranks))
+    best = _taxa([[row.best(depth) for depth in depths] for row in rows], candidates.taxonomy)
+    chosen = _taxa([[ruling.rules.choose(row, depths)[0]] for row in rows], candidates.taxonomy)
+    if isinstance(ruling.rules, Weighing):
+        attempts = _weighed(best, best_score, truths, candidates, ruling.rules)
+    else:
+        tried = _taxa([[step for _, step in row.attempts(depths)] for row in rows], candidates.taxonomy, 2 * len(depths))
+        attempts = tried.as_attempts(truths, candidates.lineages, len(candidates))
+    return marks_of(best, chosen, attempts, truths, candidates, matches)
+
+
+def marks_of(
+    best: Taxa, chosen: Taxa, attempts: Attempts, truths: Lineages, candidates: Candidates, matches: Matches | None = None, *, missing: np.int8 = WRONG
+) -> Marks:
+    """The marks of b pictures from the most probable taxon of each rank, (b, ranks), and the answer, (b, 1).
+
+    Args:
+        missing: The verdict where there is no taxon of a rank that the label names.
+    """
+    depth, answer = chosen.depths[:, 0], chosen.judged(truths, candidates.lineages)[:, 0]
+    answered = candidates.lineages.take(np.maximum(chosen.leaves[:, 0], 0))
     return Marks(
-        calls=_called(leaves, truths, lineages),
-        chances=chances,
+        calls=_called(best.leaves, truths, candidates.lineages, missing),
+        chances=best.probabilities.astype(np.float32),
         depth=depth,
         answer=answer,
-        probability=np.where(has_answer, tried.probabilities[rows, column], 1.0),
-        information=np.where(has_answer, attempts_.information[rows, column], 0.0),
-        height=heights_of(chosen, depth, truths, answer),
-        attempts=attempts_,
+        probability=np.where(depth >= 0, chosen.probabilities[:, 0], 1.0),
+        information=chosen.information(len(candidates))[:, 0],
+        height=heights_of(answered, depth, truths, answer),
+        attempts=attempts,
         matches=matches,
     )
 
@@ -92,55 +132,44 @@ def _matched(scores: np.ndarray, truths: Lineages, candidates: Candidates) -> Ma
     )
 
 
-def _called(leaves: np.ndarray, truths: Lineages, lineages: Lineages) -> Calls:
+def _called(leaves: np.ndarray, truths: Lineages, lineages: Lineages, missing: np.int8) -> Calls:
     """The taxon of each rank that holds a leaf, (b, ranks), as a call."""
-    found = [lineages.take(column) for column in leaves.T]
-    return Calls(
-        truth=truths.codes,
-        called=np.stack([lineage.at(rank) for rank, lineage in enumerate(found)], axis=1),
-        parents=np.stack([lineage.at(rank - 1) if rank else np.full(len(truths), -1) for rank, lineage in enumerate(found)], axis=1),
-        verdicts=np.stack([judge_at_rank(lineage, truths, rank) for rank, lineage in enumerate(found)], axis=1),
-    )
+    called, parents, verdicts = [], [], []
+    for rank, column in enumerate(leaves.T):
+        found, is_there = lineages.take(np.maximum(column, 0)), column >= 0
+        called.append(np.where(is_there, found.at(rank), -1))
+        parents.append(np.where(is_there & (rank > 0), found.at(rank - 1), -1))
+        absent = np.where(truths.at(rank) >= 0, missing, UNDECIDED)
+        verdicts.append(np.where(is_there, judge_at_rank(found, truths, rank), absent))
+    return Calls(truths.codes, *(np.stack(columns, axis=1) for columns in (called, parents, verdicts)))
 
 
-def _judged(tried: Tried, truths: Lineages, lineages: Lineages, leaves_in_all: int) -> Attempts:
-    columns = zip(tried.leaves.T, tried.depths.T, strict=True)
-    verdicts = [judge_answers(lineages.take(np.maximum(leaves, 0)), np.maximum(depths, 0), truths) for leaves, depths in columns]
-    is_try = tried.depths >= 0
+def _weighed(best: Taxa, best_score: np.ndarray, truths: Lineages, candidates: Candidates, rules: Weighing) -> Attempts:
+    verdicts = best.judged(truths, candidates.lineages)
+    evidence = Evidence(best.probabilities, np.maximum(best.below, 1), verdicts, best_score, len(candidates))
+    return _compact(weighing_attempts(evidence, rules.target))
+
+
+def _compact(attempts: Attempts) -> Attempts:
+    """The same in fewer bytes, for they are kept for every picture."""
     return Attempts(
-        reach=np.where(is_try, tried.probabilities, 0.0).astype(np.float32),
-        verdicts=np.where(is_try, np.stack(verdicts, axis=1), UNDECIDED),
-        depths=tried.depths.astype(np.int8),
-        information=np.where(is_try, information_of(tried.below, leaves_in_all), 0.0).astype(np.float32),
+        attempts.reach.astype(np.float32), attempts.verdicts.astype(np.int8), attempts.depths.astype(np.int8), attempts.information.astype(np.float32)
     )
 
 
-def _answers(probabilities: np.ndarray, taxonomy: Taxonomy) -> tuple[np.ndarray, np.ndarray, Tried]:
-    """From (b, c) leaf probabilities: a leaf of the most probable taxon of each rank, (b, ranks), its probability, (b, ranks), and what is tried."""
-    shape = (len(probabilities), len(taxonomy.ranks))
-    leaves, chances = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
-    steps = []
-    for i, row in enumerate(probabilities):
-        prefix = prefix_mass(row)
-        for rank, level in enumerate(taxonomy.levels):
-            if len(level):  # else leaf 0, which has no name at this rank either
-                masses = roll_up(prefix, level.start, level.stop)
-                number = int(np.argmax(masses))
-                leaves[i, rank], chances[i, rank] = level.start[number], min(1.0, masses[number])
-        steps.append(attempts(row, taxonomy.levels))
-    return leaves, chances, _padded(steps, taxonomy)
-
-
-def _padded(steps: Sequence[Sequence[Step]], taxonomy: Taxonomy) -> Tried:
-    shape = (len(steps), 2 * len(taxonomy.ranks))
-    tried = Tried(np.full(shape, -1), np.zeros(shape, np.int64), np.full(shape, -1), np.zeros(shape))
-    for i, of_picture in enumerate(steps):
-        for column, step in enumerate(of_picture):
-            level = taxonomy.levels[step.depth]
-            start, stop = level.start[step.number], level.stop[step.number]
-            tried.leaves[i, column], tried.below[i, column] = start, stop - start
-            tried.depths[i, column], tried.probabilities[i, column] = step.depth, step.probability
-    return tried
+def _taxa(steps: Iterable[Sequence[Step | None]], taxonomy: Taxonomy, width: int | None = None) -> Taxa:
+    """Steps as arrays, (b, width); by default as wide as the first row."""
+    rows = list(steps)
+    shape = (len(rows), len(rows[0]) if width is None else width)
+    taxa = Taxa(np.full(shape, -1), np.zeros(shape, np.int64), np.full(shape, -1), np.zeros(shape))
+    for i, row in enumerate(rows):
+        for column, step in enumerate(row):
+            if step is not None:
+                level = taxonomy.levels[step.depth]
+                start, stop = level.start[step.number], level.stop[step.number]
+                taxa.leaves[i, column], taxa.below[i, column] = start, stop - start
+                taxa.depths[i, column], taxa.probabilities[i, column] = step.depth, step.probability
+    return taxa
 
 
 def _highest(row: np.ndarray, count: int) -> np.ndarray:

@@ -8,9 +8,9 @@ compared with; of each some 300 bytes of marks are kept, so memory is all but fl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from itertools import chain, islice
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +18,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioclip_search.crops import Crop, cut_crops
-from bioclip_search.errors import TableError
+from bioclip_search.errors import NotCalibratedError, TableError
 from bioclip_search.evaluation.candidates import INDEX, MIXED, OWN, Candidates, are_listed, candidates_of_index, candidates_of_labels
 from bioclip_search.evaluation.labelled import TRAIN, LabelledSet
 from bioclip_search.evaluation.marking import Ruling, mark
 from bioclip_search.evaluation.measures import PRIMARY_METRIC, Marks, summarise
+from bioclip_search.evaluation.picture_vectors import embedded
 from bioclip_search.evaluation.rows import join_rows
 from bioclip_search.evaluation.score import Score
 from bioclip_search.evaluation.sisters import mixed_up_pairs
 from bioclip_search.evaluation.verdicts import Lineages
-from bioclip_search.fallback import DEFAULT_THRESHOLD
+from bioclip_search.fallback import Climbing
 from bioclip_search.prompts import TextRecipe
 from bioclip_search.results import Failure
-from bioclip_search.searcher import BATCH_CROPS, Searcher
+from bioclip_search.searcher import Searcher
 from bioclip_search.tables import read_table, text_column
 from bioclip_search.taxonomy import lineage_columns
 from bioclip_search.text_vectors import TextVectors
 
 DEFAULT_TARGET = 0.9
-"""Share of the fallback's answers that shall be right, where the card has a threshold for it."""
+"""Share of the fallback's answers that shall be right, where the index is calibrated."""
 
 EVERY_PART = "all"
 SEEN, UNSEEN = "seen", "unseen"
@@ -67,7 +67,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as `evaluate --out` writes it; only JSON types."""
-        stands_on = {"index": self.index, "encoder": self.encoder, **asdict(self.ruling), "skipped": self.skipped, "unlabelled": self.unlabelled}
+        stands_on = {"index": self.index, "encoder": self.encoder, **self.ruling.to_dict(), "skipped": self.skipped, "unlabelled": self.unlabelled}
         told = {"primary_metric": PRIMARY_METRIC, "failures": [failure.to_dict() for failure in self.failures], "metrics": self.metrics()}
         return {**stands_on, **told, "mixed_up": {score.title: self._mixed_up(score) for score in self.scores}}
 
@@ -95,7 +95,7 @@ def evaluate(
         parts: Which parts are measured; by default all but what was trained on, with "all" that too.
         seen: A table of taxa, as those that an encoder was trained on; every part is then also told in two, "PART seen" and
             "PART unseen", by whether the label is among them.
-        target_accuracy: The fallback uses the card's threshold for it, else the default threshold.
+        target_accuracy: The fallback uses the rules that keep it, else the default ones.
         progress: Called with the pictures done and the pictures in all.
 
     Raises:
@@ -138,39 +138,19 @@ def evaluate(
 
 
 def ruling_of(searcher: Searcher, target_accuracy: float = DEFAULT_TARGET) -> Ruling:
-    """The numbers of the index's card; the default threshold where it promises nothing for the target."""
-    card = searcher.index.card
-    temperature = card.calibration.temperature if card.calibration else 1.0
-    promised = card.calibration.thresholds.get(str(target_accuracy)) if card.calibration else None
-    if promised is None:
-        return Ruling(card.encoder.logit_scale, temperature, DEFAULT_THRESHOLD, f"the default, for the card promises nothing at {target_accuracy:g}")
-    return Ruling(card.encoder.logit_scale, temperature, promised, f"the card's, for a target of {target_accuracy:g}")
+    """The rules that keep the target accuracy; the default ones where the index promises nothing for it."""
+    scale = searcher.index.card.encoder.logit_scale
+    try:
+        rules = searcher.ruling(target_accuracy=target_accuracy)["rules"]
+    except NotCalibratedError:
+        return Ruling(scale, searcher.temperature, Climbing(), f"the default, for the index promises nothing at {target_accuracy:g}")
+    return Ruling(scale, searcher.temperature, rules, f"the calibration, for a target of {target_accuracy:g}")
 
 
 def wanted_rows(labelled: LabelledSet, parts: Collection[str] | None) -> np.ndarray:
     """The rows to measure, (n,) bool: of the parts asked for, and labelled at all."""
     in_part = labelled.parts != TRAIN if parts is None else np.isin(labelled.parts, list(parts)) | (EVERY_PART in parts)
     return in_part & ~_is_unlabelled(labelled)
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Some pictures of a set: the rows that they stand in, (b,), their vectors (b, dim), and what could not be read."""
-
-    rows: np.ndarray
-    vectors: np.ndarray
-    failures: tuple[Failure, ...]
-
-
-def embedded(searcher: Searcher, labelled: LabelledSet, wanted: np.ndarray, workers: int | None = None) -> Iterator[Batch]:
-    """The wanted pictures of a set, (n,) bool, in order, batch by batch; memory is flat in their number."""
-    rows = np.flatnonzero(wanted)  # the row of the set that each picture of the stream is
-    cuts = chain.from_iterable(cut_crops(labelled.pictures(wanted), searcher.encoder, workers=workers))
-    while batch := list(islice(cuts, BATCH_CROPS)):
-        crops = [cut for cut in batch if isinstance(cut, Crop)]
-        vectors = searcher.encoder.encode_prepared([crop.prepared for crop in crops]) if crops else np.empty((0, searcher.encoder.dim), np.float32)
-        unread = tuple(Failure(labelled.names[rows[cut.picture]], cut.error) for cut in batch if not isinstance(cut, Crop))
-        yield Batch(rows[[crop.picture for crop in crops]], vectors, unread)
 
 
 def _candidate_lists(
@@ -207,7 +187,7 @@ def _measure_set(
     """The scores of every part and list, and the pictures that cannot be read; `tick` is told the size of each batch."""
     failures, read = [], []
     marks: list[list[Marks]] = [[] for _ in lists]
-    for batch in embedded(searcher, labelled, wanted, workers):
+    for batch in embedded(searcher.encoder, labelled, wanted, workers):
         failures += batch.failures
         if len(batch.rows):
             read.append(batch.rows)

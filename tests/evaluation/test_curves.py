@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioclip_search.evaluation.curves import Attempts, Sweep, curve_figures, haurc, information_at, information_of, point_at, thinned
+from bioclip_search.evaluation.curves import Attempts, Sweep, curve_figures, haurc, information_at, point_at, thinned
 from bioclip_search.evaluation.resample import with_intervals
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG
+from bioclip_search.fallback import information
 
 ONCE = np.ones((1, 3))
 
@@ -29,8 +30,8 @@ def seven() -> Attempts:
     """
     reach = np.array([[0.6, 0.8, 0.9], [0.5, 0.7, 0.95], [0.4, 0.5, 0.85]])
     verdicts = np.array([[RIGHT] * 3, [WRONG, RIGHT, RIGHT], [WRONG, WRONG, RIGHT]])
-    information = information_of(np.array([[1, 2, 4], [1, 2, 4], [1, 2, 3]]), 7)
-    return Attempts(reach, verdicts, np.tile([2, 1, 0], (3, 1)), information)
+    leaves = np.array([[1, 2, 4], [1, 2, 4], [1, 2, 3]])
+    return Attempts(reach, verdicts, np.tile([2, 1, 0], (3, 1)), information(leaves, 7))
 
 
 def test_the_curves_of_the_seven_leaved_tree_worked_by_hand():
@@ -156,7 +157,7 @@ def climbers(draw: st.DrawFn) -> Attempts:
         masses = np.array(draw(st.lists(st.integers(1, 20), min_size=len(tree), max_size=len(tree))), float)
         rows.append(climb(tree, masses / masses.sum(), draw(st.integers(0, len(tree) - 1))))
     reach, verdicts, depths, below = (np.array([[step[part] for step in row] for row in rows]) for part in range(4))
-    return Attempts(reach, verdicts, depths, information_of(below, len(tree)))
+    return Attempts(reach, verdicts, depths, information(below, len(tree)))
 
 
 @st.composite
@@ -165,8 +166,8 @@ def anything(draw: st.DrawFn) -> Attempts:
     shape = (draw(st.integers(1, 7)), draw(st.integers(1, 5)))
     cells = st.tuples(st.sampled_from([0, 0, 0.2, 0.4, 0.5, 0.5, 0.9, 1]), st.sampled_from([RIGHT, WRONG, UNDECIDED]), st.sampled_from([0, 0.1, 0.5, 1]))
     drawn = draw(st.lists(cells, min_size=shape[0] * shape[1], max_size=shape[0] * shape[1]))
-    reach, verdicts, information = (np.array(column).reshape(shape) for column in zip(*drawn, strict=True))
-    return Attempts(reach, verdicts, np.zeros(shape, int), information)
+    reach, verdicts, told = (np.array(column).reshape(shape) for column in zip(*drawn, strict=True))
+    return Attempts(reach, verdicts, np.zeros(shape, int), told)
 
 
 @settings(max_examples=60, deadline=None)
@@ -188,9 +189,9 @@ def test_climbing_only_loses_coverage_as_the_threshold_rises_so_the_area_is_that
 # ---- bad input
 
 
-def of(reach, verdict, information=1.0) -> Attempts:
+def of(reach, verdict, told=1.0) -> Attempts:
     shape = np.shape(reach)
-    return Attempts(np.array(reach, float), np.full(shape, verdict), np.zeros(shape, int), np.full(shape, information))
+    return Attempts(np.array(reach, float), np.full(shape, verdict), np.zeros(shape, int), np.full(shape, told))
 
 
 def test_all_wrong_has_the_whole_area_that_its_coverage_gives_and_gains_nothing():
@@ -201,7 +202,7 @@ def test_all_wrong_has_the_whole_area_that_its_coverage_gives_and_gains_nothing(
 
 
 def test_a_tree_of_one_class_can_only_be_right_and_risks_nothing():
-    assert information_of(np.array([1, 1]), 1).tolist() == [1, 1]
+    assert information(np.array([1, 1]), 1).tolist() == [1, 1]
     points = Sweep(of([[0.9], [0.8]], RIGHT)).points(np.ones((1, 2)))
     assert haurc(points).tolist() == [0]
     assert information_at(points, 0.95).tolist() == [1]
@@ -211,7 +212,7 @@ def test_scores_that_are_nan_are_refused():
     with pytest.raises(ValueError, match="hold NaN"):
         of([[0.9], [np.nan]], RIGHT)
     with pytest.raises(ValueError, match="hold NaN"):
-        of([[0.9]], RIGHT, information=np.nan)
+        of([[0.9]], RIGHT, told=np.nan)
 
 
 def test_pictures_without_any_attempt_never_have_an_answer():
@@ -230,7 +231,7 @@ def test_answers_that_nothing_decides_leave_no_risk_and_no_accuracy():
 
 def test_few_points_are_enough_to_draw_a_curve_of_many():
     random = np.random.default_rng(0)
-    points = Sweep(of(np.sort(random.random((900, 4)), axis=1), RIGHT, information=0.5)).points(np.ones((1, 900)))
+    points = Sweep(of(np.sort(random.random((900, 4)), axis=1), RIGHT, told=0.5)).points(np.ones((1, 900)))
     kept = thinned(points, 100)
     assert len(kept) <= 100
     assert (kept[0], kept[-1]) == (0, len(points.thresholds) - 1)

@@ -7,6 +7,7 @@ import pytest
 from bioclip_search.evaluation.candidates import Candidates, label_tree
 from bioclip_search.evaluation.marking import Ruling, mark
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG, Lineages
+from bioclip_search.fallback import Climbing, Weighing
 from bioclip_search.prompts import RANKS
 from tests.conftest import small_table
 
@@ -25,7 +26,7 @@ def test_summed_probabilities_and_the_answer_worked_by_hand():
     scores = np.log(np.array([[0.25, 0.3, 0.25, 0.2]] * 3, np.float32))
     wanted = [SPECIES.index("Panthera leo"), SPECIES.index("Felis catus"), SPECIES.index("Vulpes vulpes")]
     truths = Lineages.of(small_table(), RANKS, numbers).take(wanted)
-    marks = mark(scores, truths, candidates, Ruling(1.0, 1.0, 0.7, "a test"))
+    marks = mark(scores, truths, candidates, Ruling(1.0, 1.0, Climbing(0.7), "a test"))
     family, genus, species = (RANKS.index(rank) for rank in ("family", "genus", "species"))
     assert marks.matches.top1.tolist() == [False, True, False]
     assert marks.matches.top5.tolist() == [True, True, True]
@@ -48,7 +49,7 @@ def test_no_answer_is_neither_right_nor_wrong():
     tree, numbers = label_tree(small_table(), RANKS), {}
     candidates = Candidates("own", tree, Lineages.of(tree.leaves, RANKS, numbers), lambda vectors: vectors)
     truths = Lineages.of(small_table(), RANKS, numbers).take([0])
-    marks = mark(np.zeros((1, 9), np.float32), truths, candidates, Ruling(1.0, 1.0, 0.99, "a test"))
+    marks = mark(np.zeros((1, 9), np.float32), truths, candidates, Ruling(1.0, 1.0, Climbing(0.99), "a test"))
     assert (marks.depth.tolist(), marks.answer.tolist(), marks.height.tolist(), marks.information.tolist()) == ([-1], [UNDECIDED], [-1], [0])
 
 
@@ -57,4 +58,25 @@ def test_scores_that_are_nan_are_refused():
     candidates = Candidates("own", tree, Lineages.of(tree.leaves, RANKS, numbers), lambda vectors: vectors)
     truths = Lineages.of(small_table(), RANKS, numbers).take([0])
     with pytest.raises(ValueError, match="hold NaN"):
-        mark(np.array([[np.nan] + [0.1] * 8], np.float32), truths, candidates, Ruling(1.0, 1.0, 0.5, "a test"))
+        mark(np.array([[np.nan] + [0.1] * 8], np.float32), truths, candidates, Ruling(1.0, 1.0, Climbing(0.5), "a test"))
+
+
+def test_weighing_chooses_among_the_most_probable_taxa_of_all_ranks_and_is_swept_by_its_caution():
+    """The four leaves of above; of the ranks above family all are certain and tell nothing.
+
+    Species cat .3 × 1, genus Panthera .45 × (1 - 1 / 2) = .225, family Felidae .75 × .2075 = .156: careless is the cat.
+    At caution .9 they weigh .3, .45 × .95 = .4275, .75 × (.1 × .2075 + .9) = .6906 and kingdom 1 × .9.
+    """
+    table = small_table().filter(pa.array([name in {"Felis catus", "Panthera leo", "Panthera uncia", "Vulpes vulpes"} for name in SPECIES]))
+    tree, numbers = label_tree(table, RANKS), {}
+    candidates = Candidates("own", tree, Lineages.of(tree.leaves, RANKS, numbers), lambda vectors: vectors)
+    truths = Lineages.of(small_table(), RANKS, numbers).take([SPECIES.index("Felis catus")])
+    scores = np.log(np.array([[0.25, 0.3, 0.25, 0.2]], np.float32))
+    bold = mark(scores.copy(), truths, candidates, Ruling(1.0, 1.0, Weighing(0.0, 0.9), "a test"))
+    shy = mark(scores.copy(), truths, candidates, Ruling(1.0, 1.0, Weighing(0.9, 0.9), "a test"))
+    assert (bold.depth.tolist(), bold.answer.tolist()) == ([RANKS.index("species")], [RIGHT])
+    assert (shy.depth.tolist(), shy.answer.tolist(), shy.information.tolist()) == ([RANKS.index("kingdom")], [RIGHT], [0.0])
+    reach = bold.attempts.reach[0]
+    assert reach[reach > 0].tolist() == sorted(reach[reach > 0].tolist())
+    assert bold.attempts.depths[0][reach > 0][0] == RANKS.index("species")
+    assert bold.attempts.reach.tolist() == shy.attempts.reach.tolist()

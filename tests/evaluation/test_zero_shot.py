@@ -7,12 +7,12 @@ import shutil
 import pyarrow as pa
 import pytest
 
-from bioclip_search.build import change_card
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import find_sets
 from bioclip_search.evaluation.zero_shot import evaluate, ruling_of
+from bioclip_search.fallback import Climbing
 from bioclip_search.index import Index
-from bioclip_search.index.card import Calibration
+from bioclip_search.index.card import Calibration, change_card
 from bioclip_search.prompts import RANKS
 from bioclip_search.searcher import Searcher
 from tests.conftest import small_table
@@ -130,10 +130,12 @@ def test_the_fallback_uses_the_threshold_of_the_card_and_says_so(small_index, en
     change_card(folder, calibration=Calibration(temperature=20.0, thresholds={"0.9": 0.999}, fitted_on="a test"))
     searcher = Searcher(Index(folder), encoder)
     found = evaluate(searcher, find_sets([cats]), labels=["index"])
-    assert (found.ruling.temperature, found.ruling.threshold) == (20.0, 0.999)
+    assert (found.ruling.temperature, found.ruling.rules) == (20.0, Climbing(0.999))
     assert all(score.metrics["answered_species"] == 0 for score in found.scores)
-    assert "the card promises nothing at 0.8" in ruling_of(searcher, 0.8).threshold_from
-    assert ruling_of(searcher, 0.8).threshold == 0.65
+    assert "the index promises nothing at 0.8" in ruling_of(searcher, 0.8).rules_from
+    assert ruling_of(searcher, 0.8).rules == Climbing(0.65)
+    assert found.to_dict()["rule"] == "climbing"
+    assert found.to_dict()["threshold"] == 0.999
 
 
 def test_taxa_that_were_seen_and_those_that_were_not_are_told_apart(searcher, cats, tmp_path, leaf):

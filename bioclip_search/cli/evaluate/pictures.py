@@ -91,8 +91,9 @@ def _tell(found: Evaluation) -> None:
         click.echo(f"{failure.image}: cannot be measured: {failure.error}", err=True)
     if len(found.failures) > FAILURES_SHOWN:
         click.echo(f"and {len(found.failures) - FAILURES_SHOWN:,} more that cannot be read.", err=True)
-    ruling = found.ruling
-    click.echo(f"Index {found.index}, temperature {ruling.temperature:g}, threshold {ruling.threshold:.3g} ({ruling.threshold_from}).", err=True)
+    ruling = found.ruling.to_dict()
+    numbers = ", ".join(f"{name} {ruling[name]:.3g}" for name in ("threshold", "caution") if name in ruling)
+    click.echo(f"Index {found.index}, temperature {ruling['temperature']:g}, {ruling['rule']} with {numbers} ({ruling['rules_from']}).", err=True)
 
 
 def _print_table(found: Evaluation, ranks: tuple[str, ...]) -> None:
