@@ -90,7 +90,7 @@ def _open(path: Path, name: str, staging: Staging) -> tuple[Delimited | str, dic
     with path.open("rb") as file:
         is_parquet = file.read(4) == b"PAR1"
     if is_parquet:
-        source = f"read_parquet({quoted(_glob_free(path))})"
+        source = f"read_parquet({quoted(glob_free(path))})"
         staging.run(f"CREATE TEMP VIEW parquet_source AS SELECT * FROM {source}", name)
         described = staging.rows("SELECT column_name, column_type FROM (DESCRIBE parquet_source)")
         header = {theirs: f'"{theirs.replace(chr(34), chr(34) * 2)}"::VARCHAR' for theirs, kind in described if "[" not in kind and "STRUCT" not in kind}
@@ -112,12 +112,12 @@ def _guess(header: Mapping[str, str], given: Mapping[str, str], name: str) -> di
         raise TableError(f"{name}: has no column {', '.join(missing)}; it has {', '.join(header)}.")
     plain: dict[str, str] = {}
     for theirs in header:
-        plain.setdefault(_plain_name(theirs), theirs)
+        plain.setdefault(plain_name(theirs), theirs)
     found = {ours: header[theirs] for ours, theirs in given.items()}
     taken = set(given.values())
     for ours in (*USAGE_COLUMNS, *EXTRA):
         others = OTHER_NAMES.get(ours, EXTRA.get(ours, ""))
-        for other in (_plain_name(ours), *others.split()):
+        for other in (plain_name(ours), *others.split()):
             theirs = plain.get(other)
             if theirs is not None and theirs not in taken and ours not in found:
                 found[ours] = header[theirs]
@@ -169,12 +169,12 @@ def _add_names_of_ranks(expressions: dict[str, str]) -> None:
     expressions["rank"] = ranked
 
 
-def _plain_name(theirs: str) -> str:
+def plain_name(theirs: str) -> str:
     """A column's name without namespace, case and punctuation: dwc:taxonID, taxon_id and Taxon ID are one."""
     last = re.split(r"[/#:]", theirs.strip())[-1] or theirs
     return re.sub(r"[^a-z0-9]", "", last.lower())
 
 
-def _glob_free(path: Path) -> str:
+def glob_free(path: Path) -> str:
     """The path with the signs escaped that DuckDB would take for a pattern."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))

@@ -1,0 +1,249 @@
+"""Reads a table of occurrence records, counted by name, country, cell and month; memory stays flat in the number of rows.
+
+Takes GBIF's downloads (simple and Darwin Core, packed or not), Camtrap DP packages and tables of one's own. Which taxa the
+names mean is left to `resolving`, what the counts say to `occurrences`.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pyarrow as pa
+
+from bioclip_search.checklists.archive import open_archive
+from bioclip_search.checklists.delimited import MAX_LINE_BYTES, describe_file, quoted
+from bioclip_search.checklists.plain import glob_free, plain_name
+from bioclip_search.checklists.staging import Staging, cell, open_staging
+from bioclip_search.errors import TableError
+from bioclip_search.tables import NULL_WORDS
+
+CELL_DEG = 0.25
+"""Width of the cells that records are counted in, in degrees: 28 km from south to north."""
+
+COLUMNS = {
+    "species": "species",
+    "epithet": "specificepithet speciesepithet epithet",
+    "scientific": "scientificname acceptedscientificname taxonname taxon name canonicalname verbatimscientificname latinname binomial",
+    "genus": "genus genericname",
+    **{rank: rank for rank in ("family", "order", "class", "phylum", "kingdom")},
+    "country": "countrycode country iso3 alpha3 iso2",
+    "latitude": "decimallatitude latitude lat",
+    "longitude": "decimallongitude longitude lon lng long",
+    "month": "month",
+    "date": "eventdate date observedon eventstart timestamp datetime observationdate",
+    "count": "count records nrecords occurrences",
+    "status": "occurrencestatus",
+    "deployment": "deploymentid",
+}
+"""Names of columns in small letters without punctuation, most trusted first."""
+
+NAME_COLUMNS = ("species", "epithet", "scientific", "genus", "family", "order", "class", "phylum")
+CONTEXT = ("genus", "family", "order", "class", "phylum", "kingdom")
+"""Ranks that tell homonyms apart and say where an unknown name belongs, lowest first."""
+
+MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+TABLE_NAMES = ("observations.csv", "occurrence.txt", "occurrence.csv", "occurrences.csv")
+"""Tables that are meant where an archive has several."""
+
+EXPECTED = "a column species or scientificName, and countryCode or decimalLatitude and decimalLongitude"
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """How often each name was recorded in each country, cell and month, and how many rows tell of what."""
+
+    names: pa.Table  # name, the ranks of CONTEXT, records
+    number: np.ndarray  # (m,) int64 row of `names`
+    country: np.ndarray  # (m,) object, the word in capitals, None where there is none
+    cell: np.ndarray  # (m, 2) float64, the middle of the cell in degrees, NaN where there is none
+    month: np.ndarray  # (m,) int64, 0 where there is none
+    count: np.ndarray  # (m,) float64
+    rows: int
+    unnamed: int
+    absent: int
+    misshapen: int
+    bad_points: int
+    bad_dates: int
+
+
+def read_records(path: Path) -> Records:
+    """The counted records of a file, folder or archive.
+
+    Raises:
+        TableError: It cannot be read, holds no record, or has no column with names or none with places.
+    """
+    if not path.exists():
+        raise TableError(f"{path}: no such file. Give a table of occurrences: CSV, TSV, Parquet, a GBIF download or a Camtrap DP package.")
+    with tempfile.TemporaryDirectory(prefix="bioclip-occurrences-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        scratch = Path(folder)
+        table, deployments, name = _tables(path, scratch, stack)
+        staging = stack.enter_context(open_staging(scratch, name, "occurrences"))
+        relation, columns = _relation(table, name, staging)
+        if "deployment" in columns:
+            columns.pop("count", None)  # in a Camtrap DP package: individuals, not records
+            if deployments is not None and "latitude" not in columns:
+                relation, columns = _with_deployments(relation, columns, deployments, staging)
+        _stop_if_useless(columns, name)
+        return _counted(staging, relation, columns, name)
+
+
+def _tables(path: Path, scratch: Path, stack: ExitStack) -> tuple[Path, Path | None, str]:
+    """The table of records, that of a Camtrap DP's deployments if there is one, and what the user knows the first as."""
+    if path.is_file() and not _is_packed(path):
+        beside = path.with_name("deployments.csv")
+        return path, beside if beside.is_file() and beside != path else None, path.name
+    archive = stack.enter_context(open_archive(path, scratch))
+    by_name = {PurePosixPath(member).name.lower(): member for member in sorted(archive.members, key=lambda member: -member.count("/"))}
+    tables = [member for member in archive.members if member.lower().endswith((".csv", ".tsv", ".parquet"))]
+    member = next((by_name[name] for name in TABLE_NAMES if name in by_name), tables[0] if len(tables) == 1 else None)
+    if member is None:
+        there = ", ".join(archive.members[:10]) or "nothing"
+        raise TableError(f"{path}: has no table of occurrences by itself (there are {there}). Give the file that holds them.")
+    deployments = by_name.get("deployments.csv") if member == by_name.get("observations.csv") else None
+    return archive.file(member), archive.file(deployments) if deployments else None, f"{archive.name}: {member}"
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04" or path.name.lower().endswith((".tar", ".tar.gz", ".tgz"))
+
+
+def _relation(path: Path, name: str, staging: Staging) -> tuple[str, dict[str, str]]:
+    """A table as SQL, and for each of our columns how SQL names it."""
+    with path.open("rb") as file:
+        start = file.read(4)
+    if start == b"PAR1":
+        relation = f"read_parquet({quoted(glob_free(path))})"
+        staging.run(f"CREATE OR REPLACE TEMP VIEW described AS SELECT * FROM {relation}", name)
+        theirs = [
+            (column, f'"{column.replace(chr(34), chr(34) * 2)}"::VARCHAR')
+            for column, _ in staging.rows("SELECT column_name, column_type FROM (DESCRIBE described)")
+        ]
+        return relation, _found(theirs)
+    with path.open("rb") as file:
+        is_tabbed = b"\t" in file.readline(MAX_LINE_BYTES)
+    # Subtle: GBIF writes tabs between cells and never quotes them, so a quotation mark there is a letter like others.
+    file, cells = describe_file(path, name, staging.scratch, encoding="UTF-8", delimiter=None, quote="" if is_tabbed else '"', header_lines=1)
+    return file.sql(), _found([(column.strip('"'), f"c{number}") for number, column in enumerate(cells)])
+
+
+def _found(theirs: list[tuple[str, str]]) -> dict[str, str]:
+    plain: dict[str, str] = {}
+    for column, sql in theirs:
+        plain.setdefault(plain_name(column), sql)
+    named = {ours: next((plain[other] for other in others.split() if other in plain), None) for ours, others in COLUMNS.items()}
+    return {ours: sql for ours, sql in named.items() if sql}
+
+
+def _with_deployments(relation: str, columns: dict[str, str], deployments: Path, staging: Staging) -> tuple[str, dict[str, str]]:
+    """A Camtrap DP's observations with the points of their deployments."""
+    places, there = _relation(deployments, deployments.name, staging)
+    if not {"deployment", "latitude", "longitude"} <= there.keys():
+        return relation, columns
+    points = f"SELECT {cell(there['deployment'])} AS deployment, any_value({there['latitude']}) AS latitude, any_value({there['longitude']}) AS longitude"
+    joined = f"(SELECT seen.*, places.latitude, places.longitude FROM {relation} AS seen LEFT JOIN ({points} FROM {places} GROUP BY 1) AS places"
+    return f"{joined} ON {cell('seen.' + columns['deployment'])} = places.deployment)", columns | {"latitude": "latitude", "longitude": "longitude"}
+
+
+def _stop_if_useless(columns: dict[str, str], name: str) -> None:
+    has_name, has_place = columns.keys() & set(NAME_COLUMNS), "country" in columns or {"latitude", "longitude"} <= columns.keys()
+    if not has_name or not (has_place or {"month", "date"} & columns.keys()):
+        raise TableError(
+            f"{name}: does not say which taxon was recorded where. Expected {EXPECTED}; month or eventDate if the season counts. Rename its columns."
+        )
+
+
+def _counted(staging: Staging, relation: str, columns: dict[str, str], name: str) -> Records:
+    """Counts in DuckDB, which writes to the disk what memory does not hold."""
+    count = f"coalesce({_number(columns['count'])}, CASE WHEN {_words(columns['count'])} IS NULL THEN 1 ELSE -1 END)" if "count" in columns else "1"
+    absent = f"upper({_words(columns['status'])}) = 'ABSENT'" if "status" in columns else "false"
+    given = {ours: _words(columns[ours]) if ours in columns else "NULL::VARCHAR" for ours in (*CONTEXT, "country", "date", "latitude", "longitude")}
+    context = ", ".join(f'{given[rank]} AS "{rank}"' for rank in CONTEXT)
+    typed = (
+        f"SELECT {_name(columns)} AS name, {context}, upper({given['country']}) AS country, {_number(given['latitude'])} AS latitude, "
+        f"{_number(given['longitude'])} AS longitude, ({given['latitude']} IS NOT NULL) AS has_point, {_month(columns)} AS month, "
+        f"({given['date']} IS NOT NULL) AS has_date, {count} AS count, coalesce({absent}, false) AS absent FROM {relation}"
+    )
+    point = "coalesce(abs(latitude) <= 90 AND abs(longitude) <= 180 AND NOT (latitude = 0 AND longitude = 0), false)"
+    cells = ", ".join(f"CASE WHEN {point} THEN floor({axis} / {CELL_DEG}) * {CELL_DEG} + {CELL_DEG / 2} END AS {axis}" for axis in ("latitude", "longitude"))
+    names = ", ".join(f'"{rank}"' for rank in CONTEXT)
+    staging.run(
+        f"CREATE TEMP TABLE counted AS SELECT name, {names}, country, {cells}, month, absent OR count <= 0 AS absent, count(*) AS n_rows, "
+        f"sum(greatest(count, 0))::DOUBLE AS records, sum((has_point AND NOT {point})::INT) AS bad_points, sum((has_date AND month IS NULL)::INT) AS bad_dates "
+        f"FROM ({typed}) GROUP BY ALL",
+        name,
+    )
+    return _fetched(staging, name, names)
+
+
+def _fetched(staging: Staging, name: str, names: str) -> Records:
+    (rejected,) = staging.rows("SELECT count(DISTINCT line) FROM reject_errors")[0] if _has_rejects(staging) else (0,)
+    totals = (
+        "SELECT sum(n_rows), sum(n_rows) FILTER (name IS NULL), sum(n_rows) FILTER (absent AND name IS NOT NULL), sum(bad_points), sum(bad_dates) FROM counted"
+    )
+    rows, unnamed, absent, bad_points, bad_dates = (int(value or 0) for value in staging.rows(totals)[0])
+    kept = "FROM counted WHERE name IS NOT NULL AND NOT absent AND records > 0"
+    staging.run(
+        f"CREATE TEMP TABLE named AS SELECT row_number() OVER (ORDER BY name, {names}) - 1 AS number, * FROM (SELECT name, {names}, sum(records)::DOUBLE AS records {kept} GROUP BY ALL)"
+    )
+    same = " AND ".join(f'named."{rank}" IS NOT DISTINCT FROM counted."{rank}"' for rank in CONTEXT)
+    table = staging.table(
+        f"SELECT number, country, latitude, longitude, coalesce(month, 0) AS month, counted.records AS records FROM counted JOIN named ON named.name = counted.name AND {same} "
+        f"WHERE NOT absent AND counted.records > 0 ORDER BY ALL"
+    )
+    if not len(table):
+        raise TableError(f"{name}: holds no record of a taxon at a place ({rows:,} rows, {unnamed:,} without a name). Expected {EXPECTED}.")
+    columns = {field: table[field].to_numpy() for field in table.column_names}
+    cells = np.stack([columns["latitude"], columns["longitude"]], axis=1).astype(np.float64)  # (m, 2)
+    words = staging.table(f"SELECT name, {names}, records FROM named ORDER BY number")
+    numbers = columns["number"].astype(np.int64), columns["country"], cells, columns["month"].astype(np.int64), columns["records"].astype(np.float64)
+    return Records(words, *numbers, rows=rows + rejected, unnamed=unnamed, absent=absent, misshapen=rejected, bad_points=bad_points, bad_dates=bad_dates)
+
+
+def _has_rejects(staging: Staging) -> bool:
+    return bool(staging.rows("SELECT 1 FROM duckdb_tables() WHERE table_name = 'reject_errors'"))
+
+
+# Cells as SQL
+
+
+def _words(column: str) -> str:
+    """A cell without spaces around it, null where it holds nothing or a word for nothing."""
+    nothing = ", ".join(quoted(word) for word in NULL_WORDS if word)
+    return column if column.startswith("NULL") else f"CASE WHEN {cell(column)} NOT IN ({nothing}) THEN {cell(column)} END"
+
+
+def _number(column: str) -> str:
+    """A finite number, with a point or a comma; null for anything else."""
+    cast = f"try_cast(replace({column}, ',', '.') AS DOUBLE)"
+    return f"CASE WHEN isfinite({cast}) THEN {cast} END"
+
+
+def _name(columns: dict[str, str]) -> str:
+    """The lowest name that a row tells; an epithet stands beside its genus."""
+    found = {ours: _words(columns[ours]) for ours in NAME_COLUMNS if ours in columns}
+    if "genus" in found:
+        for ours in ("species", "epithet"):
+            if ours in found:
+                words = found[ours]
+                found[ours] = f"CASE WHEN contains({words}, ' ') OR {found['genus']} IS NULL THEN {words} ELSE {found['genus']} || ' ' || lower({words}) END"
+    else:
+        found.pop("epithet", None)
+    return f"coalesce({', '.join(found.values())}, NULL::VARCHAR)"
+
+
+def _month(columns: dict[str, str]) -> str:
+    """A month from 1 to 12: its own column, a number or a word, else that of a date such as 2020-05-30."""
+    found = []
+    if "month" in columns:
+        words = _words(columns["month"])
+        found += [f"try_cast({_number(words)} AS INTEGER)", f"list_position({MONTHS!r}, lower(left({words}, 3)))"]
+    if "date" in columns:
+        found.append(rf"try_cast(regexp_extract({_words(columns['date'])}, '^\d{{4}}-(\d{{1,2}})(\D|$)', 1) AS INTEGER)")
+    checked = [f"CASE WHEN {month} BETWEEN 1 AND 12 THEN {month} END" for month in found]
+    return f"coalesce({', '.join([*checked, 'NULL::INTEGER'])})"
