@@ -5,7 +5,7 @@ The words come from the recipe of the index, the vectors from its encoder; compa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -99,13 +99,25 @@ def label_tree(table: pa.Table, ranks: Sequence[str]) -> Taxonomy:
     Subtle: rule 1 lets two leaves share a lineage, which `Taxonomy.from_table` alone would not; so it sorts by a last
     rank, the vernacular name, which is then taken off.
     """
-    columns = [table[rank] for rank in (ranks[0], *ranks, "common_name")]
     first_of: dict[tuple[str | int | None, ...], int] = {}
-    for row, (kingdom, *lineage, common_name) in enumerate(zip(*(column.to_pylist() for column in columns), strict=True)):
-        depth = max((number for number, name in enumerate(lineage) if name), default=None)
-        if depth is not None:
-            first_of.setdefault((kingdom, depth, lineage[depth], None if depth == len(ranks) - 1 else common_name), row)
+    for row, key in enumerate(_keys(table, ranks)):
+        if key is not None:
+            first_of.setdefault(key, row)
     kept = table.take(pa.array(first_of.values(), pa.int64()))
     vernacular = pc.if_else(pc.is_valid(kept[ranks[-1]]), pa.scalar(None, pa.string()), kept["common_name"])
     sorted_leaves = Taxonomy.from_table(kept.append_column("vernacular", vernacular), (*ranks, "vernacular")).leaves
     return Taxonomy(sorted_leaves.select([*ranks, "common_name"]), ranks)
+
+
+def leaves_of_labels(table: pa.Table, tree: Taxonomy) -> np.ndarray:
+    """The leaf of `label_tree` that each label is, (n,) int64; -1 where it names no taxon, or one that the tree lacks."""
+    leaf_of = {key: leaf for leaf, key in enumerate(_keys(tree.leaves, tree.ranks))}
+    return np.array([leaf_of.get(key, -1) for key in _keys(table, tree.ranks)], np.int64)
+
+
+def _keys(table: pa.Table, ranks: Sequence[str]) -> Iterator[tuple[str | int | None, ...] | None]:
+    """What makes labels equal, by the rules of `label_tree`; None for a row that names no taxon."""
+    columns = [table[rank] for rank in (ranks[0], *ranks, "common_name")]
+    for kingdom, *lineage, common_name in zip(*(column.to_pylist() for column in columns), strict=True):
+        depth = max((number for number, name in enumerate(lineage) if name), default=None)
+        yield None if depth is None else (kingdom, depth, lineage[depth], None if depth == len(ranks) - 1 else common_name)

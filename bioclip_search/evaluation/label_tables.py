@@ -43,6 +43,8 @@ OTHER_COLUMNS = frozenset(
 )
 """What is read of a Parquet file beside the ranks; other columns may be large."""
 
+UNPLACED = "incertae sedis"
+
 RUN_MARKS = frozenset({"rule", "encoder", "probability"})
 """Columns that only the answers of `identify` have together: their taxa are guesses, not truths."""
 
@@ -101,6 +103,7 @@ def label_columns(table: pa.Table, ranks: Sequence[str], file: Path | str = "The
     without_bare = table.drop_columns([name for name in NAME_COLUMNS if name in table.column_names])
     has_ranks = {*ranks, "species_epithet"} & set(without_bare.column_names)
     lineage = lineage_columns(without_bare, ranks) if has_ranks else {rank: text_column(without_bare, rank) for rank in ranks}
+    lineage = {rank: _if_placed(names) for rank, names in lineage.items()}
     common = text_column(table, "common_name")
     lowest = lineage[ranks[-1]]
     any_rank = pc.coalesce(*lineage.values())
@@ -109,6 +112,11 @@ def label_columns(table: pa.Table, ranks: Sequence[str], file: Path | str = "The
     authorship = pc.coalesce(text_column(table, "authorship"), text_column(table, "scientificnameauthorship"))
     declared = pc.if_else(pc.is_valid(lowest), None, text_column(table, "scientific_name"))
     return {**_with_binomials(lineage, declared), "common_name": common, "written": written, "authorship": authorship}
+
+
+def _if_placed(names: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Null where a table says that the taxon is of uncertain place at this rank, which is no taxon."""
+    return pc.if_else(pc.equal(pc.utf8_lower(names), UNPLACED), pa.scalar(None, pa.string()), names)
 
 
 def _with_binomials(lineage: dict[str, Any], names: pa.ChunkedArray) -> dict[str, Any]:
