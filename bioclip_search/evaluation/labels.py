@@ -4,11 +4,12 @@ Matching one name is left to `names.match`; reading labels is left to `labelled`
 
 The rules, the first that holds:
 
-1. The ranks tell a taxon that the index holds: the label stays as it is (exact).
+1. The ranks tell a taxon that the index holds: the label stays as it is (exact). Ranks above it that the label leaves empty
+   are filled in from the index, if it has one such taxon alone and nothing that the label says contradicts it.
 2. The ranks tell a name that is a synonym in the index: it becomes the accepted taxon (synonym).
 3. The ranks tell a taxon of which the index holds only one above it: the label stays as it is, for it can be judged by
-   name, and every answer below that one is wrong (higher). A misspelling is not sought: a species that the index lacks is
-   often spelt almost like one that it has.
+   name, and every answer below that one is wrong (higher); empty ranks are filled in as in rule 1. A misspelling is not
+   sought: a species that the index lacks is often spelt almost like one that it has.
 4. The ranks tell a taxon of which the index holds nothing: likewise (absent).
 5. A bare name is matched: exact, synonym, corrected (a misspelling), or higher (a species that the index lacks, in a genus
    that it holds; a subspecies of a species that it holds; "sp."). The label becomes the lineage that the index has for it.
@@ -191,8 +192,20 @@ def _look_up(group: Mapping[str, str | None], is_held: bool, names: Names, corre
     if lowest is None:
         return None, None
     if is_held:
-        return ResolvedLabel(group[lowest], EXACT, group[lowest], lowest, 0), None
+        return ResolvedLabel(group[lowest], EXACT, group[lowest], lowest, 0), _filled(group, lowest, names)
     return _told_by_ranks(group, lowest, names)
+
+
+def _filled(group: Mapping[str, str | None], rank: str, names: Names) -> dict[str, str | None] | None:
+    """The lineage with its empty ranks above one from the index; None where none is empty, or the index cannot tell."""
+    taxonomy = names.taxonomy
+    told = {name: group[name] for name in taxonomy.ranks}
+    above = taxonomy.ranks[: taxonomy.ranks.index(rank)]
+    if all(told[name] for name in above):
+        return None
+    found = [taxonomy.lineage(taxon.start, down_to=rank) for taxon in names.find(told[rank] or "") if taxon.rank == rank]
+    fitting = [lineage for lineage in found if all(not told[name] or lineage.get(name) in (None, told[name]) for name in above)]
+    return told | {name: told[name] or fitting[0].get(name) for name in above} if len(fitting) == 1 else None
 
 
 def _told_by_ranks(group: Mapping[str, str | None], lowest: str, names: Names) -> tuple[ResolvedLabel, dict[str, str | None] | None]:
@@ -204,7 +217,7 @@ def _told_by_ranks(group: Mapping[str, str | None], lowest: str, names: Names) -
     for rank in reversed(names.taxonomy.ranks[: names.taxonomy.ranks.index(lowest)]):
         above = group[rank]
         if above and any(taxon.rank == rank for taxon in names.find(above)):
-            return ResolvedLabel(name, HIGHER, above, rank, 0), None
+            return ResolvedLabel(name, HIGHER, above, rank, 0), _filled(group, rank, names)
     return ResolvedLabel(name, ABSENT, None, None, 0), None
 
 

@@ -37,11 +37,7 @@ def resolved(tmp_path, names):  # noqa: F811
 
 def test_names_of_the_index_stay_as_they_are(resolved):
     rows, labels, report = resolved(LION, {"family": "Felidae", "kingdom": "Animalia"}, {"species": "Panthera leo"})
-    assert rows == [
-        LION,
-        {**dict.fromkeys(RANKS), "kingdom": "Animalia", "family": "Felidae"},
-        {**dict.fromkeys(RANKS), "genus": "Panthera", "species": "Panthera leo"},
-    ]
+    assert rows == [LION, {**LION, "genus": None, "species": None}, LION]
     assert {label.fate for label in labels.values()} == {"exact"}
     assert report.lines() == []
 
@@ -84,6 +80,22 @@ def test_a_name_that_means_nothing_or_too_much_is_no_label_and_is_told(resolved,
     assert (told.fate, told.pictures, report.to_dict()["unmatched"]) == ("unmatched", 1, [row["taxon"]])
     assert why in told.note
     assert "1 picture (1 label) of no taxon that could be found: not measured:" in report.lines()
+
+
+def test_empty_ranks_are_filled_in_only_where_the_index_has_one_such_taxon_and_nothing_contradicts(resolved):
+    rows, labels, _ = resolved(
+        {"genus": "Oenanthe"},  # a bird and a plant
+        {"genus": "Oenanthe", "kingdom": "Plantae"},
+        {"species": "Panthera leo", "family": "Canidae"},
+        {"genus": "Panthera", "species": "Panthera tigris"},
+        {"species": "Cyprinus carpio"},
+    )
+    assert rows[0] == {**dict.fromkeys(RANKS), "genus": "Oenanthe"}
+    assert (rows[1]["order"], rows[1]["family"], rows[1]["species"]) == ("Apiales", "Apiaceae", None)
+    assert (rows[2]["family"], rows[2]["order"]) == ("Canidae", None)
+    assert rows[3] == {**LION, "species": "Panthera tigris"}
+    assert (rows[4]["order"], rows[4]["class"]) == ("Cypriniformes", None)  # a rank that the index passes over stays empty
+    assert labels["Panthera tigris"].fate == "higher"
 
 
 def test_a_full_lineage_is_never_corrected_to_a_taxon_that_is_spelt_alike(resolved):

@@ -10,6 +10,8 @@ DEFAULT_TASK = "zero-shot"
 
 TASKS = {
     DEFAULT_TASK: Place("bioclip_search.cli.evaluate.pictures", "pictures", "How often is an index right about pictures? (when no task is named)"),
+    "few-shot": Place("bioclip_search.cli.evaluate.few_shot", "few_shot", "How well do a few pictures of each taxon tell the others?"),
+    "prototypes": Place("bioclip_search.cli.evaluate.prototypes", "prototypes", "How well are taxa identified that are known by pictures alone?"),
 }
 """Each task, where it is, and what the list of tasks says of it."""
 

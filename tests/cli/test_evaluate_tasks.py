@@ -1,0 +1,78 @@
+"""The tasks of `evaluate` on vectors and pictures, as a user types them."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from bioclip_search.errors import TableError
+from tests.cli.test_cli import folder, run  # noqa: F401  the index over the nine leaves
+from tests.evaluation.test_few_shot import clouds
+from tests.evaluation.test_labelled import write_tree
+
+
+@pytest.fixture(scope="module")
+def vectors(tmp_path_factory):
+    """Vectors of four species of two genera, ten each."""
+    found = clouds(4, 10, spread=0.2)
+    path = tmp_path_factory.mktemp("vectors") / "clouds.parquet"
+    parquet.write_table(found.taxa.append_column("emb", pa.array(list(found.vectors), pa.list_(pa.float32()))), path)
+    return path
+
+
+def test_few_shot_on_vectors_needs_no_index_and_every_format_tells_the_same(vectors, tmp_path):
+    (record,) = [json.loads(line) for line in run("evaluate", "few-shot", vectors, "--format", "jsonl", "--out", tmp_path / "all.json").stdout.splitlines()]
+    assert (record["set"], record["pictures"], record["simpleshot_5"], record["probe"]) == ("clouds", 40, 1.0, 1.0)
+    assert json.loads((tmp_path / "all.json").read_text()) == [record]
+    rows = {row["metric"]: row for row in csv.DictReader(run("evaluate", "few-shot", vectors, "--format", "csv").stdout.splitlines())}
+    assert float(rows["simpleshot_1"]["low"]) == record["simpleshot_1_low"]
+    table = run("evaluate", "few-shot", vectors).stdout.splitlines()
+    assert table[0].split()[:3] == ["SET", "simpleshot_1", "right"]
+    assert table[1].startswith("clouds")
+
+
+def test_few_shot_on_a_folder_of_taxa_looks_its_names_up(folder, tmp_path):  # noqa: F811
+    write_tree(tmp_path / "cats", *(f"{name}/{number}.png" for name in ("Panthera leo", "Domestic cat", "Quux") for number in range(3)))
+    (tmp_path / "cats/Panthera leo/9.png").write_bytes(b"broken")
+    asked = ("evaluate", "few-shot", tmp_path / "cats", "--index", folder, "--shots", 1, "--format", "jsonl")
+    result = run(*asked)
+    record = json.loads(result.stdout)
+    assert (record["simpleshot_1_classes"], record["simpleshot_1_asked"]) == (2, 4)
+    assert "3 pictures (1 label) of no taxon that could be found: not measured:" in result.stderr
+    assert "cats/Panthera leo/9.png: cannot be measured" in result.stderr
+    assert "No probe: cats: 0 of 2 classes have 5 pictures to teach" in result.stderr
+    assert result.return_value == 1
+
+
+def test_few_shot_without_enough_pictures_says_so(tmp_path):
+    parquet.write_table(pa.table({"emb": [[1.0, 0.0]], "species": ["Felis catus"]}), tmp_path / "one.parquet")
+    with pytest.raises(TableError, match="Few-shot needs at least two classes"):
+        run("evaluate", "few-shot", tmp_path / "one.parquet")
+
+
+def test_prototypes_tells_what_can_be_answered_at_each_rank(vectors, tmp_path):
+    result = run("evaluate", "prototypes", vectors, "--out", tmp_path / "all.json")
+    assert "clouds: 40 pictures of 4 taxa" in result.stdout
+    lines = {line.split()[0]: line for line in result.stdout.splitlines() if line}
+    assert "1.000 (1.000–1.000)" in lines["species"]
+    assert "not promised" in lines["95%"]  # forty right answers do not promise that
+    (content,) = json.loads((tmp_path / "all.json").read_text())
+    assert content["curves"]["species"][-1]["answered"] == 1.0
+    assert len(content["fits"]) == 2
+    assert json.loads(run("evaluate", "prototypes", vectors, "--leaves-only", "--format", "jsonl").stdout)["species_right"] == 1.0
+
+
+def test_parts_may_be_chosen_and_those_trained_on_are_passed_over(vectors, tmp_path):
+    table = parquet.read_table(vectors)
+    parts = np.where(np.arange(40) % 2 == 0, "train", "val")
+    parquet.write_table(table.append_column("split", pa.array(parts)), tmp_path / "parts.parquet")
+    asked = ("evaluate", "few-shot", tmp_path / "parts.parquet", "--no-probe", "--shots", 1, "--format", "jsonl")
+    assert json.loads(run(*asked).stdout)["pictures"] == 20
+    assert json.loads(run(*asked, "--part", "all").stdout)["pictures"] == 40
+    taught = run("evaluate", "few-shot", tmp_path / "parts.parquet", "--teach", "train", "--format", "jsonl")
+    assert json.loads(taught.stdout)["probe_asked"] == 20
