@@ -10,22 +10,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from bioclip_search.countries import alpha3, spellings
 from bioclip_search.errors import IndexDamagedError, TableError
 from bioclip_search.index import Index, find_index
 from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
+from bioclip_search.listed import listed_names
 from bioclip_search.names import Names, Unknown
-from bioclip_search.tables import read_names
 from bioclip_search.taxonomy import Taxonomy
 
-COUNTRIES = "countries"
-"""The column that lists where a taxon occurs, ISO 3166 alpha-3."""
+if TYPE_CHECKING:
+    from bioclip_search.geography.geofence import Geofence
+    from bioclip_search.geography.locality import Locality
+    from bioclip_search.geography.occurrences import Occurrences
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Restriction:
     leaves: LeafSet | None
     unknown: tuple[Unknown, ...] = ()
     notes: tuple[str, ...] = ()
+    wider: LeafSet | None = None
+    """What the filters but the place leave in play (None: all)."""
+    place: Locality | None = None
 
 
 class Catalogue:
@@ -116,67 +120,67 @@ class Catalogue:
         checklist: str | Path | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
         country: str | None = None,
+        region: str | None = None,
+        geofence: str | Path | Sequence[str | Path] | Geofence | None = None,
+        occurrences: str | Path | Occurrences | None = None,
+        near: str | tuple[float, float] | None = None,
+        month: int | None = None,
     ) -> Restriction:
-        """The leaves that all the filters leave in play, and the names of the checklist that are unknown.
+        """The leaves that all the filters leave in play, the names of the checklist that are unknown, and what is known of the place.
 
         Args:
             within: A clade, or several, of which a taxon must be in one.
-            checklist: Only these taxa and all below them: a file of names or a list.
+            checklist: Only these taxa and all below them: a file of names, a download of occurrences, or a list.
             exclude: Not these taxa, nor any below them.
-            country: Only taxa that occur there (ISO 3166, two or three letters), for an index that knows where.
+            country: Only taxa that may occur there (ISO 3166, two or three letters), by the geofence and by the index, if it
+                knows where; with occurrences alone, where to look.
+            region: A part of the country (ISO 3166-2), for the geofence.
+            geofence: SpeciesNet's rules by country, or several files of which each is laid over those before it.
+            occurrences: Records that say how likely each taxon is there: a GBIF download, Darwin Core, Camtrap DP, a table.
+            near: The point around which occurrences count, latitude and longitude, instead of the country.
+            month: The season in which they count, 1 to 12.
 
         Raises:
             UnknownTaxonError: A clade, an exclusion, or every name of the checklist is not in the index.
-            TableError: Nothing is left in play, or the index does not know where its taxa occur.
+            TableError: Nothing is left in play, or nothing is known of the place.
         """
-        if within is None and checklist is None and exclude is None and country is None:
-            return Restriction(None)
-        leaves, unknown, notes = LeafSet.whole(len(self.taxonomy)), [], []
+        of_place = {"country": country, "region": region, "geofence": geofence or None, "occurrences": occurrences, "near": near, "month": month}
+        asked = {name: value for name, value in of_place.items() if value is not None}
+        wider, unknown = self._filtered(within, checklist, exclude)
+        if not asked:
+            return Restriction(wider, tuple(unknown), wider=wider)
+        from bioclip_search.geography.locality import locality
+
+        place = locality(self, **asked)
+        leaves = wider if place.leaves is None else place.leaves if wider is None else wider & place.leaves
+        if leaves is not None and not len(leaves):
+            raise TableError(
+                f"The filters leave no taxon of the index {self.index.card.name} for {place.words}. Widen the clade or the checklist, or look at the country."
+            )
+        return Restriction(leaves, tuple(unknown), place.notes, wider, place)
+
+    def _filtered(
+        self, within: str | Sequence[str] | None, checklist: str | Path | Sequence[str] | None, exclude: str | Sequence[str] | None
+    ) -> tuple[LeafSet | None, list[Unknown]]:
+        """What the filters by name leave in play (None: all), and the names that are unknown."""
+        if within is None and checklist is None and exclude is None:
+            return None, []
+        leaves, unknown = LeafSet.whole(len(self.taxonomy)), []
         if within is not None:
             leaves &= self._clades(within)
         if checklist is not None:
-            listed, unknown = self.names.resolve(read_names(checklist))
+            listed, unknown = self.names.resolve(listed_names(checklist))
             leaves &= listed
         if exclude is not None:
             leaves = leaves.minus(self._clades(exclude))
-        if country is not None:
-            leaves &= self._occurring_in(country, notes)
         if not len(leaves):
             reasons = "; ".join(str(name) for name in unknown[:5])
             raise TableError(f"The filters leave no taxon of the index {self.index.card.name}. {reasons or 'Widen the clade or the checklist.'}")
-        return Restriction(leaves, tuple(unknown), tuple(notes))
+        return leaves, unknown
 
     def _clades(self, names: str | Sequence[str]) -> LeafSet:
         taxa = [self.names.the_one(name) for name in ([names] if isinstance(names, str) else names)]
         return LeafSet.of([(taxon.start, taxon.stop) for taxon in taxa], len(self.taxonomy))
-
-    def _occurring_in(self, country: str, notes: list[str]) -> LeafSet:
-        code = alpha3(country)
-        if code is None:
-            raise TableError(f"{country!r} is no country code; give two or three letters of ISO 3166, such as DE or DEU.")
-        leaves = self.taxonomy.leaves
-        if COUNTRIES not in leaves.column_names:
-            raise TableError(
-                f"The index {self.index.card.name} does not know where its taxa occur; build it from a checklist that tells their distribution, or give --checklist with the names of the country's taxa."
-            )
-        lists = _country_lists(leaves[COUNTRIES].combine_chunks())
-        told = pc.list_flatten(lists)
-        mask = np.zeros(len(leaves), bool)
-        mask[np.asarray(pc.list_parent_indices(lists).filter(pc.is_in(told, value_set=pa.array(spellings(code)))))] = True
-        if not mask.any():
-            known = ", ".join(sorted(pc.unique(told.drop_null()).to_pylist())[:10]) or "none"
-            raise TableError(f"No taxon of the index {self.index.card.name} is told for {code}; it knows {known}.")
-        untold = pc.sum(pc.equal(pc.fill_null(pc.list_value_length(lists), 0), 0)).as_py()
-        if untold:
-            notes.append(f"{untold:,} taxa without any country were left out")
-        return LeafSet.from_mask(mask)
-
-
-def _country_lists(column: pa.Array) -> pa.Array:
-    """The codes of each taxon as a list; a table of one's own has them in a text, such as "NOR; SWE"."""
-    if pa.types.is_list(column.type):
-        return column
-    return pc.split_pattern_regex(pc.utf8_upper(column.cast(pa.string())), r"[^A-Z]+")
 
 
 def _read_leaves(path: Path, ranks: Sequence[str], count: int) -> pa.Table:

@@ -11,13 +11,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO
 
 from bioclip_search.prompts import RANKS
-from bioclip_search.results import Answer, Failure, LabelAnswer, percent
+from bioclip_search.results import Answer, Failure, LabelAnswer, percent, remarks
 
 FORMATS = ("table", "csv", "jsonl")
 
 Record = Answer | Failure | LabelAnswer
 
-ANSWER_COLUMNS = tuple(f"image box_xyxy detector_confidence taxon rank common_name probability rule {' '.join(RANKS)} alternatives index encoder error".split())
+ANSWER_COLUMNS = (
+    *("image", "box_xyxy", "detector_confidence", "taxon", "rank", "common_name", "probability", "rule"),
+    *RANKS,
+    *("alternatives", "beyond_calibration", "place", "out_of_range", "without_place", "removed", "index", "encoder", "error"),
+)
 LABEL_COLUMNS = ("image", "label", "probability", "error")
 
 PICTURE_WIDTH, ANSWER_WIDTH, RANK_WIDTH = 28, 44, 8
@@ -77,6 +81,9 @@ def _answer_row(record: Answer | Failure) -> dict[str, object]:
         row |= record.lineage
         row["box_xyxy"] = " ".join(f"{side:g}" for side in record.box_xyxy or ())
         row["alternatives"] = "; ".join(f"{other.taxon} {other.probability:.4f}" for other in record.alternatives)
+        row["beyond_calibration"] = "; ".join(record.beyond_calibration)
+        row["removed"] = record.removed and f"{record.removed.taxon} {record.removed.probability:.4f}"
+        row["without_place"] = record.without_place and f"{record.without_place.taxon or 'no answer'} {record.without_place.probability:.4f}"
     return row
 
 
@@ -96,7 +103,8 @@ def _lines_of(record: Record) -> Sequence[str]:
     name = full_name(record.taxon, record.common_name) if record.ladder else "blank"
     chance = percent(record.probability) if record.taxon else ""
     first = _row(record.image, name, record.rank or "", f"{chance:>6}  {record.rule}")
-    return [first, *([" " * (PICTURE_WIDTH + 2) + ladder_line(record)] if record.ladder else [])]
+    more = [ladder_line(record)] if record.ladder else []
+    return [first, *(" " * (PICTURE_WIDTH + 2) + line for line in (*more, *remarks(record)))]
 
 
 def _row(picture: str, answer: str, rank: str = "", rest: str = "", cut: bool = True) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from bioclip_search.fonts import OVERSAMPLING, Typeface, fit, is_drawable, tidy, wrap
-from bioclip_search.results import Alternative, Answer, Rung, percent
+from bioclip_search.results import Alternative, Answer, Rung, percent, remarks
 
 # By the nomenclatural codes, names of genera and of everything below them are set in italics, higher taxa upright.
 ITALIC_RANKS = frozenset(("genus", "subgenus", "section", "subsection", "species", "subspecies", "infraspecies", "variety", "subvariety", "form", "forma"))
@@ -291,12 +291,13 @@ def _dashed_line(width: int) -> _Block:
 
 
 def _small_print(answer: Answer, width: int) -> list[_Block]:
-    """A hairline, the runners-up, the rule in its words and the name of the index."""
+    """A hairline, what to mind, the runners-up, the rule in its words and the name of the index."""
     line = _Block(4 * UNIT_PX, lambda sheet, x, y: ImageDraw.Draw(sheet).line((x, y, x + width - 1, y), HAIRLINE))
     others = [_runners_up(answer.alternatives, width), _gap(1)] if answer.alternatives else []
     face = Typeface("Regular", SMALL_PX)
     rule = _paragraph(_sentence_case(answer.rule), face, SOFT_INK, width, RULE_LINES_MAX)
-    return [line, *others, rule, _gap(1), _paragraph(f"Index: {answer.index}", face, SOFT_INK, width)]
+    minded = [_paragraph(remark, Typeface("SemiBold", SMALL_PX), INK, width, RULE_LINES_MAX) for remark in remarks(answer)]
+    return [line, *minded, *([_gap(1)] if minded else []), *others, rule, _gap(1), _paragraph(f"Index: {answer.index}", face, SOFT_INK, width)]
 
 
 def _runners_up(alternatives: Sequence[Alternative], width: int) -> _Block:

@@ -28,16 +28,30 @@ class Alternative:
     common_name: str | None = None
 
 
+@dataclass(frozen=True)
+class WithoutPlace:
+    """The answer as it would be if nothing were known of the place; `taxon` and `rank` are None where there would be none."""
+
+    taxon: str | None
+    rank: str | None
+    probability: float
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """The name given to one crop, how sure it is, and why it is that one.
 
     `taxon` and `rank` are None when no taxon was sure enough; `probability` is then 1.0, that of "some organism
-    of this index". Where the detector saw no organism at all, `probability` too is None. `box_xyxy` is in pixels of
-    the upright picture, None for the whole of it. `ladder` runs from the highest rank to the lowest: the ancestors of
+    of this index". Where the detector saw no organism at all, `probability` too is None. `chance` is how likely the name
+    is right, as labelled pictures taught it, where an accuracy was promised; the probability only compares it with the
+    other names of the index. `box_xyxy` is in pixels of the upright picture, None for the whole of it. `ladder` runs from the highest rank to the lowest: the ancestors of
     the answer, then its most probable descendant at each rank. `alternatives` are the runners-up of the answer's
     rank, of the lowest rank where there is no answer. `beyond_calibration` says, where an accuracy was promised, what of
     the question lies outside of what the calibration was fitted on; the promise does not hold there.
+
+    Where something was said of the place: `place` is what, in words, `without_place` the answer as it would be without
+    it, `removed` the taxon that a country, region or geofence took out, with the probability that it would have, and
+    `out_of_range` whether the records do not expect the answer there, with or without them (None: no records given).
     """
 
     image: str
@@ -47,11 +61,16 @@ class Answer:
     rank: str | None = None
     common_name: str | None = None
     probability: float | None
+    chance: float | None = None
     rule: str
     lineage: dict[str, str] = field(default_factory=dict)
     ladder: tuple[Rung, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     beyond_calibration: tuple[str, ...] = ()
+    place: str | None = None
+    out_of_range: bool | None = None
+    without_place: WithoutPlace | None = None
+    removed: Alternative | None = None
     index: str
     encoder: str
 
@@ -80,6 +99,20 @@ class LabelAnswer:
 
     def to_dict(self) -> dict:
         return {"image": self.image, "labels": [{"label": label, "probability": value} for label, value in self.labels]}
+
+
+def remarks(answer: Answer) -> list[str]:
+    """What a person should know before trusting an answer, a line each: what the place changed, and where no promise holds."""
+    told, without, removed = [], answer.without_place, answer.removed
+    is_changed = without is not None and (without.taxon, without.rank) != (answer.taxon, answer.rank)
+    if answer.out_of_range:
+        taxon = without.taxon if without is not None and without.taxon and not (removed and removed.taxon == without.taxon) else answer.taxon
+        told.append(f"Out of range: {taxon} is not recorded there ({answer.place})")
+    if is_changed:
+        told.append(f"Without the place: {f'{without.taxon}, {without.rank}, {percent(without.probability)}' if without.taxon else 'no answer'}")
+    if removed is not None:
+        told.append(f"Shut out there: {removed.taxon}, {percent(removed.probability)} without the place ({answer.place})")
+    return told + [f"Beyond the calibration: {reason}" for reason in answer.beyond_calibration]
 
 
 def percent(probability: float) -> str:

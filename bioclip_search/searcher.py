@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,9 +24,16 @@ from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
 from bioclip_search.names import Names
 from bioclip_search.posterior import leaf_probabilities
-from bioclip_search.results import Alternative, Answer, Failure, Rung
+from bioclip_search.results import Alternative, Answer, Failure, Rung, WithoutPlace
 from bioclip_search.stream import work_ahead
 from bioclip_search.taxonomy import Taxon, Taxonomy
+
+if TYPE_CHECKING:
+    from bioclip_search.geography.geofence import Geofence
+    from bioclip_search.geography.occurrences import Occurrences
+
+Decided = tuple[Decision, float, dict[str, Any]]
+"""A decision, the cosine of the best match in play, and what the answer tells of the place."""
 
 BATCH_CROPS = 32
 """Crops encoded and decided together; their scores take 4 bytes a crop and leaf (111 MB for 868,000 leaves)."""
@@ -116,7 +123,7 @@ class Searcher:
         return note.temperature if note else 1.0
 
     def restrict(self, **filters: Any) -> Restriction:
-        """The leaves that `within`, `checklist`, `exclude` and `country` leave in play; see `Catalogue.restrict`."""
+        """The leaves that the filters leave in play, and what is known of the place; see `Catalogue.restrict`."""
         return self.catalogue.restrict(**filters)
 
     def identify(self, images: Any, *, progress: Callable[[int], None] | None = None, **question: Any) -> list[Answer | Failure]:
@@ -143,6 +150,11 @@ class Searcher:
         checklist: str | Path | Sequence[str] | None = None,
         exclude: str | Sequence[str] | None = None,
         country: str | None = None,
+        region: str | None = None,
+        geofence: str | Path | Sequence[str | Path] | Geofence | None = None,
+        occurrences: str | Path | Occurrences | None = None,
+        near: str | tuple[float, float] | None = None,
+        month: int | None = None,
         rank: str | None = None,
         threshold: float | None = None,
         target_accuracy: float | None = None,
@@ -159,7 +171,8 @@ class Searcher:
             within: Only taxa of this clade, or of any of several, by any name: "Aves", "birds of prey", "Plantae > Oenanthe".
             checklist: Only these taxa and all below them: a file of names or a list.
             exclude: Not these taxa, nor any below them.
-            country: Only taxa that occur there (ISO 3166, two or three letters), for an index that knows where.
+            country, region, geofence: Only taxa that may occur there; see `Catalogue.restrict`.
+            occurrences, near, month: How likely each taxon is there, by records; see `Catalogue.restrict`.
             rank: Answer at this rank, however unsure (rule 1).
             threshold: Probability that a taxon must reach (rule 2), 0 to 1.
             target_accuracy: The share of answers that shall be right (rule 5); needs a calibrated index.
@@ -174,17 +187,17 @@ class Searcher:
             TableError: The filters leave no taxon, or none that has a vector, or a number is out of range.
             NotCalibratedError: A target accuracy was asked of an index that promises none.
         """
-        restriction = restriction or self.restrict(within=within, checklist=checklist, exclude=exclude, country=country)
-        leaves = restriction.leaves
-        self.catalogue.stop_if_silent(leaves)
+        of_place = {"country": country, "region": region, "geofence": geofence, "occurrences": occurrences, "near": near, "month": month}
+        restriction = restriction or self.restrict(within=within, checklist=checklist, exclude=exclude, **of_place)
+        self.catalogue.stop_if_silent(restriction.leaves)
         ruling = self.ruling(rank=rank, threshold=threshold, target_accuracy=target_accuracy, min_rank=min_rank, max_rank=max_rank) | {"rivals": top}
         batch: list[Cut] = []
         for of_one_picture in cut_crops(images, self.encoder, self.detector, workers):
             batch += of_one_picture
             if sum(isinstance(item, Crop) for item in batch) >= BATCH_CROPS or len(batch) >= 2 * BATCH_CROPS:
-                yield from self._by_picture(batch, leaves, ruling, language)
+                yield from self._by_picture(batch, restriction, ruling, language)
                 batch = []
-        yield from self._by_picture(batch, leaves, ruling, language)
+        yield from self._by_picture(batch, restriction, ruling, language)
 
     def identify_vectors(self, vectors: np.ndarray, *, leaves: LeafSet | None = None, **ruling: Any) -> list[Decision]:
         """The decisions for unit rows (b, dim), without any picture; `ruling` as `ruling` gives it and `fallback.decide` takes it."""
@@ -200,8 +213,8 @@ class Searcher:
             best = float(scores.max(initial=-np.inf))
             (probabilities,) = leaf_probabilities(scores[None], sharpness)
             if len(leaves) == len(self.taxonomy):
-                return decide(probabilities, self.taxonomy.levels, **ruling), best
-            return decide_among(leaves, probabilities, self.taxonomy.levels, **ruling), best
+                return decide(probabilities, self.taxonomy.levels, best_score=best, **ruling), best
+            return decide_among(leaves, probabilities, self.taxonomy.levels, best_score=best, **ruling), best
 
         return list(work_ahead(decided, found))  # numpy lets go of Python's lock
 
@@ -245,7 +258,7 @@ class Searcher:
         if not 0 < target < 1:
             raise TableError(f"A target accuracy is a share between 0 and 1, such as 0.95, not {target:g}.")
         if self.calibration is not None:
-            return self.calibration.evidence.setting(target, depths=depths).rules
+            return self.calibration.rules(target, depths)
         name, note = self.index.card.name, self.index.card.calibration
         if note is None or not note.thresholds:
             raise NotCalibratedError(
@@ -259,11 +272,13 @@ class Searcher:
     def _sharpness(self) -> float:
         return self.index.card.encoder.logit_scale / self.temperature
 
-    def _beyond(self, leaves: LeafSet | None, best_score: float) -> tuple[str, ...]:
+    def _beyond(self, restriction: Restriction, best_score: float) -> tuple[str, ...]:
         """What of a question lies outside of what the calibration was fitted on, in words."""
         if self.calibration is None:
             return ()
-        reasons, evidence = [], self.calibration.evidence
+        reasons, evidence, leaves = [], self.calibration.evidence, restriction.leaves
+        if restriction.place is not None and restriction.place.prior is not None:
+            reasons.append(f"fitted without a place, and here the records of {restriction.place.prior.words} count")
         if leaves is not None:
             reasons.append(f"fitted on all {evidence.leaves_in_all:,} taxa, of which the filters leave {len(leaves):,}")
         elif evidence.is_unlike(best_score):
@@ -272,11 +287,12 @@ class Searcher:
             reasons.append(f"fitted on {evidence.leaves_in_all:,} taxa, now there are {len(self.taxonomy):,}")
         return tuple(reasons)
 
-    def _by_picture(self, batch: Sequence[Cut], leaves: LeafSet | None, ruling: dict[str, Any], language: str | None) -> Iterator[list[Answer | Failure]]:
+    def _by_picture(self, batch: Sequence[Cut], restriction: Restriction, ruling: dict[str, Any], language: str | None) -> Iterator[list[Answer | Failure]]:
         """The results of a batch, one list per picture: a picture's crops stand together and share its number."""
         crops = [item for item in batch if isinstance(item, Crop)]
         vectors = self.encoder.encode_prepared([crop.prepared for crop in crops])  # (b, dim)
-        decisions = iter(self._decided(vectors, leaves, ruling) if crops else ())
+        decide_all = self._decided_at_place if restriction.place is not None else self._decided_anywhere
+        decisions = iter(decide_all(vectors, restriction, ruling, language) if crops else ())
         is_promised = isinstance(ruling["rules"], Weighing)
         picture, results = None, []
         for item in batch:
@@ -285,8 +301,8 @@ class Searcher:
                 results = []
             picture = item.picture
             if isinstance(item, Crop):
-                decision, best = next(decisions)
-                results.append(self._answer(item, decision, language, self._beyond(leaves, best) if is_promised else ()))
+                decision, best, more = next(decisions)
+                results.append(self._answer(item, decision, language, beyond_calibration=self._beyond(restriction, best) if is_promised else (), **more))
             elif isinstance(item, Blank):
                 results.append(self._blank(item))
             else:
@@ -294,7 +310,30 @@ class Searcher:
         if results:
             yield results
 
-    def _answer(self, crop: Crop, decision: Decision, language: str | None, beyond_calibration: tuple[str, ...]) -> Answer:
+    def _decided_anywhere(self, vectors: np.ndarray, restriction: Restriction, ruling: dict[str, Any], language: str | None) -> list[Decided]:
+        return [(decision, best, {}) for decision, best in self._decided(vectors, restriction.leaves, ruling)]
+
+    def _decided_at_place(self, vectors: np.ndarray, restriction: Restriction, ruling: dict[str, Any], language: str | None) -> list[Decided]:
+        """As without a place, all leaves scored, and what the place changed."""
+        from bioclip_search.geography.comparing import Comparison
+
+        comparison = Comparison(self.taxonomy.levels, len(self.taxonomy), restriction.wider, restriction.place)
+
+        def decided(row: np.ndarray) -> Decided:
+            found = comparison.of(row, self._sharpness, **ruling)
+            without, removed = found.without.chosen, found.removed
+            taxon = self._taxon(without) if without else None
+            more = {
+                "place": restriction.place.words,
+                "out_of_range": found.out_of_range,
+                "without_place": WithoutPlace(taxon.name if taxon else None, taxon.rank if taxon else None, without.probability if without else 1.0),
+                "removed": self._alternative(removed, language) if removed else None,
+            }
+            return found.decision, comparison.best_in_play(row), more
+
+        return list(work_ahead(decided, self.catalogue.scores(vectors)))
+
+    def _answer(self, crop: Crop, decision: Decision, language: str | None, **more: Any) -> Answer:
         chosen = self._taxon(decision.chosen) if decision.chosen else None
         return Answer(
             image=crop.image,
@@ -304,18 +343,19 @@ class Searcher:
             rank=chosen.rank if chosen else None,
             common_name=self._common_name(chosen, language) if chosen else None,
             probability=decision.chosen.probability if decision.chosen else 1.0,
+            chance=decision.chance,
             rule=decision.why,
             lineage=self.taxonomy.lineage(chosen.start, down_to=chosen.rank) if chosen else {},
             ladder=tuple(Rung(taxon.rank, taxon.name, step.probability) for step in decision.ladder for taxon in [self._taxon(step)]),
-            alternatives=tuple(
-                Alternative(taxon.name, taxon.rank, step.probability, self._common_name(taxon, language))
-                for step in decision.rivals
-                for taxon in [self._taxon(step)]
-            ),
-            beyond_calibration=beyond_calibration,
+            alternatives=tuple(self._alternative(step, language) for step in decision.rivals),
             index=self.index.card.name,
             encoder=self.encoder.fingerprint,
+            **more,
         )
+
+    def _alternative(self, step: Step, language: str | None) -> Alternative:
+        taxon = self._taxon(step)
+        return Alternative(taxon.name, taxon.rank, step.probability, self._common_name(taxon, language))
 
     def _blank(self, picture: Blank) -> Answer:
         return Answer(

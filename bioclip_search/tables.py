@@ -109,7 +109,9 @@ def read_names(source: str | Path | Sequence[str]) -> list[str]:
     elif Path(source).suffix.lower() in {".csv", ".tsv", ".parquet", ".pq"}:
         table = read_table(source)
         columns = [text_column(table, name) for name in ("scientific_name", *reversed(RANKS), "common_name")]
-        names = [name for name in pc.coalesce(*columns).to_pylist() if name]
+        species = text_column(table, "species")  # a binomial is better than a scientific name with authors and subspecies
+        binomials = pc.if_else(pc.fill_null(pc.match_substring(species, " "), False), species, pa.scalar(None, pa.string()))
+        names = [name for name in pc.coalesce(binomials, *columns).to_pylist() if name]
     else:
         names = read_lines(source)
     if not names:

@@ -17,6 +17,8 @@ from bioclip_search.results import Failure
 UNKNOWN_SHOWN = 20
 """How many unknown names of a checklist are told one by one."""
 
+FILTERS = ("within", "checklist", "exclude", "country", "region", "geofence", "occurrences", "near", "month")
+
 format_option = click.option("--format", type=click.Choice(FORMATS), default="table", show_default=True, help="How results are printed.")
 device_option = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 or mps.")
 precision_option = click.option(
@@ -36,9 +38,19 @@ images_argument = click.argument("images", nargs=-1, required=True, metavar="IMA
     help="none (whole picture), starter (small, any organism), another detector's name, or its folder or .onnx file.",
 )
 @click.option("--within", metavar="TAXON", help="Only this clade: Aves, birds, 'Plantae > Oenanthe'.")
-@click.option("--checklist", metavar="FILE", type=click.Path(), help="Only these taxa: one name per line, a table, or a folder that `names import` made.")
+@click.option(
+    "--checklist",
+    metavar="FILE",
+    type=click.Path(),
+    help="Only these taxa: one name per line, a table, a download of GBIF or Darwin Core, or a folder that `names import` made.",
+)
 @click.option("--exclude", metavar="TAXON", multiple=True, help="Not this clade; may be given several times.")
-@click.option("--country", metavar="ISO3", help="Only taxa that the index's checklist tells for this country: NOR, PER.")
+@click.option("--country", metavar="ISO3", help="Only taxa that may occur there (NOR, PER), by --geofence or by the index; with --occurrences, where to look.")
+@click.option("--region", metavar="CODE", help="A part of the country, for --geofence: NJ or US-NJ.")
+@click.option("--geofence", metavar="FILE", type=click.Path(), multiple=True, help="Rules by country, as SpeciesNet's; a further file is laid over the first.")
+@click.option("--occurrences", metavar="FILE", type=click.Path(), help="Weigh taxa by records there: a GBIF download, Darwin Core, Camtrap DP, a table.")
+@click.option("--near", metavar="LAT,LON", help="Where the records count, instead of --country: 59.91,10.75.")
+@click.option("--month", type=click.IntRange(1, 12), help="When the records count, 1 to 12.")
 @click.option("--rank", help="Answer at this rank, however unsure: species, genus, family …")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Probability a name must reach.  [default: 0.65]")
 @click.option("--target-accuracy", type=click.FloatRange(0, 1), help="Share of names that shall be right, such as 0.95; needs a calibrated index.")
@@ -83,7 +95,7 @@ def identify(
 
     question = {name: value for name, value in question.items() if value not in (None, ())}
     searcher = Searcher.open(index, detector=detector, device=device, precision=precision, speed=speed, calibration=calibration, trust_pickle=trust_pickle)
-    restriction = searcher.restrict(**{name: question.pop(name) for name in ("within", "checklist", "exclude", "country") if name in question})
+    restriction = searcher.restrict(**{name: question.pop(name) for name in FILTERS if name in question})
     unknown = restriction.unknown
     for note in restriction.notes:
         click.echo(f"Note: {note}.", err=True)

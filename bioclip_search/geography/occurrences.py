@@ -6,6 +6,7 @@ rules a taxon out: for rules see `geofence`.
 
 from __future__ import annotations
 
+import calendar
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,12 +23,19 @@ from bioclip_search.names import Names
 from bioclip_search.taxonomy import Taxonomy
 
 ANYWHERE_SHARE = 0.05
-"""Probability that an organism is of any taxon whatever, as a stray, a captive or one that nobody recorded there: no taxon's
-chance falls below a twentieth of what it had without the prior."""
+"""Probability that an organism is of any taxon whatever, as a stray, a captive or one that nobody recorded there; so no taxon is
+ever ruled out."""
 
 EVENNESS = 0.5
 """Power of a taxon's number of records that counts. Records tell as much of the people who made them as of what lives there, so
 a bird recorded 10,000 times is taken to be 10 times, not 100 times, as likely as one recorded 100 times."""
+
+TRUST = 0.5
+"""Power to which the prior is raised before it meets the picture; 1 would take pictures to be drawn as the records were.
+
+Over 1,443 held-out pictures of 514 species and made-up tables of records (85 % of these species and 300 others, log-normal
+counts), the best match was right for 39 % of the recorded species without a prior, 50 % at half the trust and 51 % at full
+trust; for the species that were not recorded 23 %, 27 % and 18 %."""
 
 SMOOTHING = 5.0
 """Weight of what wider counts say, in counts: 25 records of one taxon at a place are worth as much as all records elsewhere."""
@@ -56,7 +64,7 @@ MOST_TOLD = 10
 class Prior:
     """How much likelier each leaf is at a place, as a logarithm, and which taxa are expected there."""
 
-    log_weights: np.ndarray  # (n,) float64, 0 where the place says nothing, never below log(ANYWHERE_SHARE)
+    log_weights: np.ndarray  # (n,) float64, 0 where the place says nothing, never below TRUST * log(ANYWHERE_SHARE)
     words: str
     """The place and the season."""
     records: float
@@ -132,8 +140,8 @@ class Occurrences:
             weights.append(weights[-1] * self._in_season(month))
         by_taxon = [np.bincount(self.taxon, weights=weight, minlength=len(self.taxa.start)) for weight in weights]
         shares = leaf_shares(self.taxonomy.levels, len(self.taxonomy), self.taxa, [counts**EVENNESS for counts in by_taxon], SMOOTHING)
-        log_weights = np.log((1 - ANYWHERE_SHARE) * np.exp(shares + np.log(len(shares))) + ANYWHERE_SHARE)
-        season = "" if month is None else f" in month {month}"
+        log_weights = TRUST * np.log((1 - ANYWHERE_SHARE) * np.exp(shares + np.log(len(shares))) + ANYWHERE_SHARE)
+        season = "" if month is None else f" in {calendar.month_name[month]}"
         return Prior(log_weights, f"{place}{season}", float(by_taxon[-1].sum()), self.taxa, by_taxon[at_place], by_taxon[-1])
 
     def _in_country(self, country: str) -> np.ndarray:

@@ -47,7 +47,7 @@ CONTEXT = ("genus", "family", "order", "class", "phylum", "kingdom")
 
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
-TABLE_NAMES = ("observations.csv", "occurrence.txt", "occurrence.csv", "occurrences.csv")
+TABLE_NAMES = ("observations.csv", "occurrence.txt", "occurrence.csv", "occurrences.csv", "taxon.txt", "taxa.txt")
 """Tables that are meant where an archive has several."""
 
 EXPECTED = "a column species or scientificName, and countryCode or decimalLatitude and decimalLongitude"
@@ -79,17 +79,44 @@ def read_records(path: Path) -> Records:
     """
     if not path.exists():
         raise TableError(f"{path}: no such file. Give a table of occurrences: CSV, TSV, Parquet, a GBIF download or a Camtrap DP package.")
-    with tempfile.TemporaryDirectory(prefix="bioclip-occurrences-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
-        scratch = Path(folder)
-        table, deployments, name = _tables(path, scratch, stack)
-        staging = stack.enter_context(open_staging(scratch, name, "occurrences"))
-        relation, columns = _relation(table, name, staging)
+    with ExitStack() as stack:
+        staging, relation, columns, name, deployments = _staged(path, stack)
         if "deployment" in columns:
             columns.pop("count", None)  # in a Camtrap DP package: individuals, not records
             if deployments is not None and "latitude" not in columns:
                 relation, columns = _with_deployments(relation, columns, deployments, staging)
         _stop_if_useless(columns, name)
         return _counted(staging, relation, columns, name)
+
+
+def read_recorded_names(path: Path) -> list[str]:
+    """The names of a table of species or of occurrences, each once, in alphabetical order; what was found absent is left out.
+
+    Raises:
+        TableError: It cannot be read, or has no name.
+    """
+    with ExitStack() as stack:
+        staging, relation, columns, name, _ = _staged(path, stack)
+        absent = f"upper({_words(columns['status'])}) = 'ABSENT'" if "status" in columns else "false"
+        typed = f"SELECT {_name(columns)} AS name FROM {relation} WHERE NOT coalesce({absent}, false)"
+        staging.run(f"CREATE TEMP TABLE listed AS SELECT DISTINCT name FROM ({typed}) WHERE name IS NOT NULL", name)
+        names = [word for (word,) in staging.rows("SELECT name FROM listed ORDER BY name")]
+    if not names:
+        raise TableError(f"{path}: holds no name. Expected a column species or scientificName; rename its columns.")
+    return names
+
+
+def knows_columns(header: list[str]) -> bool:
+    """Whether a header has a column that names taxa."""
+    return bool(_found([(column.strip('"'), column) for column in header]).keys() & set(NAME_COLUMNS))
+
+
+def _staged(path: Path, stack: ExitStack) -> tuple[Staging, str, dict[str, str], str, Path | None]:
+    """The table of a file, folder or archive as SQL, our columns of it, what the user knows it as, and the deployments of a Camtrap DP."""
+    scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bioclip-occurrences-", ignore_cleanup_errors=True)))
+    table, deployments, name = _tables(path, scratch, stack)
+    staging = stack.enter_context(open_staging(scratch, name, "occurrences"))
+    return staging, *_relation(table, name, staging), name, deployments
 
 
 def _tables(path: Path, scratch: Path, stack: ExitStack) -> tuple[Path, Path | None, str]:
