@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +16,8 @@ import pyarrow.compute as pc
 
 from bioclip_search.evaluation.verdicts import RIGHT, Lineages, is_label, judge_at_rank
 from bioclip_search.searcher import Searcher
-from bioclip_search.taxonomy import Taxonomy
+from bioclip_search.tables import read_table, text_column
+from bioclip_search.taxonomy import Taxonomy, lineage_columns
 from bioclip_search.text_vectors import TextVectors
 
 OWN, MIXED, INDEX = "own", "mixed", "index"
@@ -81,6 +83,16 @@ def candidates_of_labels(name: str, tables: Sequence[pa.Table], texts: TextVecto
         return found
 
     return Candidates(name, taxonomy, Lineages.of(taxonomy.leaves, ranks, numbers), scores)
+
+
+def taxa_of(source: Any, ranks: Sequence[str]) -> pa.Table:
+    """The ranks and common_name of a table of taxa: anything that `tables.read_table` reads.
+
+    Raises:
+        TableError: It cannot be read, or has no column of taxa.
+    """
+    table = read_table(source)
+    return pa.table({**lineage_columns(table, ranks), "common_name": text_column(table, "common_name")})
 
 
 def are_listed(truths: Lineages, table: pa.Table, ranks: Sequence[str], numbers: dict[str, int]) -> np.ndarray:

@@ -50,13 +50,17 @@ class Batch:
 
 @dataclass(frozen=True, eq=False)
 class EmbeddedSet:
-    """n pictures of a set with a unit vector each, (n, dim) float32; the labels as `LabelledSet` has them."""
+    """n pictures of a set with a unit vector each, (n, dim) float32; the labels as `LabelledSet` has them.
+
+    `labels` are those of all pictures of the set, whether they are among these or not.
+    """
 
     name: str
     vectors: np.ndarray
     taxa: pa.Table
     parts: np.ndarray
     names: tuple[str, ...]
+    labels: pa.Table
     failures: tuple[Failure, ...] = ()
 
     def __len__(self) -> int:
@@ -108,6 +112,7 @@ def vectors_of(
         taxa=labelled.taxa.take(pa.array(found.rows)),
         parts=labelled.parts[found.rows],
         names=tuple(labelled.names[row] for row in found.rows.tolist()),
+        labels=labelled.taxa,
         failures=found.failures,
     )
 

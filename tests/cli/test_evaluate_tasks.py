@@ -76,3 +76,14 @@ def test_parts_may_be_chosen_and_those_trained_on_are_passed_over(vectors, tmp_p
     assert json.loads(run(*asked, "--part", "all").stdout)["pictures"] == 40
     taught = run("evaluate", "few-shot", tmp_path / "parts.parquet", "--teach", "train", "--format", "jsonl")
     assert json.loads(taught.stdout)["probe_asked"] == 20
+
+
+def test_text_types_compares_every_type_with_that_of_the_index(folder, tmp_path):  # noqa: F811
+    write_tree(tmp_path / "cats", *(f"{name}/{number}.png" for name in ("Panthera leo", "Felis catus") for number in range(4)))
+    asked = ("evaluate", "text-types", tmp_path / "cats", "--index", folder)
+    record = json.loads(run(*asked, "--format", "jsonl", "--out", tmp_path / "all.json").stdout)
+    assert (record["n"], record["candidates"], record["own_type"], record["taxon_com_gain"]) == (8, 2, "taxon_com", 0)
+    assert json.loads((tmp_path / "all.json").read_text()) == [record]
+    table = run(*asked, "--type", "com", "--type", "sci").stdout
+    assert table.split("\n")[0].split() == ["SET", "index", "pictures", "names", "com", "sci"]
+    assert "GAIN over taxon_com" in table

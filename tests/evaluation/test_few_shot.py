@@ -15,7 +15,7 @@ def embedded_set(vectors, rows) -> EmbeddedSet:
     vectors = np.asarray(vectors, np.float32)
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     taxa = pa.table({name: pa.array([row.get(name) for row in rows], pa.string()) for name in (*RANKS, "common_name")})
-    return EmbeddedSet("set", vectors, taxa, np.full(len(rows), "all", object), tuple(f"set/{row}" for row in range(len(rows))))
+    return EmbeddedSet("set", vectors, taxa, np.full(len(rows), "all", object), tuple(f"set/{row}" for row in range(len(rows))), taxa)
 
 
 def clouds(classes: int, each: int, spread: float, seed: int = 0, dim: int = 16) -> EmbeddedSet:

@@ -51,7 +51,7 @@ def embedded_sets(
         labelled, vectors = labels_with_vectors(Path(place), RANKS)
         if _has_bare_names(labelled):
             (labelled,) = _told([labelled], resolve_labels, Searcher.open(index, device=device))
-        every = EmbeddedSet(labelled.name, vectors, labelled.taxa, labelled.parts, labelled.names)
+        every = EmbeddedSet(labelled.name, vectors, labelled.taxa, labelled.parts, labelled.names, labelled.taxa)
         yield every.take(wanted_rows(labelled, parts).nonzero()[0]), RANKS
     pictures = [place for place in datasets if place not in tables]
     if pictures:
