@@ -10,18 +10,19 @@ The rules, of those that are asked for the first match:
 3. The most probable leaf stands alone, outside of what is sure: the lowest taxon that reaches the threshold all the
    same. (One mushroom may beat every single bird, and yet "bird" be nearly certain.)
 4. No answer: not even the most probable taxon of the highest rank reaches the threshold.
-5. Weighing: of the most probable taxa of all ranks the one with the largest probability × ((1 - c) × information + c),
-   where the information of a taxon says how much of the tree it rules out, and the caution c how much being right
-   counts beside it (Deng et al., "Hedging Your Bets", CVPR 2012, there with c = lambda / (1 + lambda)).
-6. No answer: no taxon is worth more than c × target. Of all ways to answer, these two tell most for a share of right
-   answers that reaches the target, if the probabilities hold: c is the price of that share, and silence costs nothing.
+5. Weighing: of the most probable taxa of all ranks the one with the largest chance × ((1 - c) × information + c), where
+   the chance of being right is the probability or what a judge makes of it, the information of a taxon says how much of
+   the tree it rules out, and the caution c how much being right counts beside it (Deng et al., "Hedging Your Bets",
+   CVPR 2012, there with c = lambda / (1 + lambda)).
+6. No answer: no taxon is worth c × target. Of all ways to answer, these two tell most for a share of right answers
+   that reaches the target, if the chances hold: c is the price of that share, and silence costs nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -46,20 +47,33 @@ class Step:
 
 @dataclass(frozen=True)
 class Decision:
-    """The chosen taxon (None: no answer), the rule that chose it and its words, the ladder through it and the runners-up."""
+    """The chosen taxon (None: no answer), the rule that chose it and its words, the ladder through it and the runners-up.
+
+    `chance` is that of being right, where a judge was asked; None without one or without an answer.
+    """
 
     chosen: Step | None
     rule: int
     why: str
     ladder: tuple[Step, ...]
     rivals: tuple[Step, ...]
+    chance: float | None = None
+
+
+class Choice(NamedTuple):
+    """What rules come to: the taxon, the number of the rule, its words, and the chance of being right if a judge was asked."""
+
+    step: Step | None
+    rule: int
+    words: str
+    chance: float | None = None
 
 
 class Rules(Protocol):
     """A way to choose: one of `AtRank`, `Climbing` and `Weighing`."""
 
-    def choose(self, row: Row, depths: Sequence[int]) -> tuple[Step | None, int, str]:
-        """The taxon, the number of the rule and its words; `depths` are the ranks that may be answered at, highest first."""
+    def choose(self, row: Row, depths: Sequence[int]) -> Choice:
+        """The choice for one picture; `depths` are the ranks that may be answered at, highest first."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +82,11 @@ class AtRank:
 
     depth: int
 
-    def choose(self, row: Row, depths: Sequence[int]) -> tuple[Step | None, int, str]:
+    def choose(self, row: Row, depths: Sequence[int]) -> Choice:
         step = row.best(self.depth)
-        return step, 1, f"the most probable {row.rank(self.depth)}, as asked" if step else f"no taxon in play has the rank asked for, {row.rank(self.depth)}"
+        return Choice(
+            step, 1, f"the most probable {row.rank(self.depth)}, as asked" if step else f"no taxon in play has the rank asked for, {row.rank(self.depth)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -79,13 +95,13 @@ class Climbing:
 
     threshold: float = DEFAULT_THRESHOLD
 
-    def choose(self, row: Row, depths: Sequence[int]) -> tuple[Step | None, int, str]:
+    def choose(self, row: Row, depths: Sequence[int]) -> Choice:
         before = None
         for rule, step in row.attempts(depths):
             if step.probability >= self.threshold:
-                return step, rule, self._words(row, rule, step, before)
+                return Choice(step, rule, self._words(row, rule, step, before))
             before = step
-        return None, 4, f"no answer, for no taxon reached {self.threshold:.2f}"
+        return Choice(None, 4, f"no answer, for no taxon reached {self.threshold:.2f}")
 
     def _words(self, row: Row, rule: int, step: Step, before: Step | None) -> str:
         rank = row.rank(step.depth)
@@ -96,6 +112,12 @@ class Climbing:
         return f"{rank}, for the {row.rank(before.depth)} of the best match did not reach {self.threshold:.2f}"
 
 
+class Judge(Protocol):
+    """Says how likely the most probable taxon of each rank is the right one; see `calibration.judge`."""
+
+    def __call__(self, probability: np.ndarray, information: np.ndarray, best_score: np.ndarray) -> np.ndarray: ...
+
+
 @dataclass(frozen=True)
 class Weighing:
     """Rules 5 and 6: the most telling taxon for its risk.
@@ -103,45 +125,59 @@ class Weighing:
     Attributes:
         caution: c of rule 5, from 0 (a guess costs nothing) to 1 (only being right counts).
         target: The share of answers that shall be right.
+        judge: What the chance of each taxon is asked of; None takes the probability for it.
     """
 
     caution: float
     target: float
+    judge: Judge | None = None
 
-    def choose(self, row: Row, depths: Sequence[int]) -> tuple[Step | None, int, str]:
-        steps = [step for step in map(row.best, depths) if step]
-        if not steps:
-            return None, 6, "no answer, for no taxon in play has a rank that may be answered at"
-        probability = np.array([step.probability for step in steps])
-        telling = np.array([row.information(step) for step in steps])
-        chosen = int(weigh(probability, telling, self.caution, self.target))
-        weights = (1 - self.caution) * telling + self.caution
+    def choose(self, row: Row, depths: Sequence[int]) -> Choice:
+        steps, chances, weights = self._weighed(row)
+        open_to = [depth for depth in depths if steps[depth]]
+        if not open_to:
+            return Choice(None, 6, "no answer, for no taxon in play has a rank that may be answered at")
+        chosen = int(weigh(chances[open_to], weights[open_to], self.caution * self.target))
         if chosen < 0:
-            return None, 6, f"no answer, for no {row.rank(steps[0].depth)} reached {self.caution * self.target / weights[0]:.2f}"
-        rank = row.rank(steps[chosen].depth)
-        if chosen + 1 < len(steps):
-            needed = probability[chosen] * weights[chosen] / weights[chosen + 1]
-            return steps[chosen], 5, f"{rank}, for no {row.rank(steps[chosen + 1].depth)} reached {needed:.2f}"
-        others = np.append(probability[:chosen] * weights[:chosen], self.caution * self.target)
-        return steps[chosen], 5, f"{rank}, for it reached {others.max() / weights[chosen]:.2f}"
+            return Choice(None, 6, f"no answer, for no {row.rank(open_to[0])} reached {self.caution * self.target / weights[open_to[0]]:.2f}")
+        depth, below = open_to[chosen], open_to[chosen + 1 :]
+        if below:
+            words = f"for no {row.rank(below[0])} reached {chances[depth] * weights[depth] / weights[below[0]]:.2f}"
+        else:
+            others = [chances[other] * weights[other] for other in open_to[:chosen]]
+            words = f"for it reached {max(self.caution * self.target, *others, 0.0) / weights[depth]:.2f}"
+        return Choice(steps[depth], 5, f"{row.rank(depth)}, {words}", float(chances[depth]) if self.judge else None)
+
+    def _weighed(self, row: Row) -> tuple[list[Step | None], np.ndarray, np.ndarray]:
+        """Of every rank the most probable taxon, its chance of being right, and what that chance weighs: (ranks,) each."""
+        steps = [row.best(depth) for depth in range(len(row.masses))]
+        probability = np.array([step.probability if step else 0.0 for step in steps])
+        telling = np.array([row.information(step) if step else 1.0 for step in steps])
+        chances = self.judge(probability[None], telling[None], np.array([row.best_score]))[0] if self.judge else probability
+        return steps, chances, weights_of(telling, self.caution)
 
 
-def weigh(probability: np.ndarray, information: np.ndarray, caution: float, target: float) -> np.ndarray:
-    """Which taxon rule 5 takes: its place along the last axis, -1 where rule 6 takes none. Of equal ones the first wins.
+def weigh(chances: np.ndarray, weights: np.ndarray, least: float) -> np.ndarray:
+    """Which taxon rule 5 takes: its place along the last axis, -1 where none is worth `least`. Of equal ones the first wins.
 
     Args:
-        probability: (…, k), highest rank first; 0 where there is no taxon.
-        information: (…, k), as `information` gives it.
+        chances: (…, k) of being right, highest rank first; 0 where there is no taxon.
+        weights: (…, k), as `weights_of` gives them.
 
     A species of .5 and its family of .9, which rules out half: at caution .5 they weigh .5 × 1 and .9 × .75.
 
-    >>> sure, telling = np.array([0.9, 0.5]), np.array([0.5, 1.0])
-    >>> [int(weigh(sure, telling, caution, target)) for caution, target in ((0.0, 0.9), (0.5, 0.9), (0.99, 0.95))]
+    >>> chances, telling = np.array([0.9, 0.5]), np.array([0.5, 1.0])
+    >>> [int(weigh(chances, weights_of(telling, caution), caution * 0.95)) for caution in (0.0, 0.5, 0.99)]
     [1, 0, -1]
     """
-    worth = probability * ((1 - caution) * information + caution)
+    worth = chances * weights
     best = worth.max(axis=-1, initial=0.0)
-    return np.where((best > 0) & (best >= caution * target), worth.argmax(axis=-1), -1)
+    return np.where((best > 0) & (best >= least), worth.argmax(axis=-1), -1)
+
+
+def weights_of(information: np.ndarray, caution: float) -> np.ndarray:
+    """What the chance of a taxon counts in rule 5: between what it tells (caution 0) and 1 (caution 1)."""
+    return (1 - caution) * information + caution
 
 
 def information(leaves: np.ndarray | int, leaves_in_all: int) -> np.ndarray:
@@ -161,6 +197,7 @@ def decide(
     depths: Sequence[int] | None = None,
     sizes: Sequence[np.ndarray] | None = None,
     leaves_in_all: int | None = None,
+    best_score: float = 0.0,
     rivals: int = 5,
 ) -> Decision:
     """Applies the rules, by default `Climbing`, to one row of leaf probabilities, (n,) summing to one.
@@ -172,11 +209,13 @@ def decide(
         depths: The numbers of the ranks that may be answered at, highest first; by default all.
         sizes: Of each level how many leaves of the whole tree each taxon holds, where `levels` hold only some of them;
             `leaves_in_all` is then the size of that tree.
+        best_score: The cosine with the best match, for a judge.
     """
-    row = Row(probabilities, levels, sizes, leaves_in_all)
+    row = Row(probabilities, levels, sizes, leaves_in_all, best_score)
     depths = range(len(levels)) if depths is None else depths
-    chosen, rule, words = (rules or Climbing()).choose(row, depths)
-    return Decision(chosen, rule, f"rule {rule}: {words}", row.ladder(chosen), row.rivals(chosen, depths[-1] if len(depths) else len(levels) - 1, rivals))
+    chosen, rule, words, chance = (rules or Climbing()).choose(row, depths)
+    others = row.rivals(chosen, depths[-1] if len(depths) else len(levels) - 1, rivals)
+    return Decision(chosen, rule, f"rule {rule}: {words}", row.ladder(chosen), others, chance)
 
 
 def decide_among(leaves: np.ndarray, probabilities: np.ndarray, levels: Sequence[Level], rules: Rules | None = None, **ruling: Any) -> Decision:
@@ -202,9 +241,18 @@ class Row:
 
     Attributes:
         masses: Of each level the probability of its taxa, (m,) float64.
+        best_score: The cosine with the best match.
     """
 
-    def __init__(self, probabilities: np.ndarray, levels: Sequence[Level], sizes: Sequence[np.ndarray] | None = None, leaves_in_all: int | None = None):
+    def __init__(
+        self,
+        probabilities: np.ndarray,
+        levels: Sequence[Level],
+        sizes: Sequence[np.ndarray] | None = None,
+        leaves_in_all: int | None = None,
+        best_score: float = 0.0,
+    ):
+        self.best_score = best_score
         prefix = prefix_mass(probabilities)
         self.masses = [roll_up(prefix, level.start, level.stop) for level in levels]
         self._levels, self._sizes = levels, sizes

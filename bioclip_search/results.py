@@ -115,6 +115,11 @@ def remarks(answer: Answer) -> list[str]:
     return told + [f"Beyond the calibration: {reason}" for reason in answer.beyond_calibration]
 
 
+def shown_chance(answer: Answer) -> float | None:
+    """The number that a person reads beside the name: the chance of being right where it was learned, else the probability."""
+    return answer.probability if answer.chance is None else answer.chance
+
+
 def percent(probability: float) -> str:
     """A probability in whole percents; never "0 %" nor "100 %", which would claim certainty; "–" for NaN.
 

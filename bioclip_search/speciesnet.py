@@ -144,13 +144,16 @@ def ancestor(label: str, rank: str) -> str | None:
     return ";".join([*parts[:kept], *[""] * (5 - kept)]) if len(parts) == 5 and parts[kept - 1] else None
 
 
-def answer_rows(leaves: np.ndarray, scores: np.ndarray, levels: Sequence[Level], *, accept: float = SURE_CLASS) -> tuple[np.ndarray, np.ndarray]:
+def answer_rows(
+    leaves: np.ndarray, scores: np.ndarray, levels: Sequence[Level], *, accept: float = SURE_CLASS, rolled_up: float = ROLLED_UP
+) -> tuple[np.ndarray, np.ndarray]:
     """Rules 4, 5 and 7 for many crops at once, without boxes and geofence: the depth of each answer, -1 for none, and a leaf of its taxon.
 
     Args:
         leaves: (n, k) int64, the top leaves of each crop, best first.
         scores: (n, k) their probabilities.
         accept: What the best leaf must be above to be accepted: `LIKELY_CLASS` where an animal's box was found (4b).
+        rolled_up: What the sum of a taxon must be above.
 
     Returns:
         (n,) int64 numbers of ranks among the levels, and (n,) int64 leaves.
@@ -161,7 +164,7 @@ def answer_rows(leaves: np.ndarray, scores: np.ndarray, levels: Sequence[Level],
     for rank in (rank for rank in ROLL_UP_RANKS if rank in numbers):
         sums = _sums(numbers[rank], scores)  # (n, k)
         best = np.argmax(sums, axis=1)  # the first of equal ones
-        is_new = (depths < 0) & (sums[np.arange(len(sums)), best] > ROLLED_UP)
+        is_new = (depths < 0) & (sums[np.arange(len(sums)), best] > rolled_up)
         depths[is_new], chosen[is_new] = ranks.index(rank), leaves[is_new, best[is_new]]
     is_sure = scores[:, 0] > accept
     own = np.max([np.where(numbers[rank][:, 0] >= 0, depth, -1) for depth, rank in enumerate(ranks)], axis=0)  # (n,)

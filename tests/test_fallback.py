@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bioclip_search.fallback import AtRank, Climbing, Row, Weighing, decide, decide_among, information, weigh
+from bioclip_search.fallback import AtRank, Climbing, Row, Weighing, decide, decide_among, information, weigh, weights_of
 from bioclip_search.intervals import Level
 
 
@@ -154,6 +154,19 @@ def test_rule_5_says_what_the_lowest_rank_had_to_reach():
     assert (decision.chosen.depth, decision.why) == (SPECIES, "rule 5: species, for it reached 0.76")
 
 
+def test_a_judge_may_think_otherwise_of_the_chances():
+    """It sees the best taxon of every rank, what each tells, and the best cosine; here it trusts the cosine alone."""
+
+    def by_cosine(probability, information, best_score):
+        assert probability[0].tolist() == pytest.approx([0.94, 0.90, 0.85, 0.70, 0.40], abs=1e-6)
+        assert information[0].tolist() == pytest.approx([0.173, 0.288, 0.435, 0.644, 1], abs=1e-3)
+        return np.tile(best_score[:, None], probability.shape)
+
+    sure, unsure = (decide(LIONLIKE, TREE, Weighing(0.5, 0.9, by_cosine), best_score=score) for score in (0.8, 0.4))
+    assert (sure.chosen.depth, sure.chosen.probability, sure.chance) == (SPECIES, pytest.approx(0.40), 0.8)
+    assert (unsure.chosen, unsure.chance) == (None, None)
+
+
 def test_rule_6_is_silent_where_no_taxon_is_worth_its_risk():
     # Even chances: Animalia 5/7 = .714 × .9173 = .655 is the best at caution .9; .9 × .9 = .81 is asked, that is .81 / .9173 = .88 of it.
     decision = decide(np.full(7, 1 / 7, np.float32), TREE, Weighing(0.9, 0.9))
@@ -180,7 +193,7 @@ def test_weighing_tells_the_most_of_all_ways_to_be_right_often_enough():
     taken = np.take_along_axis(np.broadcast_to(np.pad(chances, ((0, 0), (0, 1))), (len(ways), 10, 3)), ways[:, :, None], axis=2)[:, :, 0]
     told, right, answers = (taken * np.pad(telling, (0, 1))[ways]).sum(1), taken.sum(1), (ways >= 0).sum(1)
     for caution in (0.2, 0.5, 0.8):
-        chosen = weigh(chances, np.broadcast_to(telling, chances.shape), caution, 0.85)
+        chosen = weigh(chances, weights_of(np.broadcast_to(telling, chances.shape), caution), caution * 0.85)
         mine = np.flatnonzero((ways == chosen).all(1))[0]
         surplus = right - 0.85 * answers
         assert told[surplus >= surplus[mine] - 1e-9].max() <= told[mine] + 1e-9

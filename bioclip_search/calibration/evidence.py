@@ -7,7 +7,7 @@ without looking at a picture again. How sure a promise is, is left to `promise`;
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from bioclip_search.calibration.promise import CONFIDENCE, answers_needed, boldest, enough_answers
 from bioclip_search.errors import NotCalibratedError
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
-from bioclip_search.fallback import Row, Weighing, information, weigh
+from bioclip_search.fallback import Judge, Row, information, weigh, weights_of
 from bioclip_search.taxonomy import Taxonomy
 
 CAUTIONS = np.round(np.arange(100, 0, -1) / 100, 2)
@@ -43,10 +43,6 @@ class Setting:
     information: float
     answered: tuple[float, ...]
 
-    @property
-    def rules(self) -> Weighing:
-        return Weighing(self.caution, self.target)
-
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
@@ -57,6 +53,7 @@ class Evidence:
         leaves: How many leaves that taxon holds.
         verdicts: int8 of `verdicts` on it.
         best_score: The cosine with the best match.
+        chance: That the taxon is the right one, as a judge has it; None where none was asked and the probability stands for it.
     """
 
     probability: np.ndarray
@@ -64,22 +61,28 @@ class Evidence:
     verdicts: np.ndarray
     best_score: np.ndarray
     leaves_in_all: int
+    chance: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.best_score)
 
-    @property
+    @cached_property
     def information(self) -> np.ndarray:
         return information(np.maximum(self.leaves, 1), self.leaves_in_all)
 
     def take(self, rows: np.ndarray) -> Evidence:
-        arrays = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "leaves_in_all"}
-        return Evidence(**arrays, leaves_in_all=self.leaves_in_all)
+        return replace(self, **{name: array[rows] for name, array in _arrays(self).items()})
 
-    def chosen(self, rules: Weighing, depths: Sequence[int] | None = None) -> np.ndarray:
-        """The rank that each picture is answered at, (n,) int64, -1 without an answer; as `fallback.decide` would."""
-        allowed = np.isin(np.arange(self.probability.shape[1]), range(self.probability.shape[1]) if depths is None else list(depths))
-        return weigh(np.where(allowed, self.probability, 0.0), self.information, rules.caution, rules.target)
+    def judged(self, judge: Judge | None) -> Evidence:
+        """The same pictures as a judge sees them."""
+        return replace(self, chance=judge(self.probability, self.information, self.best_score) if judge else None)
+
+    def chosen(self, caution: float, target: float, depths: Sequence[int] | None = None) -> np.ndarray:
+        """The rank that each picture is answered at, (n,) int64, -1 without an answer; as `fallback.Weighing` would."""
+        chances = self.probability if self.chance is None else self.chance
+        if depths is not None:
+            chances = np.where(np.isin(np.arange(chances.shape[1]), list(depths)), chances, 0.0)
+        return weigh(chances, weights_of(self.information, caution), caution * target)
 
     def setting(self, target: float, *, depths: Sequence[int] | None = None, confidence: float = CONFIDENCE) -> Setting:
         """The boldest caution with which the target is promised.
@@ -90,7 +93,7 @@ class Evidence:
         Raises:
             NotCalibratedError: No caution keeps the promise; says how many labelled pictures might.
         """
-        chosen = np.stack([self.chosen(Weighing(float(caution), target), depths) for caution in CAUTIONS])  # (s, n)
+        chosen = np.stack([self.chosen(caution, target, depths) for caution in CAUTIONS])  # (s, n)
         rows = np.arange(len(self))
         verdicts = np.where(chosen >= 0, self.verdicts[rows, chosen], UNDECIDED)  # (s, n)
         right, answers = (verdicts == RIGHT).sum(axis=1), (verdicts != UNDECIDED).sum(axis=1)
@@ -152,5 +155,9 @@ def evidence_of(probabilities: np.ndarray, best_score: np.ndarray, truths: Linea
 
 def join_evidence(parts: Sequence[Evidence]) -> Evidence:
     """That of all pictures, in order; at least one part is needed."""
-    names = [field.name for field in fields(Evidence) if field.name != "leaves_in_all"]
-    return Evidence(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names}, leaves_in_all=parts[0].leaves_in_all)
+    return replace(parts[0], **{name: np.concatenate([getattr(part, name) for part in parts]) for name in _arrays(parts[0])})
+
+
+def _arrays(evidence: Evidence) -> dict[str, np.ndarray]:
+    told = {field.name: getattr(evidence, field.name) for field in fields(evidence)}
+    return {name: array for name, array in told.items() if isinstance(array, np.ndarray)}

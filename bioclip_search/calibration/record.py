@@ -18,9 +18,11 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search.calibration.evidence import Evidence
+from bioclip_search.calibration.judge import Judge, features_of
 from bioclip_search.encoder import same_space
 from bioclip_search.errors import IndexDamagedError, IndexMismatchError, TableError
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
+from bioclip_search.fallback import Weighing
 from bioclip_search.index import Index
 from bioclip_search.index.card import CALIBRATION_PREFIX, Calibration, Card, change_card, note_file
 from bioclip_search.index.replacing import alone_in, writing
@@ -44,11 +46,20 @@ class Origin:
 
 @dataclass(frozen=True, eq=False)
 class CalibrationRecord:
-    """A temperature, and the evidence for how bold the fallback may be."""
+    """A temperature, a judge, and the evidence, as the judge sees it, for how bold the fallback may be."""
 
     temperature: float
+    judge: Judge
     evidence: Evidence
     origin: Origin
+
+    def rules(self, target: float, depths: Sequence[int] | None = None) -> Weighing:
+        """The rules that keep a target accuracy over these ranks.
+
+        Raises:
+            NotCalibratedError: The evidence is not enough.
+        """
+        return Weighing(self.evidence.setting(target, depths=depths).caution, target, self.judge)
 
     def stop_if_foreign(self, card: Card) -> None:
         """Makes sure that this belongs to an index.
@@ -71,7 +82,8 @@ class CalibrationRecord:
         columns = {"best_score": pa.array(evidence.best_score, pa.float32())}
         for name, kind in COLUMNS.items():
             columns |= {f"{name}_{rank}": pa.array(getattr(evidence, name)[:, depth], kind) for depth, rank in enumerate(ranks)}
-        told = {"format": FORMAT, "temperature": self.temperature, "leaves_in_all": evidence.leaves_in_all, **asdict(self.origin)}
+        judge = {name: array.tolist() for name, array in vars(self.judge).items()}
+        told = {"format": FORMAT, "temperature": self.temperature, "judge": judge, "leaves_in_all": evidence.leaves_in_all, **asdict(self.origin)}
         table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(told, ensure_ascii=False)})
         with tempfile.TemporaryDirectory(dir=path.absolute().parent) as scratch:
             part = Path(scratch, path.name)
@@ -149,7 +161,17 @@ def _from_table(table: pa.Table, told: dict[str, Any]) -> CalibrationRecord:
         raise ValueError("a count of leaves or a verdict is out of range")
     if not 0 < temperature < np.inf:
         raise ValueError("the temperature is no number above zero")
-    return CalibrationRecord(temperature, Evidence(probability, leaves, verdicts, best, leaves_in_all), origin)
+    judge = _judge(told["judge"], len(origin.ranks))
+    return CalibrationRecord(temperature, judge, Evidence(probability, leaves, verdicts, best, leaves_in_all).judged(judge), origin)
+
+
+def _judge(told: dict[str, Any], ranks: int) -> Judge:
+    weights, mean, spread = (np.array(told[name], np.float64) for name in ("weights", "mean", "spread"))
+    if weights.shape != (ranks, features_of(ranks) + 1) or mean.shape != spread.shape or mean.shape != (features_of(ranks),):
+        raise ValueError("the judge has another shape")
+    if not all(np.isfinite(array).all() for array in (weights, mean, spread)) or not (spread > 0).all():
+        raise ValueError("a number of the judge is none")
+    return Judge(weights, mean, spread)
 
 
 def _matrix(table: pa.Table, name: str, ranks: Sequence[str]) -> np.ndarray:

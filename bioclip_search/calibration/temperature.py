@@ -32,16 +32,33 @@ def fit_temperature(blocks: Iterable[tuple[np.ndarray, np.ndarray]], logit_scale
     """
     summed, pictures = np.zeros(len(temperatures)), 0
     for scores, truths in blocks:
-        for row, intervals in zip(scores, truths, strict=True):
-            named = intervals[intervals[:, 1] > intervals[:, 0]]
-            if len(named):
-                summed += [_loss(row, named, logit_scale / temperature) for temperature in temperatures]
-                pictures += 1
+        losses = losses_of(scores, truths, logit_scale, temperatures)  # (b, t)
+        counted = ~np.isnan(losses[:, 0])
+        summed, pictures = summed + losses[counted].sum(axis=0), pictures + int(counted.sum())
     if not pictures:
         raise TableError("No label names a taxon of the tree, so no temperature can be fitted. Give pictures of taxa that the index holds.")
     losses = summed / pictures
+    return best_temperature(losses, temperatures), losses
+
+
+def best_temperature(losses: np.ndarray, temperatures: np.ndarray = TEMPERATURES) -> float:
+    """The temperature with the least of the losses, (t,); of equal ones the nearest to 1."""
     nearest_first = np.argsort(np.abs(np.log(temperatures)), kind="stable")
-    return float(temperatures[nearest_first[np.argmin(losses[nearest_first])]]), losses
+    return float(temperatures[nearest_first[np.argmin(losses[nearest_first])]])
+
+
+def losses_of(scores: np.ndarray, truths: np.ndarray, logit_scale: float, temperatures: np.ndarray = TEMPERATURES) -> np.ndarray:
+    """-log P of the true taxa of each picture, summed over its ranks, at each temperature: (b, t) float64; NaN for a picture without any.
+
+    Args:
+        scores: (b, n) cosines; `truths` (b, ranks, 2), as `fit_temperature` takes them.
+    """
+    losses = np.full((len(scores), len(temperatures)), np.nan)
+    for i, (row, intervals) in enumerate(zip(scores, truths, strict=True)):
+        named = intervals[intervals[:, 1] > intervals[:, 0]]
+        if len(named):
+            losses[i] = [_loss(row, named, logit_scale / temperature) for temperature in temperatures]
+    return losses
 
 
 def _loss(row: np.ndarray, intervals: np.ndarray, scale: float) -> float:

@@ -11,7 +11,6 @@ import numpy as np
 
 from bioclip_search.calibration.evidence import CAUTIONS, Evidence
 from bioclip_search.evaluation.curves import Attempts
-from bioclip_search.fallback import Weighing
 
 
 def weighing_attempts(evidence: Evidence, target: float, depths: Sequence[int] | None = None) -> Attempts:
@@ -19,7 +18,7 @@ def weighing_attempts(evidence: Evidence, target: float, depths: Sequence[int] |
     n, ranks = evidence.probability.shape
     reach = np.zeros((n, ranks))
     for caution in CAUTIONS:
-        chosen = evidence.chosen(Weighing(float(caution), target), depths)
+        chosen = evidence.chosen(caution, target, depths)
         rows = np.flatnonzero(chosen >= 0)
         reach[rows, chosen[rows]] = np.maximum(reach[rows, chosen[rows]], caution)
     return _boldest_first(reach, evidence)

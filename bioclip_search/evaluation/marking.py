@@ -7,7 +7,7 @@ The tree and its names come from `candidates`, the answers from `posterior` and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,7 +38,7 @@ class Ruling:
 
     def to_dict(self) -> dict[str, Any]:
         """Flat, only JSON types."""
-        numbers: dict[str, Any] = asdict(self.rules)  # type: ignore[call-overload]
+        numbers = {name: value for name, value in vars(self.rules).items() if isinstance(value, int | float)}
         rule = {"rule": type(self.rules).__name__.lower(), **numbers, "rules_from": self.rules_from}
         return {"logit_scale": self.logit_scale, "temperature": self.temperature, **rule}
 
@@ -82,16 +82,19 @@ def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: R
     """
     matches, best_score = _matched(scores, truths, candidates), scores.max(axis=1)
     probabilities = leaf_probabilities(scores, ruling.logit_scale, ruling.temperature)
-    rows = [Row(row, candidates.taxonomy.levels) for row in probabilities]
+    rows = [Row(row, candidates.taxonomy.levels, best_score=score) for row, score in zip(probabilities, best_score, strict=True)]
     depths = range(len(candidates.taxonomy.ranks))
     best = _taxa([[row.best(depth) for depth in depths] for row in rows], candidates.taxonomy)
-    chosen = _taxa([[ruling.rules.choose(row, depths)[0]] for row in rows], candidates.taxonomy)
+    choices = [ruling.rules.choose(row, depths) for row in rows]
+    chosen = _taxa([[choice.step] for choice in choices], candidates.taxonomy)
     if isinstance(ruling.rules, Weighing):
         attempts = _weighed(best, best_score, truths, candidates, ruling.rules)
     else:
         tried = _taxa([[step for _, step in row.attempts(depths)] for row in rows], candidates.taxonomy, 2 * len(depths))
         attempts = tried.as_attempts(truths, candidates.lineages, len(candidates))
-    return marks_of(best, chosen, attempts, truths, candidates, matches)
+    marks = marks_of(best, chosen, attempts, truths, candidates, matches)
+    stated = [choice.chance if choice.chance is not None else probability for choice, probability in zip(choices, marks.probability, strict=True)]
+    return replace(marks, probability=np.array(stated))
 
 
 def marks_of(
@@ -147,7 +150,7 @@ def _called(leaves: np.ndarray, truths: Lineages, lineages: Lineages, missing: n
 def _weighed(best: Taxa, best_score: np.ndarray, truths: Lineages, candidates: Candidates, rules: Weighing) -> Attempts:
     verdicts = best.judged(truths, candidates.lineages)
     evidence = Evidence(best.probabilities, np.maximum(best.below, 1), verdicts, best_score, len(candidates))
-    return _compact(weighing_attempts(evidence, rules.target))
+    return _compact(weighing_attempts(evidence.judged(rules.judge), rules.target))
 
 
 def _compact(attempts: Attempts) -> Attempts:

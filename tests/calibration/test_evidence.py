@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from bioclip_search.calibration.evidence import CAUTIONS, Evidence, evidence_of, join_evidence
+from bioclip_search.calibration.judge import teach_judge
 from bioclip_search.errors import NotCalibratedError
 from bioclip_search.evaluation.attempts import lowest_attempts, weighing_attempts
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG, Lineages
@@ -24,7 +25,7 @@ def test_the_setting_is_the_boldest_that_keeps_the_promise_and_tells_what_it_res
     cautious, bold = evidence.setting(0.9), evidence.setting(0.7)
     assert cautious.caution > bold.caution
     assert cautious.information < bold.information
-    chosen = evidence.chosen(cautious.rules)
+    chosen = evidence.chosen(cautious.caution, 0.9)
     verdicts = evidence.verdicts[np.arange(200), chosen]
     assert (cautious.answers, cautious.right, cautious.coverage) == (200, int((verdicts == RIGHT).sum()), 1.0)
     assert cautious.answered == (float((chosen == 0).mean()), float((chosen == 1).mean()))
@@ -61,6 +62,7 @@ def test_all_wrong_and_all_undecided_are_refused():
 
 
 def test_the_evidence_chooses_as_the_fallback_decides(taxonomy):
+    """And so it does when a judge is asked."""
     random = np.random.default_rng(2)
     rows = random.dirichlet(np.full(len(taxonomy), 0.3), 60).astype(np.float32)
     numbers: dict[str, int] = {}
@@ -72,10 +74,13 @@ def test_the_evidence_chooses_as_the_fallback_decides(taxonomy):
             evidence_of(rows[20:], np.ones(40), truths.take(np.arange(20, 60)), taxonomy, lineages),
         ]
     )
-    for caution in (0.1, 0.5, 0.9, 1.0):
-        chosen = evidence.chosen(Weighing(caution, 0.9))
-        decided = [decide(row, taxonomy.levels, Weighing(caution, 0.9)).chosen for row in rows]
-        assert chosen.tolist() == [step.depth if step else -1 for step in decided]
+    for judge in (None, teach_judge(evidence.probability, evidence.information, evidence.best_score, evidence.verdicts)):
+        for caution in (0.1, 0.5, 0.9, 1.0):
+            chosen = evidence.judged(judge).chosen(caution, 0.9)
+            decided = [decide(row, taxonomy.levels, Weighing(caution, 0.9, judge), best_score=1.0) for row in rows]
+            assert chosen.tolist() == [one.chosen.depth if one.chosen else -1 for one in decided]
+            for one, chances in zip(decided, evidence.judged(judge).chance if judge else [], strict=bool(judge)):
+                assert one.chance is None or one.chance == pytest.approx(chances[one.chosen.depth])
 
 
 def test_the_attempts_are_what_is_chosen_at_every_caution():
@@ -84,7 +89,7 @@ def test_the_attempts_are_what_is_chosen_at_every_caution():
     for caution in CAUTIONS[::7]:
         reaches = attempts.reach >= caution
         depth = np.where(reaches.any(axis=1), attempts.depths[np.arange(200), reaches.argmax(axis=1)], -1)
-        assert depth.tolist() == evidence.chosen(Weighing(float(caution), 0.9)).tolist()
+        assert depth.tolist() == evidence.chosen(caution, 0.9).tolist()
 
 
 def test_the_lowest_rank_is_tried_first():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from bioclip_search.calibration.record import CalibrationRecord, Origin, keep, record_of
+from bioclip_search.calibration.judge import teach_judge
+from bioclip_search.calibration.record import METADATA, CalibrationRecord, Origin, keep, record_of
 from bioclip_search.errors import IndexDamagedError, IndexMismatchError, TableError
 from bioclip_search.index import Index
 from bioclip_search.searcher import Searcher
@@ -15,25 +17,27 @@ from tests.calibration.test_evidence import doubtful_species
 
 
 def record_for(index: Index) -> CalibrationRecord:
-    card = index.card
-    return CalibrationRecord(
-        1.25, doubtful_species(50), Origin(card.name, card.taxonomy.content_hash, card.encoder.fingerprint, ("family", "species"), "fifty toys")
-    )
+    card, evidence = index.card, doubtful_species(50)
+    judge = teach_judge(evidence.probability, evidence.information, evidence.best_score, evidence.verdicts)
+    origin = Origin(card.name, card.taxonomy.content_hash, card.encoder.fingerprint, ("family", "species"), "fifty toys")
+    return CalibrationRecord(1.25, judge, evidence.judged(judge), origin)
 
 
-def test_what_is_read_is_what_was_written(small_index, tmp_path):
-    record = record_for(Index(small_index))
+def test_what_is_read_is_what_was_written(own_index, tmp_path):
+    record = record_for(Index(own_index))
     record.write(tmp_path / "c.parquet")
     again = CalibrationRecord.read(tmp_path / "c.parquet")
     assert (again.temperature, again.origin, again.evidence.leaves_in_all) == (1.25, record.origin, 256)
     assert np.array_equal(again.evidence.verdicts, record.evidence.verdicts)
     assert np.array_equal(again.evidence.leaves, record.evidence.leaves)
     assert again.evidence.probability == pytest.approx(record.evidence.probability, abs=1e-6)
-    assert again.evidence.setting(0.7).caution == record.evidence.setting(0.7).caution
+    assert again.evidence.chance == pytest.approx(record.evidence.chance, abs=1e-5)
+    assert again.judge.weights.tolist() == record.judge.weights.tolist()
+    assert again.rules(0.6).caution == record.rules(0.6).caution
 
 
-def test_a_calibration_of_another_index_or_encoder_is_refused(small_index, encoder, tmp_path):
-    index = Index(small_index)
+def test_a_calibration_of_another_index_or_encoder_is_refused(own_index, encoder, tmp_path):
+    index = Index(own_index)
     record = record_for(index)
     for name, words in (("taxonomy", "fitted on other taxa"), ("encoder", "fitted with the encoder")):
         foreign = replace(record, origin=replace(record.origin, **{name: "another+fp32"}))
@@ -43,8 +47,8 @@ def test_a_calibration_of_another_index_or_encoder_is_refused(small_index, encod
             Searcher(index, encoder, calibration=foreign)
 
 
-def test_a_calibration_in_a_file_goes_before_that_of_the_index(small_index, encoder):
-    index = keep(Index(small_index), record_for(Index(small_index)))
+def test_a_calibration_in_a_file_goes_before_that_of_the_index(own_index, encoder):
+    index = keep(Index(own_index), record_for(Index(own_index)))
     sharper = replace(record_for(index), temperature=0.5)
     assert Searcher(index, encoder).temperature == 1.25
     assert Searcher(index, encoder, calibration=sharper).temperature == 0.5
@@ -57,18 +61,25 @@ def test_a_calibration_in_a_file_goes_before_that_of_the_index(small_index, enco
         pytest.param(lambda table: table.drop_columns(["verdicts_species"]), id="a column is missing"),
         pytest.param(lambda table: table.replace_schema_metadata(None), id="it says nothing of itself"),
         pytest.param(lambda table: table.slice(0, 0), id="no pictures"),
+        pytest.param(lambda table: retold(table, judge={"weights": [[1.0]], "mean": [0.0], "spread": [1.0]}), id="a judge of another tree"),
+        pytest.param(lambda table: retold(table, temperature=0), id="no temperature"),
         pytest.param(lambda table: put(table, "probability_species", pa.array([np.nan] * 50, pa.float32())), id="NaN"),
         pytest.param(lambda table: put(table, "leaves_species", pa.array([0] * 50, pa.int32())), id="a taxon without leaves"),
         pytest.param(lambda table: put(table, "verdicts_species", pa.array([7] * 50, pa.int8())), id="an unknown verdict"),
     ],
 )
-def test_a_spoilt_file_is_told(small_index, tmp_path, spoil):
+def test_a_spoilt_file_is_told(own_index, tmp_path, spoil):
     path = tmp_path / "c.parquet"
-    record_for(Index(small_index)).write(path)
+    record_for(Index(own_index)).write(path)
     table = parquet.read_table(path)
     parquet.write_table(spoil(table), path)
     with pytest.raises(TableError, match="is no calibration"):
         CalibrationRecord.read(path)
+
+
+def retold(table: pa.Table, **changes: object) -> pa.Table:
+    told = json.loads(table.schema.metadata[METADATA]) | changes
+    return table.replace_schema_metadata({METADATA: json.dumps(told)})
 
 
 def put(table: pa.Table, name: str, column: pa.Array) -> pa.Table:
@@ -83,10 +94,10 @@ def test_no_file_and_no_parquet_are_told(tmp_path):
         CalibrationRecord.read(tmp_path / "c.parquet")
 
 
-def test_the_card_vouches_for_the_file(small_index):
-    index = keep(Index(small_index), record_for(Index(small_index)))
+def test_the_card_vouches_for_the_file(own_index):
+    index = keep(Index(own_index), record_for(Index(own_index)))
     assert record_of(index).temperature == 1.25
-    path = small_index / index.card.calibration.evidence
+    path = own_index / index.card.calibration.evidence
     path.write_bytes(path.read_bytes()[:-1] + b"x")
     with pytest.raises(IndexDamagedError):
-        Index(small_index)
+        Index(own_index)
