@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO
 
 from bioclip_search.prompts import RANKS
-from bioclip_search.results import Answer, Failure, LabelAnswer, percent, remarks
+from bioclip_search.results import Answer, Failure, LabelAnswer, percent, remarks, shown_chance
 
 FORMATS = ("table", "csv", "jsonl")
 
 Record = Answer | Failure | LabelAnswer
 
 ANSWER_COLUMNS = (
-    *("image", "box_xyxy", "detector_confidence", "taxon", "rank", "common_name", "probability", "rule"),
+    *("image", "box_xyxy", "detector_confidence", "taxon", "rank", "common_name", "probability", "chance", "rule"),
     *RANKS,
     *("alternatives", "beyond_calibration", "place", "out_of_range", "without_place", "removed", "index", "encoder", "error"),
 )
@@ -101,7 +101,7 @@ def _lines_of(record: Record) -> Sequence[str]:
     if isinstance(record, LabelAnswer):
         return [_row(record.image if number == 0 else "", words, "", f"{percent(chance):>6}") for number, (words, chance) in enumerate(record.labels[:5])]
     name = full_name(record.taxon, record.common_name) if record.ladder else "blank"
-    chance = percent(record.probability) if record.taxon else ""
+    chance = percent(shown_chance(record)) if record.taxon else ""
     first = _row(record.image, name, record.rank or "", f"{chance:>6}  {record.rule}")
     more = [ladder_line(record)] if record.ladder else []
     return [first, *(" " * (PICTURE_WIDTH + 2) + line for line in (*more, *remarks(record)))]

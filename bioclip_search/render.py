@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from bioclip_search.fonts import OVERSAMPLING, Typeface, fit, is_drawable, tidy, wrap
-from bioclip_search.results import Alternative, Answer, Rung, percent, remarks
+from bioclip_search.results import Alternative, Answer, Rung, percent, remarks, shown_chance
 
 # By the nomenclatural codes, names of genera and of everything below them are set in italics, higher taxa upright.
 ITALIC_RANKS = frozenset(("genus", "subgenus", "section", "subsection", "species", "subspecies", "infraspecies", "variety", "subvariety", "form", "forma"))
@@ -225,7 +225,7 @@ def _title(answer: Answer, number: int | None, width: int) -> list[_Block]:
         reason_block = _paragraph(reason, Typeface("Regular", BODY_PX), SOFT_INK, width)
         return [_headline(verdict, "SemiBold", number, width), reason_block]
     cut, common = _cut(answer.rank), tidy(answer.common_name or "")
-    chance = f"{answer.rank} · {percent(answer.probability)}"
+    chance = f"{answer.rank} · {percent(shown_chance(answer))}"
     below = [_gap(1), _paragraph(chance, Typeface("SemiBold", CHANCE_PX), CLAIM, width)]
     if common and is_drawable(common):
         scientific = _paragraph(answer.taxon, Typeface(cut, NAME_PX), INK, width)

@@ -37,7 +37,7 @@ def written(records, format, **options) -> str:
 
 def test_json_lines_hold_the_promised_fields():
     fox, broken = map(json.loads, written([FOX, BROKEN], "jsonl").splitlines())
-    assert set(fox) == {"image", "box_xyxy", "detector_confidence", "taxon", "rank", "common_name", "probability", "rule", "lineage", "ladder", "alternatives", "beyond_calibration", "place", "out_of_range", "without_place", "removed", "index", "encoder"}  # fmt: skip
+    assert set(fox) == {"image", "box_xyxy", "detector_confidence", "taxon", "rank", "common_name", "probability", "chance", "rule", "lineage", "ladder", "alternatives", "beyond_calibration", "place", "out_of_range", "without_place", "removed", "index", "encoder"}  # fmt: skip
     assert fox["ladder"][1] == {"rank": "species", "taxon": "Vulpes vulpes", "probability": 0.876}
     assert fox["alternatives"] == [{"taxon": "Vulpes lagopus", "rank": "species", "probability": 0.05, "common_name": "Arctic fox"}]
     assert broken == {"image": "d.jpg", "error": "the file is empty (0 bytes)"}

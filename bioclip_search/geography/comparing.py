@@ -50,8 +50,9 @@ class Comparison:
         """The decisions for the cosines of one picture with all leaves, (n,) float32; `ruling` as `fallback.decide` takes it."""
         cosines = scores[self.wider]
         (wide,) = leaf_probabilities(cosines[None].copy(), sharpness)
-        without = self._decided(self.wider, wide, ruling)
+        without = self._decided(self.wider, wide, ruling | {"best_score": float(cosines.max(initial=-np.inf))})
         kept, cosines = self.wider[self.is_kept], cosines[self.is_kept]
+        ruling = ruling | {"best_score": float(cosines.max(initial=-np.inf))}
         plain = without if self.is_kept.all() else self._decided(kept, leaf_probabilities(cosines[None].copy(), sharpness)[0], ruling)
         decision, out_of_range = plain, None
         if self.prior is not None:
