@@ -5,9 +5,11 @@ What the figures mean is left to `measures`; printing and drawing to the command
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 from bioclip_search.evaluation.measures import Marks
 
@@ -15,13 +17,16 @@ LONG_COLUMNS = ("set", "part", "labels", "metric", "value", "low", "high")
 """The columns of `evaluate --format csv`."""
 
 LOW, HIGH = "_low", "_high"
+SEEN, UNSEEN = "seen", "unseen"
+"""The halves of a part, by whether the label is of a list of taxa."""
 
 
 @dataclass(frozen=True)
 class Score:
     """The figures of one part of one set, with one list of labels; `measures.summarise` says what they are.
 
-    `marks` are what the figures were made of, and `pictures` how each of its rows is spoken of.
+    `marks` are what the figures were made of, `pictures` how each of its rows is spoken of, and `rows` which rows of the set
+    they are. A half is told beside the part that it belongs to.
     """
 
     set_name: str
@@ -30,6 +35,8 @@ class Score:
     metrics: dict[str, float]
     marks: Marks | None = field(default=None, compare=False, repr=False)
     pictures: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    rows: np.ndarray | None = field(default=None, compare=False, repr=False)
+    is_half: bool = False
 
     @property
     def title(self) -> str:
@@ -49,3 +56,27 @@ class Score:
 def figures_of(metrics: Mapping[str, float]) -> dict[str, float]:
     """The figures without the ends of their intervals."""
     return {name: value for name, value in metrics.items() if not (name.endswith((LOW, HIGH)) and name.rsplit("_", 1)[0] in metrics)}
+
+
+def flat_metrics(scores: Iterable[Score]) -> dict[str, float]:
+    """Every figure under "set/part/labels/name"."""
+    return {f"{score.set_name}/{score.part}/{score.labels}/{name}": value for score in scores for name, value in score.metrics.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The pictures of one part, or of the half of it that was seen or not: `members` (n,) bool."""
+
+    name: str
+    members: np.ndarray
+    is_half: bool
+
+
+def grouped(parts: np.ndarray, is_seen: np.ndarray | None = None) -> list[Group]:
+    """Each part, by name, and where it is known each half of it; none is empty."""
+    groups = []
+    for part in sorted(set(parts)):
+        groups.append(Group(part, parts == part, False))
+        if is_seen is not None:
+            groups += [Group(f"{part} {half}", (parts == part) & (is_seen == wanted), True) for half, wanted in ((SEEN, True), (UNSEEN, False))]
+    return [group for group in groups if group.members.any()]

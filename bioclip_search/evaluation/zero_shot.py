@@ -15,32 +15,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from bioclip_search.errors import NotCalibratedError, TableError
-from bioclip_search.evaluation.candidates import INDEX, MIXED, OWN, Candidates, are_listed, candidates_of_index, candidates_of_labels
+from bioclip_search.evaluation.candidates import INDEX, MIXED, OWN, Candidates, are_listed, candidates_of_index, candidates_of_labels, taxa_of
 from bioclip_search.evaluation.labelled import TRAIN, LabelledSet
+from bioclip_search.evaluation.labels import LabelReport
 from bioclip_search.evaluation.marking import Ruling, mark
 from bioclip_search.evaluation.measures import PRIMARY_METRIC, Marks, summarise
 from bioclip_search.evaluation.picture_vectors import embedded
 from bioclip_search.evaluation.rows import join_rows
-from bioclip_search.evaluation.score import Score
+from bioclip_search.evaluation.score import Group, Score, flat_metrics, grouped
 from bioclip_search.evaluation.sisters import mixed_up_pairs
 from bioclip_search.evaluation.verdicts import Lineages
 from bioclip_search.fallback import Climbing
 from bioclip_search.prompts import TextRecipe
 from bioclip_search.results import Failure
 from bioclip_search.searcher import Searcher
-from bioclip_search.tables import read_table, text_column
-from bioclip_search.taxonomy import lineage_columns
 from bioclip_search.text_vectors import TextVectors
 
 DEFAULT_TARGET = 0.9
 """Share of the fallback's answers that shall be right, where the index is calibrated."""
 
 EVERY_PART = "all"
-SEEN, UNSEEN = "seen", "unseen"
 
 
 @dataclass(frozen=True)
@@ -60,14 +57,16 @@ class Evaluation:
     ruling: Ruling
     ranks: tuple[str, ...]
     names: dict[int, str] = field(default_factory=dict, repr=False)
+    labels: LabelReport | None = field(default=None, repr=False)
 
     def metrics(self) -> dict[str, float]:
         """Every figure under "set/part/labels/name"; the names are those of `measures.summarise`."""
-        return {f"{score.set_name}/{score.part}/{score.labels}/{name}": value for score in self.scores for name, value in score.metrics.items()}
+        return flat_metrics(self.scores)
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as `evaluate --out` writes it; only JSON types."""
         stands_on = {"index": self.index, "encoder": self.encoder, **self.ruling.to_dict(), "skipped": self.skipped, "unlabelled": self.unlabelled}
+        stands_on |= self.labels.to_dict() if self.labels else {}
         told = {"primary_metric": PRIMARY_METRIC, "failures": [failure.to_dict() for failure in self.failures], "metrics": self.metrics()}
         return {**stands_on, **told, "mixed_up": {score.title: self._mixed_up(score) for score in self.scores}}
 
@@ -83,6 +82,7 @@ def evaluate(
     distractors: Any = None,
     parts: Collection[str] | None = None,
     seen: Any = None,
+    resolved: LabelReport | None = None,
     target_accuracy: float = DEFAULT_TARGET,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -95,6 +95,7 @@ def evaluate(
         parts: Which parts are measured; by default all but what was trained on, with "all" that too.
         seen: A table of taxa, as those that an encoder was trained on; every part is then also told in two, "PART seen" and
             "PART unseen", by whether the label is among them.
+        resolved: What became of the labels when they were looked up, to be told beside the figures.
         target_accuracy: The fallback uses the rules that keep it, else the default ones.
         progress: Called with the pictures done and the pictures in all.
 
@@ -110,7 +111,7 @@ def evaluate(
         raise TableError(f"No labelled picture is left to measure (passed over: {told}). Name the part with --part; all takes even those trained on.")
     numbers: dict[str, int] = {}
     lists = _candidate_lists(searcher, sets, labels, distractors, numbers)
-    known = None if seen is None else _taxa(seen, searcher.taxonomy.ranks)
+    known = None if seen is None else taxa_of(seen, searcher.taxonomy.ranks)
     scores, failures, done = [], [], 0
 
     def tick(pictures: int) -> None:
@@ -134,6 +135,7 @@ def evaluate(
         ruling=ruling,
         ranks=searcher.taxonomy.ranks,
         names={number: name for name, number in numbers.items()},
+        labels=resolved,
     )
 
 
@@ -164,9 +166,9 @@ def _candidate_lists(
         if name == INDEX:
             shared.append(candidates_of_index(searcher, numbers))
         elif name != OWN:
-            shared.append(candidates_of_labels(_list_name(name), [_taxa(name, ranks)], texts, ranks, numbers))
+            shared.append(candidates_of_labels(_list_name(name), [taxa_of(name, ranks)], texts, ranks, numbers))
     if distractors is not None:
-        shared.append(candidates_of_labels(MIXED, [*(labelled.taxa for labelled in sets), _taxa(distractors, ranks)], texts, ranks, numbers))
+        shared.append(candidates_of_labels(MIXED, [*(labelled.taxa for labelled in sets), taxa_of(distractors, ranks)], texts, ranks, numbers))
     own = [[candidates_of_labels(OWN, [labelled.taxa], texts, ranks, numbers)] if OWN in labels else [] for labelled in sets]
     if not shared and OWN not in labels:
         raise TableError("There is no list of labels to compare with. Give own, index, or a table of taxa.")
@@ -195,28 +197,16 @@ def _measure_set(
                 of_list.append(mark(candidates.scores(batch.vectors), truths.take(batch.rows), candidates, ruling))
         tick(len(batch.rows) + len(batch.failures))
     rows = np.concatenate(read) if read else np.empty(0, np.int64)
-    groups = _groups(labelled.parts[rows], None if is_seen is None else is_seen[rows])
+    groups = grouped(labelled.parts[rows], None if is_seen is None else is_seen[rows])
     joined = [join_rows(of_list) for of_list in marks] if read else []
-    return [
-        _score(labelled, part, rows[members], candidates, of_list.take(members))
-        for part, members in groups
-        for candidates, of_list in zip(lists, joined, strict=True)
-    ], failures
+    return [_score(labelled, group, rows, candidates, of_list) for group in groups for candidates, of_list in zip(lists, joined, strict=True)], failures
 
 
-def _groups(parts: np.ndarray, is_seen: np.ndarray | None) -> list[tuple[str, np.ndarray]]:
-    """Each part and, where it is known, each half of it that was seen or not, with its pictures, (n,) bool; none is empty."""
-    groups = []
-    for part in sorted(set(parts)):
-        groups.append((part, parts == part))
-        if is_seen is not None:
-            groups += [(f"{part} {half}", (parts == part) & (is_seen == wanted)) for half, wanted in ((SEEN, True), (UNSEEN, False))]
-    return [(name, members) for name, members in groups if members.any()]
-
-
-def _score(labelled: LabelledSet, part: str, rows: np.ndarray, candidates: Candidates, marks: Marks) -> Score:
-    figures = {"candidates": len(candidates), **summarise(marks, candidates.taxonomy.ranks)}
-    return Score(labelled.name, part, candidates.name, figures, marks, tuple(labelled.names[row] for row in rows.tolist()))
+def _score(labelled: LabelledSet, group: Group, rows: np.ndarray, candidates: Candidates, marks: Marks) -> Score:
+    of_group, own = marks.take(group.members), rows[group.members]
+    figures = {"candidates": len(candidates), **summarise(of_group, candidates.taxonomy.ranks)}
+    names = tuple(labelled.names[row] for row in own.tolist())
+    return Score(labelled.name, group.name, candidates.name, figures, of_group, names, own, group.is_half)
 
 
 def _is_unlabelled(labelled: LabelledSet) -> np.ndarray:
@@ -229,11 +219,6 @@ def _left_out(sets: Sequence[LabelledSet], wanted: Sequence[np.ndarray]) -> tupl
     unlabelled = [_is_unlabelled(labelled) for labelled in sets]
     parts = Counter(chain.from_iterable(s.parts[~mask & ~empty] for s, mask, empty in zip(sets, wanted, unlabelled, strict=True)))
     return int(sum(empty.sum() for empty in unlabelled)), dict(sorted(parts.items()))
-
-
-def _taxa(source: Any, ranks: Sequence[str]) -> pa.Table:
-    table = read_table(source)
-    return pa.table({**lineage_columns(table, ranks), "common_name": text_column(table, "common_name")})
 
 
 def _list_name(source: Any) -> str:

@@ -25,8 +25,10 @@ def test_every_format_tells_the_same_figures_and_the_file_holds_them_all(folder,
     jsonl = run(*asked, "--format", "jsonl", "--out", tmp_path / "all.json")
     records = [json.loads(line) for line in jsonl.stdout.splitlines()]
     assert [(record["set"], record["part"], record["labels"], record["n"]) for record in records] == [("lions", "val", "own", 2), ("lions", "val", "index", 2)]
-    rows = list(csv.DictReader(run(*asked, "--format", "csv").stdout.splitlines()))
-    assert [float(row["top1"]) for row in rows] == [record["top1"] for record in records]
+    rows = list(csv.DictReader(run(*asked, "--format", "csv", "--out", tmp_path / "all.csv").stdout.splitlines()))
+    assert rows == list(csv.DictReader((tmp_path / "all.csv").read_text().splitlines()))
+    (top1,) = [row for row in rows if (row["labels"], row["metric"]) == ("index", "top1")]
+    assert [float(top1[name]) for name in ("value", "low", "high")] == [records[1][name] for name in ("top1", "top1_low", "top1_high")]
     table = run(*asked).stdout
     assert "lions/val own" in table
     assert "1.000" in table  # one label can only be right

@@ -1,130 +1,174 @@
-"""`evaluate zero-shot`: labelled pictures in, figures out. All logic is in `bioclip_search.evaluation.zero_shot` and `labelled`."""
+"""`evaluate zero-shot`: labelled pictures in, or answers and their truth; figures and a report out.
+
+All logic is in `bioclip_search.evaluation`: `zero_shot` and `labelled` for labelled pictures, `run` and `truth` for answers.
+"""
 
 from __future__ import annotations
 
-import csv
-import json
-import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
-from bioclip_search.cli.progress import progress_steps
+from bioclip_search.cli.evaluate.printing import print_scores, tell_failures, write_out
+from bioclip_search.cli.identify import device_option, format_option, list_images, precision_option, workers_option
+from bioclip_search.cli.progress import progress_bar, progress_steps
 
 if TYPE_CHECKING:
+    from bioclip_search.evaluation.run import RunEvaluation
     from bioclip_search.evaluation.zero_shot import Evaluation
+    from bioclip_search.results import Answer, Failure
 
-FAILURES_SHOWN = 20
-LEADING = ("n", "candidates", "top1", "top5")
-NAME_WIDTH, COLUMN_WIDTH = 32, 11
-"""Columns of the table in characters."""
+DEFAULT_INDEX = "starter"
 
 
 @click.command("zero-shot")
 @click.argument("files", nargs=-1, metavar="[FILE]...")
+@click.option(
+    "--truth",
+    metavar="FILE",
+    type=click.Path(exists=True),
+    help="Table of the true taxa (image or path, and a taxon) or a folder of taxa; FILES are then answers or pictures.",
+)
 @click.option("--config", type=click.Path(exists=True, dir_okay=False), help="Settings of `train encoder`: measure its sets in the parts that it kept apart.")
-@click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
-@click.option("--labels", multiple=True, default=("own",), show_default=True, help="own, index, or a table of taxa; may be given several times.")
+@click.option("--index", help="Name or folder of the index.  [default: starter, or the one that gave the answers]")
+@click.option("--labels", multiple=True, help="own, index, or a table of taxa; may be given several times.  [default: own; with --report index]")
 @click.option("--distractors", metavar="TABLE", type=click.Path(), help="Measure also among the labels of all sets and these taxa (list `mixed`).")
 @click.option("--part", "parts", multiple=True, help="Measure only this part; may be given several times.  [default: all that is not train]")
+@click.option("--seen", metavar="TABLE", type=click.Path(), help="Tell taxa of this table (say, those trained on) and all others apart.")
 @click.option("--target-accuracy", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Share of fallback answers that shall be right.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures to this JSON file as well.")
+@click.option("--detector", default="none", show_default=True, help="With --truth and pictures: how organisms are found in them.")
+@click.option("--every-crop", is_flag=True, help="With --truth: count every crop, not only the surest answer of each picture.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures to this file as well: JSON, or CSV if it ends so.")
+@click.option("--report", metavar="FILE.html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots and the worst mistakes.")
 @workers_option
 @precision_option
 @device_option
 @format_option
-def pictures(
-    files: tuple[str, ...],
-    config: str | None,
-    index: str,
-    labels: tuple[str, ...],
-    distractors: str | None,
-    parts: tuple[str, ...],
-    target_accuracy: float,
-    out: Path | None,
-    workers: int | None,
-    precision: str,
-    device: str,
-    format: str,
-) -> int:
-    """Measure how often an index is right about labelled pictures in FILES.
+def pictures(files: tuple[str, ...], truth: str | None, config: str | None, out: Path | None, report: Path | None, format: str, **question: Any) -> int:
+    """Measure how often an index is right about labelled pictures in FILES, or about those of a --truth.
 
     A FILE is Parquet with the columns image, kingdom … species, common_name and split, a folder or pattern of such
-    files (each folder is one set), or a CSV with a column path. Rows whose split is train are passed over.
+    files (each folder is one set), a folder of taxa, or a CSV with a column path. Rows whose split is train are passed over.
+    With --truth a FILE is what `identify --format jsonl` or csv wrote, or pictures to be identified first.
 
     \b
     Example: bioclip-search evaluate "butterflies/*.parquet" --distractors inat2021.parquet
+    Example: bioclip-search evaluate answers.jsonl --truth truth.csv --report report.html
     """
-    from bioclip_search.evaluation import zero_shot as evaluating
+    if truth is not None:
+        found, drawn = _measure_answers(files, truth, question, report is not None)
+    else:
+        found, drawn = _measure_pictures(files, config, question, report is not None)
+    tell_failures(found.failures)
+    if out:
+        write_out(out, found.to_dict(), found.scores)
+    if report is not None:
+        from bioclip_search.evaluation.report import write_report
+
+        write_report(report, drawn)
+        click.echo(f"The report is in {report}.", err=True)
+    print_scores(found.scores, format, found.ranks)
+    return 1 if found.failures else 0
+
+
+def _measure_pictures(files: Sequence[str], config: str | None, question: dict[str, Any], is_drawn: bool) -> tuple[Evaluation, Any]:
+    """What labelled pictures show, and what a report needs beside it."""
+    from bioclip_search.evaluation.answers import are_answers
     from bioclip_search.evaluation.labelled import find_sets, sets_of_training
+    from bioclip_search.evaluation.labels import resolve_labels
+    from bioclip_search.evaluation.zero_shot import evaluate
     from bioclip_search.searcher import Searcher
 
     if bool(files) == (config is not None):
         raise click.UsageError("Give either FILES or --config.")
-    searcher = Searcher.open(index, device=device, precision=precision)
-    ranks = searcher.taxonomy.ranks
+    for file in files:
+        if are_answers(file):
+            raise click.UsageError(f"{file} holds answers; say what is true of its pictures with --truth.")
+    searcher = Searcher.open(question["index"] or DEFAULT_INDEX, device=question["device"], precision=question["precision"])
+    ranks, labels = searcher.taxonomy.ranks, None
     if config is None:
-        sets = find_sets(files, ranks)
+        found_sets = find_sets(files, ranks)
+        resolution = resolve_labels(found_sets, searcher.names)
+        sets, labels = resolution.sets, resolution.report
+        _tell([note for labelled in found_sets for note in labelled.notes], labels.lines())
     else:
         from bioclip_search.train.config import EncoderConfig
 
         sets = sets_of_training(EncoderConfig.from_toml(config), ranks)
+    asked = {
+        "labels": question["labels"] or (("index",) if is_drawn else ("own",)),
+        "parts": question["parts"] or None,
+        **{name: question[name] for name in ("distractors", "seen", "target_accuracy", "workers")},
+    }
     with progress_steps("pictures") as progress:
-        question = {"labels": labels, "distractors": distractors, "parts": parts or None, "target_accuracy": target_accuracy}
-        found = evaluating.evaluate(searcher, sets, **question, workers=workers, progress=progress)
-    _tell(found)
-    if out:
-        out.write_text(json.dumps(found.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    {"table": _print_table, "csv": _print_csv, "jsonl": _print_json}[format](found, ranks)
-    return 1 if found.failures else 0
+        found = evaluate(searcher, sets, **asked, resolved=labels, progress=progress)
+    _tell_what_it_stands_on(found)
+    if not is_drawn:
+        return found, None
+    from bioclip_search.evaluation.report.subject import subject_of_pictures
+
+    return found, subject_of_pictures(found, sets, searcher)
 
 
-def _tell(found: Evaluation) -> None:
-    """What the figures stand on, to stderr."""
+def _measure_answers(files: Sequence[str], truth_file: str, question: dict[str, Any], is_drawn: bool) -> tuple[RunEvaluation, Any]:
+    """What answers show beside their truth; pictures are identified first."""
+    from bioclip_search.catalogue import Catalogue
+    from bioclip_search.evaluation.answers import are_answers, read_answers
+    from bioclip_search.evaluation.run import evaluate_run
+    from bioclip_search.evaluation.truth import read_truth
+
+    if not files:
+        raise click.UsageError("Give the answers of `identify` (.jsonl or .csv), or pictures, beside --truth.")
+    name = Path(files[0]).stem or "pictures"
+    if are_answers(files[0]) and len(files) == 1:
+        records: Any = list(read_answers(files[0]))
+        named = next((record.index for record in records if hasattr(record, "index")), DEFAULT_INDEX)
+        catalogue = Catalogue.open(question["index"] or named)
+    else:
+        records, catalogue = _identified(files, question)
+    truth = read_truth(truth_file, catalogue.taxonomy.ranks)
+    found = evaluate_run(records, truth, catalogue, name=name, every_crop=question["every_crop"], seen=question["seen"])
+    _tell(found.notes, found.labels.lines())
+    if not is_drawn:
+        return found, None
+    from bioclip_search.evaluation.report.subject import subject_of_answers
+
+    return found, subject_of_answers(found, truth, len(catalogue.taxonomy))
+
+
+def _identified(files: Sequence[str], question: dict[str, Any]) -> tuple[Iterator[Answer | Failure], Any]:
+    """The answers to pictures as they come, by the rules that keep the target accuracy, else the default ones; and the index."""
+    from bioclip_search.errors import NotCalibratedError
+    from bioclip_search.searcher import Searcher
+
+    searcher = Searcher.open(question["index"] or DEFAULT_INDEX, detector=question["detector"], device=question["device"], precision=question["precision"])
+    asked = {"target_accuracy": question["target_accuracy"]}
+    try:
+        searcher.ruling(**asked)
+    except NotCalibratedError:
+        click.echo(f"The index promises nothing at {question['target_accuracy']:g}; it answers by its default rule.", err=True)
+        asked = {}
+
+    def records() -> Iterator[Answer | Failure]:
+        with progress_bar("pictures") as advance:
+            for several in advance(searcher.identify_stream(list_images(files), workers=question["workers"], **asked)):
+                yield from several
+
+    return records(), searcher.catalogue
+
+
+def _tell(*told: Sequence[str]) -> None:
+    for line in (line for lines in told for line in lines):
+        click.echo(line, err=True)
+
+
+def _tell_what_it_stands_on(found: Evaluation) -> None:
     for part, count in found.skipped.items():
         click.echo(f"Passed over: {count:,} pictures of part {part}.", err=True)
     if found.unlabelled:
         click.echo(f"Passed over: {found.unlabelled:,} pictures that are labelled with no taxon.", err=True)
-    for failure in found.failures[:FAILURES_SHOWN]:
-        click.echo(f"{failure.image}: cannot be measured: {failure.error}", err=True)
-    if len(found.failures) > FAILURES_SHOWN:
-        click.echo(f"and {len(found.failures) - FAILURES_SHOWN:,} more that cannot be read.", err=True)
     ruling = found.ruling.to_dict()
     numbers = ", ".join(f"{name} {ruling[name]:.3g}" for name in ("threshold", "caution") if name in ruling)
     click.echo(f"Index {found.index}, temperature {ruling['temperature']:g}, {ruling['rule']} with {numbers} ({ruling['rules_from']}).", err=True)
-
-
-def _print_table(found: Evaluation, ranks: tuple[str, ...]) -> None:
-    """Three tables: the best match, the summed probabilities, the fallback."""
-    upwards = list(reversed(ranks))
-    answers = {"coverage": "answer_coverage", "right": "answer_accuracy", "ECE": "answer_ece"} | {rank: f"answered_{rank}" for rank in upwards}
-    tables = {
-        "RIGHT, best match": {**{name: name for name in LEADING}, "at rank": "top1_at_rank", **{rank: f"best_{rank}" for rank in upwards}},
-        "RIGHT, summed": {rank: f"rolled_{rank}" for rank in upwards},
-        "FALLBACK, share of answers": answers,
-    }
-    for title, columns in tables.items():
-        click.echo(f"{title:<{NAME_WIDTH}}" + "".join(f"{name:>{COLUMN_WIDTH}}" for name in columns))
-        for score in found.scores:
-            cells = (_cell(score.metrics.get(key)) for key in columns.values())
-            click.echo(f"{f'{score.set_name}/{score.part} {score.labels}':<{NAME_WIDTH}}" + "".join(f"{cell:>{COLUMN_WIDTH}}" for cell in cells))
-        click.echo()
-
-
-def _cell(value: float | None) -> str:
-    """A count as it is, a share with three places."""
-    return "–" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
-
-
-def _print_csv(found: Evaluation, ranks: tuple[str, ...]) -> None:
-    records = [score.to_dict() for score in found.scores]
-    writer = csv.DictWriter(sys.stdout, list(dict.fromkeys(key for record in records for key in record)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
-
-
-def _print_json(found: Evaluation, ranks: tuple[str, ...]) -> None:
-    for score in found.scores:
-        click.echo(json.dumps(score.to_dict(), ensure_ascii=False))
