@@ -70,6 +70,11 @@ class Evidence:
     def information(self) -> np.ndarray:
         return information(np.maximum(self.leaves, 1), self.leaves_in_all)
 
+    @property
+    def chances(self) -> np.ndarray:
+        """How likely the taxon of each rank is right, as far as is known."""
+        return self.probability if self.chance is None else self.chance
+
     def take(self, rows: np.ndarray) -> Evidence:
         return replace(self, **{name: array[rows] for name, array in _arrays(self).items()})
 
@@ -79,7 +84,7 @@ class Evidence:
 
     def chosen(self, caution: float, target: float, depths: Sequence[int] | None = None) -> np.ndarray:
         """The rank that each picture is answered at, (n,) int64, -1 without an answer; as `fallback.Weighing` would."""
-        chances = self.probability if self.chance is None else self.chance
+        chances = self.chances
         if depths is not None:
             chances = np.where(np.isin(np.arange(chances.shape[1]), list(depths)), chances, 0.0)
         return weigh(chances, weights_of(self.information, caution), caution * target)

@@ -1,0 +1,202 @@
+"""How the rules of the fallback fare beside each other: calibrated on one half of the labelled pictures, tried on the other, many times over.
+
+Composes other rooms: what the rules answer comes from `rules_tried`, the promise from `calibration`. Pictures are scored
+once for each temperature; a split only looks up what became of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from bioclip_search.calibration.fitting import SHARE_FOR_TEACHING, gather
+from bioclip_search.calibration.judge import teach_judge
+from bioclip_search.calibration.promise import boldest
+from bioclip_search.calibration.temperature import best_temperature, losses_of
+from bioclip_search.evaluation.candidates import Candidates, candidates_of_index
+from bioclip_search.evaluation.labelled import LabelledSet
+from bioclip_search.evaluation.rules_tried import AS_IT_IS, OURS, PROMISED, RULES, Answers, Lesson, Seen, join_seen, seen_of
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages
+from bioclip_search.fallback import Judge
+from bioclip_search.posterior import leaf_probabilities
+from bioclip_search.searcher import BATCH_CROPS, Searcher
+
+SPLITS = 200
+SEED = 20
+
+TEMPERATURES_NEAR = np.geomspace(0.5, 2.5, 34)
+"""Temperatures tried, each 5 % above the one before."""
+
+CONFORMAL = "conformal"
+"""The rule whose boldness is chosen by what is covered, silence included, and not by the share of names that are right."""
+
+
+@dataclass(frozen=True)
+class Fared:
+    """How a rule fared on the halves that it was not calibrated on: means over the splits.
+
+    Attributes:
+        kept: Share of the splits in which the accuracy reached the target, None where none was promised.
+        refused: Share of the splits in which no promise could be made; they do not count elsewhere.
+        answered: Share of pictures answered at each rank, the highest first.
+        ours: For a rule with no target, the information that `weighing` gains where it is as often right; `our_accuracy` its own
+            on the other halves.
+    """
+
+    rule: str
+    target: float | None
+    kept: float | None
+    refused: float
+    accuracy: float | None
+    coverage: float | None
+    information: float | None
+    answered: tuple[float, ...]
+    ours: float | None = None
+    our_accuracy: float | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All rules at all targets, then those without one."""
+
+    fared: tuple[Fared, ...]
+    pictures: int
+    taxa: int
+    splits: int
+    temperatures: tuple[float, ...]
+    ranks: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as `evaluate fallback --out` writes it; only JSON types."""
+        return asdict(self)
+
+
+def compare_rules(
+    searcher: Searcher,
+    sets: Sequence[LabelledSet],
+    *,
+    parts: Sequence[str] | None = None,
+    targets: Sequence[float] = (0.8, 0.9, 0.95),
+    splits: int = SPLITS,
+    progress: Callable[[int], None] | None = None,
+) -> Comparison:
+    """Every rule on random halves of all pictures, over all taxa of the index.
+
+    1. Of one half a part teaches the temperature and the judge, the rest how bold each rule may be (`promise.boldest`).
+    2. The other half is answered. Rules without a promise (fixed thresholds, SpeciesNet's as it is, the best match) are
+       tried at a temperature of 1; `weighing` is then set to be as often right on the first half as they are.
+
+    Raises:
+        TableError: There is no labelled picture that can be read.
+    """
+    numbers: dict[str, int] = {}
+    candidates = candidates_of_index(searcher, numbers)
+    vectors, truths = gather(searcher, sets, numbers, parts=parts, progress=progress)
+    world = World(vectors, truths, candidates, searcher.index.card.encoder.logit_scale)
+    random = np.random.default_rng(SEED)
+    drawn = [world.split(random.permutation(len(vectors))) for _ in range(splits)]
+    fared = [_promised(world, rule, target, drawn) for target in targets for rule in PROMISED]
+    fared += [_as_it_is(world, rule, drawn) for rule in AS_IT_IS]
+    temperatures = tuple(sorted({split.temperature for split in drawn}))
+    return Comparison(tuple(fared), len(vectors), len(candidates), splits, temperatures, tuple(candidates.taxonomy.ranks))
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Two halves of the pictures, and what a part of the first taught.
+
+    Attributes:
+        shown: The rows that show what may be promised; `others` those of the other half.
+    """
+
+    temperature: float
+    judge: Judge
+    shown: np.ndarray
+    others: np.ndarray
+
+
+class World:
+    """Pictures, labels and taxa; what a temperature makes of them is worked out once."""
+
+    def __init__(self, vectors: np.ndarray, truths: Lineages, candidates: Candidates, logit_scale: float):
+        self._vectors, self._truths, self._candidates, self._logit_scale = vectors, truths, candidates, logit_scale
+        self.at = lru_cache(maxsize=None)(self._at)
+        losses = (losses_of(scores, candidates.intervals(truths), logit_scale, TEMPERATURES_NEAR) for scores, truths in self._blocks())
+        self._losses = np.concatenate(list(losses))  # (n, t)
+
+    def split(self, order: np.ndarray) -> Split:
+        """The first half of the pictures in this order, which teaches and shows, and the second."""
+        first, others = np.array_split(order, 2)
+        taught, shown = np.split(first, [int(np.ceil(SHARE_FOR_TEACHING * len(first)))])
+        temperature = best_temperature(np.nanmean(self._losses[taught], axis=0), TEMPERATURES_NEAR)
+        lesson = self.at(temperature).evidence.take(taught)
+        return Split(temperature, teach_judge(lesson.probability, lesson.information, lesson.best_score, lesson.verdicts), shown, others)
+
+    def answers(self, rule: str, split: Split, target: float) -> Answers:
+        """What a rule answers in the split: of the pictures that show, then of the others."""
+        seen = self.at(split.temperature).take(np.concatenate([split.shown, split.others]))
+        return RULES[rule](seen, Lesson(target, split.judge))
+
+    def _at(self, temperature: float) -> Seen:
+        parts = []
+        for scores, truths in self._blocks():
+            best = scores.max(axis=1)
+            parts.append(seen_of(leaf_probabilities(scores, self._logit_scale, temperature), best, truths, self._candidates))
+        return join_seen(parts)
+
+    def _blocks(self) -> Iterator[tuple[np.ndarray, Lineages]]:
+        for first in range(0, len(self._vectors), BATCH_CROPS):
+            rows = np.arange(first, min(first + BATCH_CROPS, len(self._vectors)))
+            yield self._candidates.scores(self._vectors[rows]), self._truths.take(rows)
+
+
+def _promised(world: World, rule: str, target: float, drawn: Sequence[Split]) -> Fared:
+    figures = []
+    for split in drawn:
+        answers, shown = world.answers(rule, split, target), np.arange(len(split.shown))
+        place = _covering(answers, shown, target) if rule == CONFORMAL else boldest(*answers.counts(shown), target)
+        if place is not None:
+            figures.append(answers.at(place, len(shown) + np.arange(len(split.others))))
+    kept = float(np.mean([one["accuracy"] >= target for one in figures])) if figures else None
+    return _fared(rule, target, kept, 1 - len(figures) / len(drawn), figures)
+
+
+def _covering(answers: Answers, rows: np.ndarray, target: float) -> int | None:
+    """The boldest setting at which enough pictures are not answered wrongly, silence included (Mortier et al. 2026; split conformal).
+
+    With n pictures that is (n + 1) × target of them, rounded up, so that a further picture is, with that probability.
+    """
+    verdicts = answers.verdicts[:, rows]
+    covered = ((verdicts == RIGHT) | (verdicts == UNDECIDED)).sum(axis=1)
+    missed = np.flatnonzero(covered < np.ceil((len(rows) + 1) * target))
+    place = (missed[0] if len(missed) else len(covered)) - 1
+    return int(place) if place >= 0 else None
+
+
+def _as_it_is(world: World, rule: str, drawn: Sequence[Split]) -> Fared:
+    """A rule with no promise, and what ours tells where it is as often right on the pictures that show."""
+    figures, ours = [], []
+    for split in drawn:
+        shown = np.arange(len(split.shown))
+        others = len(shown) + np.arange(len(split.others))
+        answers = world.answers(rule, replace(split, temperature=1.0), 0.5)
+        (right,), (given,) = answers.counts(shown)
+        figures.append(answers.at(0, others))
+        if given:
+            mine = world.answers(OURS, split, round(right / given, 2))
+            hits, all_given = mine.counts(shown)
+            enough = np.flatnonzero(hits * given >= right * all_given)
+            ours += [mine.at(int(place), others) for place in enough[-1:]]
+    told = {name: float(np.mean([one[name] for one in ours])) for name in ("information", "accuracy")} if ours else {}
+    return replace(_fared(rule, None, None, 0.0, figures), ours=told.get("information"), our_accuracy=told.get("accuracy"))
+
+
+def _fared(rule: str, target: float | None, kept: float | None, refused: float, figures: Sequence[dict[str, Any]]) -> Fared:
+    def mean(name: str) -> Any:
+        return np.round(np.mean([one[name] for one in figures], axis=0), 4).tolist() if figures else None
+
+    return Fared(rule, target, kept, refused, mean("accuracy"), mean("coverage"), mean("information"), tuple(mean("answered") or ()))
