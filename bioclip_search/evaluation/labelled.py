@@ -101,7 +101,7 @@ def read_set(name: str, files: Sequence[Path], ranks: Sequence[str] = RANKS) -> 
         taxa=labels.select([*ranks, "common_name"]),
         parts=np.array([split or NO_SPLIT for split in labels["split"].to_pylist()], object),
         names=tuple(f"{name}/{source or f'row {row}'}" for row, source in enumerate(labels["name"].to_pylist(), start=1)),
-        pictures=partial(_pictures_of_files, tuple(zip(files, tables, strict=True))),
+        pictures=partial(pictures_of_files, tuple(zip(files, tables, strict=True))),
         written=labels["written"],
         authorship=labels["authorship"],
         notes=tuple(f"{name}: {note}" for _, notes in read for note in notes),
@@ -147,7 +147,8 @@ def _pictures_of_training(pictures: Sequence[LabelledPicture], wanted: np.ndarra
             yield picture.data
 
 
-def _pictures_of_files(files: Sequence[tuple[Path, pa.Table]], wanted: np.ndarray) -> Iterator[Any]:
+def pictures_of_files(files: Sequence[tuple[Path, pa.Table]], wanted: np.ndarray) -> Iterator[Any]:
+    """The wanted pictures of files with their rows (image, box_xyxy), in order, as they are asked for; those with a box cut out."""
     first = 0
     for file, table in files:
         here = wanted[first : first + len(table)]

@@ -10,10 +10,11 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from bioclip_search.errors import TableError
+from bioclip_search.errors import ModelError, TableError
 from tests.cli.test_cli import folder, run  # noqa: F401  the index over the nine leaves
 from tests.evaluation.test_few_shot import clouds
 from tests.evaluation.test_labelled import write_tree
+from tests.train.boxed_files import write_squares
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,8 @@ def test_parts_may_be_chosen_and_those_trained_on_are_passed_over(vectors, tmp_p
     asked = ("evaluate", "few-shot", tmp_path / "parts.parquet", "--no-probe", "--shots", 1, "--format", "jsonl")
     assert json.loads(run(*asked).stdout)["pictures"] == 20
     assert json.loads(run(*asked, "--part", "all").stdout)["pictures"] == 40
+    with pytest.raises(TableError, match=r"no labelled picture is left to measure \(it has 20 in part train, 20 in part val\)"):
+        run(*asked, "--part", "test")
     taught = run("evaluate", "few-shot", tmp_path / "parts.parquet", "--teach", "train", "--format", "jsonl")
     assert json.loads(taught.stdout)["probe_asked"] == 20
 
@@ -87,3 +90,17 @@ def test_text_types_compares_every_type_with_that_of_the_index(folder, tmp_path)
     table = run(*asked, "--type", "com", "--type", "sci").stdout
     assert table.split("\n")[0].split() == ["SET", "index", "pictures", "names", "com", "sci"]
     assert "GAIN over taxon_com" in table
+
+
+def test_detector_tells_how_many_boxes_are_found(tmp_path):
+    write_squares(tmp_path)
+    asked = ("evaluate", "detector", tmp_path / "squares-val.parquet", "--part", "val")
+    record = json.loads(run(*asked, "--format", "jsonl", "--out", tmp_path / "all.json").stdout)
+    assert (record["set"], record["detector"], record["pictures"], record["boxes"]) == ("squares-val", "starter", 4, 4)
+    assert 0 <= record["map"] <= record["map50"] <= 1
+    assert json.loads((tmp_path / "all.json").read_text()) == [record]
+    assert run(*asked).stdout.splitlines()[1].split()[:3] == ["squares-val", "4", "4"]
+    with pytest.raises(TableError, match="no picture is left to measure. Its parts are val"):
+        run("evaluate", "detector", tmp_path / "squares-val.parquet", "--part", "test")
+    with pytest.raises(ModelError, match="finds nothing that could be measured"):
+        run(*asked, "--detector", "none")

@@ -13,6 +13,7 @@ TASKS = {
     "few-shot": Place("bioclip_search.cli.evaluate.few_shot", "few_shot", "How well do a few pictures of each taxon tell the others?"),
     "text-types": Place("bioclip_search.cli.evaluate.text_types", "text_types", "Which words for a taxon does an encoder understand best?"),
     "prototypes": Place("bioclip_search.cli.evaluate.prototypes", "prototypes", "How well are taxa identified that are known by pictures alone?"),
+    "detector": Place("bioclip_search.cli.evaluate.detector", "detector", "How many organisms does a detector find, and how well?"),
 }
 """Each task, where it is, and what the list of tasks says of it."""
 

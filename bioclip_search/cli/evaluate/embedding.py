@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ import click
 from bioclip_search.cli.progress import progress_steps
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from bioclip_search.evaluation.labelled import LabelledSet
     from bioclip_search.evaluation.picture_vectors import EmbeddedSet
     from bioclip_search.searcher import Searcher
@@ -42,7 +45,6 @@ def embedded_sets(
     """Each data set with its vectors, and the ranks of its labels. Tables of vectors are taken as they are."""
     from bioclip_search.evaluation.labels import resolve_labels
     from bioclip_search.evaluation.picture_vectors import EmbeddedSet, has_vectors, labels_with_vectors, vectors_of
-    from bioclip_search.evaluation.zero_shot import wanted_rows
     from bioclip_search.prompts import RANKS
     from bioclip_search.searcher import Searcher
 
@@ -52,15 +54,29 @@ def embedded_sets(
         if _has_bare_names(labelled):
             (labelled,) = _told([labelled], resolve_labels, Searcher.open(index, device=device))
         every = EmbeddedSet(labelled.name, vectors, labelled.taxa, labelled.parts, labelled.names, labelled.taxa)
-        yield every.take(wanted_rows(labelled, parts).nonzero()[0]), RANKS
+        yield every.take(_wanted(labelled, parts).nonzero()[0]), RANKS
     pictures = [place for place in datasets if place not in tables]
     if pictures:
         searcher = Searcher.open(index, device=device, precision=precision)
         for labelled in open_sets(pictures, searcher):
             with progress_steps(labelled.name) as progress:
-                found = vectors_of(searcher.encoder, labelled, wanted_rows(labelled, parts), workers=workers, progress=progress)
+                found = vectors_of(searcher.encoder, labelled, _wanted(labelled, parts), workers=workers, progress=progress)
             tell_failures(found.failures)
             yield found, searcher.taxonomy.ranks
+
+
+def _wanted(labelled: LabelledSet, parts: Collection[str] | None) -> np.ndarray:
+    """The rows to measure, (n,) bool; at least one."""
+    from bioclip_search.errors import TableError
+    from bioclip_search.evaluation.zero_shot import wanted_rows
+
+    wanted = wanted_rows(labelled, parts)
+    if not wanted.any():
+        told = ", ".join(f"{count:,} in part {part}" for part, count in sorted(Counter(labelled.parts.tolist()).items())) or "none at all"
+        raise TableError(
+            f"{labelled.name}: no labelled picture is left to measure (it has {told}). Name the part with --part; all takes even those trained on."
+        )
+    return wanted
 
 
 def tell_failures(failures: Sequence[Any]) -> None:

@@ -1,0 +1,94 @@
+"""`evaluate detector`: pictures with boxes in, how many a detector finds out. All logic is in `evaluation.detection`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bioclip_search.cli.evaluate.embedding import (
+    datasets_argument,
+    out_option,
+    parts_option,
+    print_figures,
+    print_rows,
+    share_in_words,
+    tell_failures,
+    write_json,
+)
+from bioclip_search.cli.identify import device_option, format_option
+from bioclip_search.cli.progress import progress_steps
+
+COLUMNS = {
+    "mAP50": "map50",
+    "mAP75": "map75",
+    "mAP": "map",
+    "found": "found",
+    "recall small": "recall50_small",
+    "medium": "recall50_medium",
+    "large": "recall50_large",
+}
+
+
+@click.command()
+@datasets_argument
+@click.option("--detector", "name", default="starter", show_default=True, help="A detector's name, or its folder or .onnx file.")
+@click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of a COCO file's pictures.  [default: that of the file]")
+@click.option("--by-category", is_flag=True, help="A find must bear the category of the box, too; each category has its own figures, and their mean is told.")
+@click.option("--trust-pickle", is_flag=True, help="Load a detector from a .pt file, which can run any code.")
+@parts_option
+@out_option
+@device_option
+@format_option
+def detector(
+    datasets: tuple[str, ...],
+    name: str,
+    images: Path | None,
+    by_category: bool,
+    trust_pickle: bool,
+    parts: tuple[str, ...],
+    out: Path | None,
+    device: str,
+    format: str,
+) -> int:
+    """Measure how well a detector finds the organisms in pictures with boxes, by the rules of COCO.
+
+    A DATASET is a COCO file (.json), or Parquet with the columns image and objects. `found` is the share of true boxes that
+    `identify` would find, recall that of all finds whatever their confidence, by the size of the box.
+
+    \b
+    Example: bioclip-search evaluate detector annotations.json --images photos --detector starter
+    """
+    import numpy as np
+
+    from bioclip_search.detect import load_detector
+    from bioclip_search.errors import ModelError, TableError
+    from bioclip_search.evaluation.boxed_sets import find_boxed_sets
+    from bioclip_search.evaluation.detection import detection_figures, look
+    from bioclip_search.evaluation.labelled import TRAIN
+
+    finder = load_detector(name, device=device, trust_pickle=trust_pickle)
+    if finder is None:
+        raise ModelError("The detector none finds nothing that could be measured. Name one with --detector.")
+    records, failed = [], False
+    for boxed in find_boxed_sets(datasets, images):
+        wanted = np.isin(boxed.parts, parts) | ("all" in parts) if parts else boxed.parts != TRAIN
+        if not wanted.any():
+            raise TableError(f"{boxed.name}: no picture is left to measure. Its parts are {', '.join(sorted(set(boxed.parts)))}; name one with --part.")
+        if boxed.dropped:
+            click.echo(f"{boxed.name}: {boxed.dropped:,} {'box has' if boxed.dropped == 1 else 'boxes have'} no area and do not count.", err=True)
+        with progress_steps(boxed.name) as progress:
+            looked = look(finder, boxed, wanted, progress)
+        tell_failures(looked.failures)
+        failed |= bool(looked.failures)
+        records.append({"set": boxed.name, "detector": finder.name, **detection_figures(looked, by_category=by_category)})
+    write_json(out, records)
+    if format == "table":
+        counts = [[r["set"], f"{r['pictures']:,}", f"{r['boxes']:,}"] for r in records]
+        print_rows(
+            ["SET", "pictures", "boxes", *COLUMNS],
+            [[*row, *(share_in_words(r, key) for key in COLUMNS.values())] for row, r in zip(counts, records, strict=True)],
+        )
+    else:
+        print_figures(records, format)
+    return 1 if failed else 0
