@@ -146,9 +146,9 @@ class Catalogue:
         """
         of_place = {"country": country, "region": region, "geofence": geofence or None, "occurrences": occurrences, "near": near, "month": month}
         asked = {name: value for name, value in of_place.items() if value is not None}
-        wider, unknown = self._filtered(within, checklist, exclude)
+        wider, unknown, notes = self._filtered(within, checklist, exclude)
         if not asked:
-            return Restriction(wider, tuple(unknown), wider=wider)
+            return Restriction(wider, unknown, notes, wider)
         from bioclip_search.geography.locality import locality
 
         place = locality(self, **asked)
@@ -157,26 +157,27 @@ class Catalogue:
             raise TableError(
                 f"The filters leave no taxon of the index {self.index.card.name} for {place.words}. Widen the clade or the checklist, or look at the country."
             )
-        return Restriction(leaves, tuple(unknown), place.notes, wider, place)
+        return Restriction(leaves, unknown, notes + place.notes, wider, place)
 
     def _filtered(
         self, within: str | Sequence[str] | None, checklist: str | Path | Sequence[str] | None, exclude: str | Sequence[str] | None
-    ) -> tuple[LeafSet | None, list[Unknown]]:
-        """What the filters by name leave in play (None: all), and the names that are unknown."""
+    ) -> tuple[LeafSet | None, tuple[Unknown, ...], tuple[str, ...]]:
+        """What the filters by name leave in play (None: all), the names that are unknown, and what else to tell."""
         if within is None and checklist is None and exclude is None:
-            return None, []
-        leaves, unknown = LeafSet.whole(len(self.taxonomy)), []
+            return None, (), ()
+        leaves, unknown, notes = LeafSet.whole(len(self.taxonomy)), [], ()
         if within is not None:
             leaves &= self._clades(within)
         if checklist is not None:
-            listed, unknown = self.names.resolve(listed_names(checklist))
+            names, notes = listed_names(checklist)
+            listed, unknown = self.names.resolve(names)
             leaves &= listed
         if exclude is not None:
             leaves = leaves.minus(self._clades(exclude))
         if not len(leaves):
             reasons = "; ".join(str(name) for name in unknown[:5])
             raise TableError(f"The filters leave no taxon of the index {self.index.card.name}. {reasons or 'Widen the clade or the checklist.'}")
-        return leaves, unknown
+        return leaves, tuple(unknown), notes
 
     def _clades(self, names: str | Sequence[str]) -> LeafSet:
         taxa = [self.names.the_one(name) for name in ([names] if isinstance(names, str) else names)]

@@ -11,8 +11,8 @@ from pathlib import Path
 from bioclip_search.tables import FOLDERS_TABLE, MAX_LINE_BYTES, read_names
 
 
-def listed_names(source: str | Path | Sequence[str]) -> list[str]:
-    """The names of a checklist, each once: a list, one name per line, a table, a folder that `names import` made, or a
+def listed_names(source: str | Path | Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """The names of a checklist, each once, and what else to tell: a list, one name per line, a table, a folder that `names import` made, or a
     download of GBIF or Darwin Core, packed or not, of which each row gives the lowest name that it tells.
 
     Raises:
@@ -21,8 +21,10 @@ def listed_names(source: str | Path | Sequence[str]) -> list[str]:
     if isinstance(source, str | Path) and _is_download(Path(source)):
         from bioclip_search.geography.records import read_recorded_names
 
-        return read_recorded_names(Path(source))
-    return read_names(source)
+        names, left_out = read_recorded_names(Path(source))
+        note = f"{Path(source).name}: {left_out:,} names above species left out, for an organism that nobody could name stands for no others"
+        return names, (note,) if left_out else ()
+    return read_names(source), ()
 
 
 def _is_download(path: Path) -> bool:

@@ -17,8 +17,6 @@ CORE = "id\ttaxonID\tscientificName\ttaxonRank\n1\t1\tVulpes vulpes (Linnaeus, 1
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        pytest.param("0001.csv", OCCURRENCES, id="occurrences of GBIF, tabs in a .csv"),
-        pytest.param("occurrence.txt", OCCURRENCES, id="Darwin Core occurrences"),
         pytest.param("0001-species.csv", SPECIES, id="a species list of GBIF"),
         pytest.param("taxon.txt", CORE, id="a Darwin Core checklist"),
         pytest.param("own.csv", "species;scientific_name\nVulpes vulpes;Vulpes vulpes crucigera Bechstein\n;Felis Linnaeus, 1758\n", id="a spreadsheet"),
@@ -39,27 +37,27 @@ def test_a_checklist_may_be_any_download(tmp_path, small_index, name, text, is_p
     assert restriction.unknown == ()
 
 
+@pytest.mark.parametrize("name", ["0001.csv", "occurrence.txt"])
+def test_of_occurrences_only_species_count(tmp_path, small_index, name):
+    """A Felis that nobody could name is no word for all of that genus, and what was found absent is not there."""
+    (tmp_path / name).write_text(OCCURRENCES)
+    restriction = Catalogue(Index(small_index)).restrict(checklist=tmp_path / name)
+    assert len(restriction.leaves) == 1
+    assert restriction.notes == (f"{name}: 1 names above species left out, for an organism that nobody could name stands for no others",)
+
+
 def test_plain_lists_are_read_as_before(tmp_path):
     (tmp_path / "names.txt").write_text("# mine\nFelis catus\n\nAves\n")
-    assert listed_names(tmp_path / "names.txt") == listed_names([" Felis catus", "Aves"]) == ["Felis catus", "Aves"]
+    assert listed_names(tmp_path / "names.txt") == listed_names([" Felis catus", "Aves"]) == (["Felis catus", "Aves"], ())
     (tmp_path / "tabs.txt").write_text("Felis catus\tcat\n")
-    assert listed_names(tmp_path / "tabs.txt") == ["Felis catus\tcat"]
+    assert listed_names(tmp_path / "tabs.txt") == (["Felis catus\tcat"], ())
 
 
 def test_the_species_of_a_camtrap_dp_make_a_checklist(shared):
-    names = listed_names(shared / "bursts" / "camtrap-dp-example")
-    assert names == [
-        "Anas platyrhynchos",
-        "Anas strepera",
-        "Ardea",
-        "Ardea cinerea",
-        "Aves",
-        "Homo sapiens",
-        "Martes foina",
-        "Mustela putorius",
-        "Rattus norvegicus",
-        "Vulpes vulpes",
-    ]
+    names, notes = listed_names(shared / "bursts" / "camtrap-dp-example")
+    assert names[:4] == ["Anas platyrhynchos", "Anas strepera", "Ardea cinerea", "Homo sapiens"]
+    assert len(names) == 8
+    assert "2 names above species left out" in notes[0]
 
 
 def test_a_checklist_that_is_none_is_told(tmp_path):

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from bioclip_search.errors import TableError
 from bioclip_search.geography.distribution import COUNTRIES, occurring_in
-from bioclip_search.geography.geofence import Geofence
+from bioclip_search.geography.geofence import Geofence, counted
 from bioclip_search.geography.occurrences import Occurrences, Prior
-from bioclip_search.geography.place import Place
+from bioclip_search.geography.place import ANYWHERE, Place
 from bioclip_search.intervals import LeafSet
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def locality(
         if not isinstance(occurrences, Occurrences):
             occurrences = Occurrences.read(occurrences, catalogue.taxonomy, catalogue.names)
         prior = occurrences.prior(place, month)
-        notes += [*occurrences.notes, f"{occurrences.name}: {prior.records:,.0f} records speak of {prior.words}"]
+        said = "count wherever they lie; say where with --near or --country" if place == ANYWHERE else f"speak of {prior.words}"
+        notes += [*occurrences.notes, f"{occurrences.name}: {counted(round(prior.records), 'record')} {said}"]
     words = prior.words if prior is not None and leaves is None else f"{Place(place.country, place.region)}" + (f"; {prior.words}" if prior else "")
     return Locality(words, leaves, prior, tuple(notes))
 

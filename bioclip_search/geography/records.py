@@ -45,6 +45,12 @@ NAME_COLUMNS = ("species", "epithet", "scientific", "genus", "family", "order", 
 CONTEXT = ("genus", "family", "order", "class", "phylum", "kingdom")
 """Ranks that tell homonyms apart and say where an unknown name belongs, lowest first."""
 
+OF_OCCURRENCES = {"latitude", "date", "status", "deployment"}
+"""Columns that tables of occurrences have and lists of species have not."""
+
+BINOMIAL = r"^\S+ ([x×] ?)?\p{Ll}"
+"""A genus with an epithet; what stands behind the name of a genus are authors, in capitals."""
+
 MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 TABLE_NAMES = ("observations.csv", "occurrence.txt", "occurrence.csv", "occurrences.csv", "taxon.txt", "taxa.txt")
@@ -89,8 +95,11 @@ def read_records(path: Path) -> Records:
         return _counted(staging, relation, columns, name)
 
 
-def read_recorded_names(path: Path) -> list[str]:
+def read_recorded_names(path: Path) -> tuple[list[str], int]:
     """The names of a table of species or of occurrences, each once, in alphabetical order; what was found absent is left out.
+
+    Of occurrences only species count, for a bird that nobody could name is no word for all birds; the second number is
+    how many names above species were left out for that.
 
     Raises:
         TableError: It cannot be read, or has no name.
@@ -100,10 +109,12 @@ def read_recorded_names(path: Path) -> list[str]:
         absent = f"upper({_words(columns['status'])}) = 'ABSENT'" if "status" in columns else "false"
         typed = f"SELECT {_name(columns)} AS name FROM {relation} WHERE NOT coalesce({absent}, false)"
         staging.run(f"CREATE TEMP TABLE listed AS SELECT DISTINCT name FROM ({typed}) WHERE name IS NOT NULL", name)
-        names = [word for (word,) in staging.rows("SELECT name FROM listed ORDER BY name")]
-    if not names:
+        rows = staging.rows(f"SELECT name, regexp_matches(name, '{BINOMIAL}') FROM listed ORDER BY name")
+    if not rows:
         raise TableError(f"{path}: holds no name. Expected a column species or scientificName; rename its columns.")
-    return names
+    are_occurrences = bool(columns.keys() & OF_OCCURRENCES) and any(is_species for _, is_species in rows)
+    names = [word for word, is_species in rows if is_species or not are_occurrences]
+    return names, len(rows) - len(names)
 
 
 def knows_columns(header: list[str]) -> bool:
