@@ -16,14 +16,13 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from bioclip_search import places
 from bioclip_search.build import write_taxa
 from bioclip_search.encoder import Encoder, encode_recipe
-from bioclip_search.errors import IndexFolderError, PictureError
+from bioclip_search.errors import PictureError
 from bioclip_search.images import open_picture
 from bioclip_search.index import Card, Index, write_vectors
 from bioclip_search.index.card import ADDED_PREFIX, AddedNote, FileNote, change_card, note_file
-from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
+from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE, stop_if_shipped
 from bioclip_search.index.replacing import alone_in, writing
 from bioclip_search.names.store import ACCEPTED, entries, write_store
 from bioclip_search.placing import place_taxa
@@ -56,7 +55,7 @@ def add_taxa(index: Index, taxa: Any, encoder: Encoder, *, within: str | None = 
         TableError: A taxon is in the index already, or nothing tells where it belongs.
         PictureError: A picture cannot be read.
     """
-    _stop_if_shipped(index)
+    stop_if_shipped(index, f"Make a copy of your own to add to: bioclip-search index trim {index.card.name} --out mine")
     with alone_in(index.folder):
         if Card.read(index.folder) != index.card:  # another program added to it meanwhile
             index = Index(index.folder)
@@ -141,11 +140,3 @@ def _new_names(grown: Taxonomy, table: pa.Table, base: int) -> pa.Table:
     return names.filter(
         pa.array([is_new(*entry) for entry in zip(*(names[column].to_pylist() for column in ("rank", "row", "kind")), strict=True)], pa.bool_())
     )
-
-
-def _stop_if_shipped(index: Index) -> None:
-    shipped = places.shipped("index")
-    if shipped is not None and index.folder.resolve().is_relative_to(shipped.resolve()):
-        raise IndexFolderError(
-            f"{index.card.name} is shipped with the program and stays as it is. Make a copy of your own to add to: bioclip-search index trim {index.card.name} --out mine"
-        )

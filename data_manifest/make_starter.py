@@ -7,6 +7,7 @@ python data_manifest/make_starter.py --encoder starter-encoder --config data_man
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +17,16 @@ import click
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from bioclip_search.calibrate import Fit, calibrate
 from pyarrow import parquet
 
 from bioclip_search.build import build_index
+from bioclip_search.calibration.fitting import calibrate
+from bioclip_search.calibration.record import keep
 from bioclip_search.encoder.opening import open_encoder
 from bioclip_search.evaluation.candidates import INDEX, OWN
 from bioclip_search.evaluation.labelled import TRAIN, LabelledSet, sets_of_training
 from bioclip_search.evaluation.zero_shot import Evaluation, evaluate
-from bioclip_search.index import Card
+from bioclip_search.index import Card, Index
 from bioclip_search.index.card import change_card, note_file
 from bioclip_search.prompts import BARE_TEMPLATE, RANKS, TextRecipe
 from bioclip_search.searcher import Searcher
@@ -46,6 +48,11 @@ MOST_OF_A_PART = 400
 """Pictures of one part of one set that the calibration sees at most, so that no large set speaks for all."""
 
 DETECTOR_FOLDER = "detector"
+
+NOT_IN_THE_CARD = re.compile(r"_(low|high|macro)$|_macro_")
+"""Names of figures that anybody can measure again and that would make the card long."""
+
+LIMITS_OF_PROMISE = "Its promises hold for pictures like those it was calibrated on, and for no others."
 
 ABOUT = {
     "description": "starter: a small encoder and a small detector over birds, amphibians and mammals of the world, iNaturalist 2021 and what they were taught",
@@ -117,18 +124,13 @@ def in_halves(sets: list[LabelledSet]) -> tuple[list[LabelledSet], list[Labelled
     return first, second
 
 
-def fitted_on(fit: Fit) -> str:
-    """What the card says of the calibration."""
-    reached = "; ".join(f"{one.target:g}: {one.right} of {one.answers} right" for one in fit.thresholds if one.threshold is not None)
-    return (
-        f"{fit.pictures} pictures kept back from training, at most {MOST_OF_A_PART} of each part of a set, over the whole index. The temperature has the least mean "
-        f"-log P of the true taxon summed over ranks ({fit.mean_loss:.2f}; {fit.mean_loss_at_1:.2f} at 1). Thresholds: the lowest down to which the share of right "
-        f"answers reaches the target at {fit.confidence:.0%} confidence ({reached or 'none does'}). It holds for such pictures, not for any."
-    )
-
-
 def figures(found: Evaluation, labels: str) -> dict[str, dict[str, float]]:
-    return {f"{score.set_name}/{score.part}": score.metrics for score in found.scores if score.labels == labels}
+    """The figures that the card keeps: those for all pictures alike, without intervals."""
+    return {
+        f"{score.set_name}/{score.part}": {name: value for name, value in score.metrics.items() if NOT_IN_THE_CARD.search(name) is None}
+        for score in found.scores
+        if score.labels == labels
+    }
 
 
 def add_detector(index: Path, detector: Path) -> None:
@@ -139,43 +141,56 @@ def add_detector(index: Path, detector: Path) -> None:
 
 
 def measure(index: Path, data: Path, sets: list[LabelledSet]) -> dict[str, Any]:
-    """Fits the calibration on one half of what was kept back, writes it to the card, and gives all figures."""
-    first, second = in_halves(sets)
-    fit = calibrate(Searcher.open(index, device="cpu", precision="fp32"), first)
-    change_card(index, calibration=fit.for_card(fitted_on(fit)))
+    """The figures of the pictures kept back, among names that they are told."""
     searcher = Searcher.open(index, device="cpu", precision="fp32")
     named = evaluate(searcher, sets, labels=[OWN], distractors=data / "taxonomy" / "inat2021.parquet", target_accuracy=TARGET)
-    whole = evaluate(searcher, second, labels=[INDEX], target_accuracy=TARGET)
     trained = named.skipped.get(TRAIN, 0)
     return {
-        "limits": f"Three published classifiers under one projection, which was taught {trained:,} small pictures. It knows birds and insects best. Its thresholds hold for pictures like those it was calibrated on, and for no others.",
+        "limits": f"Three published classifiers under one projection, which was taught {trained:,} small pictures. It knows birds and insects best. {LIMITS_OF_PROMISE}",
         "metrics_of_kept_back_pictures": {"note": NOTE, "own_labels": figures(named, OWN), "mixed": figures(named, "mixed")},
-        "metrics_of_the_fallback": {
-            "note": f"Over the whole index, on the half of the pictures kept back that the calibration did not see, at a target of {TARGET:g} ({whole.ruling.threshold_from}).",
-            **figures(whole, INDEX),
-        },
     }
 
 
+def calibrate_and_measure(index: Path, sets: list[LabelledSet]) -> dict[str, Any]:
+    """Calibrates on one half of what was kept back, and gives the figures of the fallback on the other."""
+    first, second = in_halves(sets)
+    opened = keep(Index(index), calibrate(Searcher.open(index, device="cpu", precision="fp32"), first))
+    whole = evaluate(Searcher.open(opened.folder, device="cpu", precision="fp32"), second, labels=[INDEX], target_accuracy=TARGET)
+    note = (
+        f"Over the whole index, on the half of the pictures kept back that the calibration did not see, at a target of {TARGET:g} ({whole.ruling.rules_from})."
+    )
+    return {"metrics_of_the_fallback": {"note": note, **figures(whole, INDEX)}}
+
+
 @click.command()
-@click.option("--encoder", required=True, type=click.Path(exists=True, path_type=Path), help="Model folder of the trained encoder.")
+@click.option("--encoder", type=click.Path(exists=True, path_type=Path), help="Model folder of the trained encoder.")
+@click.option("--only-calibrate", is_flag=True, help="Calibrate the index at --out anew; nothing else of it changes.")
 @click.option("--config", required=True, type=click.Path(exists=True, path_type=Path), help="Settings that it was trained with, for what was kept back.")
 @click.option("--detector", type=click.Path(exists=True, path_type=Path), help="Folder of the trained detector, to be shipped beside.")
 @click.option("--data", required=True, type=click.Path(exists=True, path_type=Path), help="Folder of the data sets.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Index folder to write.")
-def main(encoder: Path, config: Path, detector: Path | None, data: Path, out: Path) -> None:
+def main(encoder: Path | None, only_calibrate: bool, config: Path, detector: Path | None, data: Path, out: Path) -> None:
     """Make the starter index."""
     sets = sets_of_training(replace(EncoderConfig.from_toml(config), data_root=str(data)))
+    if not only_calibrate:
+        if encoder is None:
+            raise click.UsageError("Give the trained encoder with --encoder.")
+        make(encoder, detector, data, sets, out)
+    change_card(out, about=Card.read(out).about | calibrate_and_measure(out, sets))
+    size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
+    click.echo(f"{out}: {Card.read(out).count:,} taxa, {size / 1e6:.1f} MB")
+    click.echo(Card.read(out).calibration)
+
+
+def make(encoder: Path, detector: Path | None, data: Path, sets: list[LabelledSet], out: Path) -> None:
+    """Writes the index and measures it; not calibrated yet."""
     taxonomy = Taxonomy.from_table(starter_checklist(data, sets))
     click.echo("\n".join(taxonomy.report.lines()))
     opened = open_encoder(encoder, device="cpu", precision="fp32")
-    index = build_index(out, taxonomy, opened, recipe=TextRecipe("taxon_com", BARE_TEMPLATE), kind="int8", encoder_folder=encoder, about=ABOUT)
+    build_index(out, taxonomy, opened, recipe=TextRecipe("taxon_com", BARE_TEMPLATE), kind="int8", encoder_folder=encoder, about=ABOUT)
     if detector:
-        add_detector(index.folder, detector)
-    change_card(index.folder, about=ABOUT | measure(index.folder, data, sets))
-    size = sum(path.stat().st_size for path in index.folder.rglob("*") if path.is_file())
-    click.echo(f"{index.folder}: {len(taxonomy):,} taxa, {size / 1e6:.1f} MB")
-    click.echo(Card.read(index.folder).calibration)
+        add_detector(out, detector)
+    change_card(out, about=ABOUT | measure(out, data, sets))
 
 
 if __name__ == "__main__":

@@ -97,7 +97,7 @@ def test_a_calibrated_index_promises_only_what_was_fitted(small_index, tmp_path,
     change_card(folder, calibration=Calibration(temperature=20.0, thresholds={"0.95": 0.999}, fitted_on="a test"))
     searcher = Searcher(Index(folder), encoder)
     assert searcher.identify(picture_of(leaf("Felis catus")), target_accuracy=0.95)[0].rank != "species"
-    with pytest.raises(NotCalibratedError, match="calibrated for 0.95, not for 0.8"):
+    with pytest.raises(NotCalibratedError, match="calibrated for 0.95 over all ranks only. Calibrate it anew for 0.8"):
         searcher.identify(picture_of(0), target_accuracy=0.8)
 
 

@@ -38,14 +38,14 @@ def calibrate(
     *,
     parts: Collection[str] | None = None,
     workers: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> CalibrationRecord:
     """What is fitted on the labelled pictures of the parts (by default all but what was trained on), over the whole index.
 
     Every picture counts alike, so what the promise holds for is this mixture of pictures.
 
     Args:
-        progress: Called with the number of pictures embedded so far.
+        progress: Called with the pictures embedded and the pictures in all.
 
     Raises:
         TableError: Fewer than `LEAST_PICTURES` pictures can be read, or none is labelled with a taxon of the index.
@@ -96,7 +96,7 @@ def gather(
     *,
     parts: Collection[str] | None = None,
     workers: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, Lineages]:
     """The vectors of all pictures of the parts that can be read, (n, dim), and their labels; `numbers` is shared with those they are compared to.
 
@@ -104,9 +104,11 @@ def gather(
         TableError: There are fewer than `LEAST_PICTURES`.
     """
     vectors, codes, vernacular, before = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], 0
-    for labelled in sets:
-        tick = None if progress is None else lambda done, _, before=before: progress(before + done)
-        found = vectors_of(searcher.encoder, labelled, wanted_rows(labelled, parts), workers=workers, progress=tick)
+    wanted = [wanted_rows(labelled, parts) for labelled in sets]
+    in_all = sum(int(rows.sum()) for rows in wanted)
+    for labelled, rows in zip(sets, wanted, strict=True):
+        tick = None if progress is None else lambda done, _, before=before: progress(before + done, in_all)
+        found = vectors_of(searcher.encoder, labelled, rows, workers=workers, progress=tick)
         truths = Lineages.of(found.taxa, searcher.taxonomy.ranks, numbers)
         vectors, codes, vernacular = [*vectors, found.vectors], [*codes, truths.codes], [*vernacular, truths.vernacular]
         before += len(found) + len(found.failures)

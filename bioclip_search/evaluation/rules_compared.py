@@ -82,7 +82,8 @@ def compare_rules(
     parts: Sequence[str] | None = None,
     targets: Sequence[float] = (0.8, 0.9, 0.95),
     splits: int = SPLITS,
-    progress: Callable[[int], None] | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
     """Every rule on random halves of all pictures, over all taxa of the index.
 
@@ -95,7 +96,7 @@ def compare_rules(
     """
     numbers: dict[str, int] = {}
     candidates = candidates_of_index(searcher, numbers)
-    vectors, truths = gather(searcher, sets, numbers, parts=parts, progress=progress)
+    vectors, truths = gather(searcher, sets, numbers, parts=parts, workers=workers, progress=progress)
     world = World(vectors, truths, candidates, searcher.index.card.encoder.logit_scale)
     random = np.random.default_rng(SEED)
     drawn = [world.split(random.permutation(len(vectors))) for _ in range(splits)]

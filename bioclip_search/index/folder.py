@@ -156,6 +156,17 @@ def find_index(name: str | Path) -> Path:
     raise IndexFolderError(f"No index {str(name)!r}: it is no folder, and no name of those installed ({known}). Build one with `bioclip-search index build`.")
 
 
+def stop_if_shipped(index: Index, instead: str) -> None:
+    """Lets nobody change an index that came with the program.
+
+    Raises:
+        IndexFolderError: It is one; says what to do `instead`.
+    """
+    shipped = places.shipped("index")
+    if shipped is not None and index.folder.resolve().is_relative_to(shipped.resolve()):
+        raise IndexFolderError(f"{index.card.name} is shipped with the program and stays as it is. {instead}")
+
+
 def list_indexes() -> Iterator[Path]:
     """The user's own index folders, then the shipped ones, each in order of name."""
     for home in (places.user_indexes(), places.shipped("index")):

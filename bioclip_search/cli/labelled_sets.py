@@ -1,0 +1,48 @@
+"""Labelled pictures as commands take them: files, or what a training run kept apart; what became of the labels goes to stderr."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from bioclip_search.evaluation.labelled import LabelledSet
+    from bioclip_search.searcher import Searcher
+
+files_argument = click.argument("files", nargs=-1, metavar="[FILE]...")
+config_option = click.option(
+    "--config", type=click.Path(exists=True, dir_okay=False), help="Settings of `train encoder`: take its sets in the parts that it kept apart."
+)
+set_option = click.option("--set", "only", multiple=True, help="Of several sets only this one, by its name; may be given several times.")
+parts_option = click.option("--part", "parts", multiple=True, help="Only this part; may be given several times.  [default: all that is not train]")
+
+
+def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str], searcher: Searcher) -> list[LabelledSet]:
+    """The sets asked for, their labels looked up in the index.
+
+    Raises:
+        TableError: A file cannot be read, or a set of this name is not among them.
+    """
+    from bioclip_search.errors import TableError
+    from bioclip_search.evaluation.labelled import find_sets, sets_of_training
+    from bioclip_search.evaluation.labels import resolve_labels
+
+    if bool(files) == (config is not None):
+        raise click.UsageError("Give either FILES or --config.")
+    ranks = searcher.taxonomy.ranks
+    if config is not None:
+        from bioclip_search.train.config import EncoderConfig
+
+        sets = sets_of_training(EncoderConfig.from_toml(config), ranks)
+    else:
+        found = find_sets(files, ranks)
+        resolution = resolve_labels(found, searcher.names)
+        for line in [*(note for labelled in found for note in labelled.notes), *resolution.report.lines()]:
+            click.echo(line, err=True)
+        sets = list(resolution.sets)
+    names = [labelled.name for labelled in sets]
+    if missing := [name for name in only if name not in names]:
+        raise TableError(f"There is no set {', '.join(missing)}; there are {', '.join(names)}.")
+    return [labelled for labelled in sets if not only or labelled.name in only]
