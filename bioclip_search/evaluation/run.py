@@ -161,16 +161,20 @@ def _marks(answers: Sequence[Answer], truths: Lineages, tree: Candidates, number
 
 
 def _located(names: list[list[str | None]], chances: np.ndarray, answers: Sequence[Answer], tree: Candidates, numbers: dict[str, int]) -> Taxa:
-    """The taxa of the rungs, (n, ranks), by name and kingdom.
+    """The taxa of the rungs, (n, ranks), by name and, where there is an answer, by its kingdom.
 
     Raises:
         IndexMismatchError: The tree has no such taxon.
     """
     ranks = tree.taxonomy.ranks
     columns = {rank: pa.array([row[place] for row in names], pa.string()) for place, rank in enumerate(ranks)}
-    kingdoms = [answer.lineage.get(ranks[0]) or row[0] for answer, row in zip(answers, names, strict=True)]
-    table = pa.table({**columns, ranks[0]: pa.array(kingdoms, pa.string()), "common_name": pa.nulls(len(names), pa.string())})
+    kingdoms = pa.array([row[0] or answer.lineage.get(ranks[0]) for row, answer in zip(names, answers, strict=True)], pa.string())
+    table = pa.table({**columns, ranks[0]: kingdoms, "common_name": pa.nulls(len(names), pa.string())})
     intervals = tree.intervals(Lineages.of(table, ranks, numbers))  # (n, ranks, 2)
+    silent = np.array([answer.taxon is None for answer in answers], bool)
+    if silent.any():  # without an answer every rung is the most probable of its rank, and need not lie within those above
+        loose = table.set_column(0, ranks[0], pa.nulls(len(names), pa.string()))
+        intervals[silent, 1:] = tree.intervals(Lineages.of(loose, ranks, numbers))[silent, 1:]
     is_told = np.array([[name is not None for name in row] for row in names], bool).reshape(chances.shape)
     below = np.where(is_told, intervals[:, :, 1] - intervals[:, :, 0], 0)
     lost = is_told & (below == 0)

@@ -60,8 +60,12 @@ class Calls:
     verdicts: np.ndarray
 
     def stays_within(self, depth: int) -> np.ndarray:
-        """Whether a call is of the true parent, (n,) bool."""
-        return (self.parents[:, depth] == self.truth[:, depth - 1]) & (self.truth[:, depth - 1] >= 0)
+        """Whether a call is of the true parent, (n,) bool.
+
+        Subtle: a wrong taxon of the same name is a homonym in another kingdom, and its parent may be one, too.
+        """
+        is_homonym = self.called[:, depth] == self.truth[:, depth]
+        return (self.parents[:, depth] == self.truth[:, depth - 1]) & (self.truth[:, depth - 1] >= 0) & ~is_homonym
 
 
 def sister_figures(calls: Calls, ranks: Sequence[str]) -> dict[str, Figure]:

@@ -118,7 +118,7 @@ def test_all_wrong_is_told_as_such():
     figures = summarise(wrong, RANKS)
     assert (figures["answer_accuracy"], figures["answer_information"], figures["answer_severity"]) == (0, 0, 2)
     assert (figures["information_at_80"], figures["haurc"]) == (0, 0.3)  # coverage .6, risk 1: a triangle
-    assert (figures["answer_accuracy_low"], figures["answer_accuracy_high"]) == (0, 0)
+    assert (figures["answer_accuracy_low"], figures["answer_accuracy_high"]) == (0, 0.7076)  # 1 - .025^(1/3)
 
 
 def test_probabilities_that_are_nan_are_refused():

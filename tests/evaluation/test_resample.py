@@ -14,6 +14,14 @@ def test_the_interval_of_a_share_is_that_of_the_binomial():
     assert told["right_high"] == pytest.approx(0.7924, abs=0.006)
 
 
+def test_where_all_or_none_are_right_the_interval_is_the_exact_one():
+    """30 of 30: the lower end p has p³⁰ = .025, so p = .025^(1/30) = .8843; 30 pictures with three crops each are still 30."""
+    told = with_intervals({"all": share(np.ones(30, bool)), "none": share(np.zeros(30, bool))}, 30)
+    assert [told[f"all{end}"] for end in ("", "_low", "_high")] == [1, 0.8843, 1]
+    assert [told[f"none{end}"] for end in ("", "_low", "_high")] == [0, 0, 0.1157]
+    assert with_intervals({"all": share(np.ones(90, bool))}, 30, picture_of_row=np.repeat(np.arange(30), 3))["all_low"] == 0.8843
+
+
 def test_the_same_question_gets_the_same_interval_whatever_else_is_asked():
     hits, values = np.arange(50) % 3 == 0, np.arange(50.0)
     alone = with_intervals({"hits": share(hits)}, 50)

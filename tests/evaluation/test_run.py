@@ -16,7 +16,7 @@ from bioclip_search.evaluation.run import evaluate_run
 from bioclip_search.evaluation.truth import read_truth
 from bioclip_search.evaluation.zero_shot import evaluate
 from bioclip_search.index import Index
-from bioclip_search.results import Answer, Failure
+from bioclip_search.results import Answer, Failure, Rung
 from bioclip_search.searcher import Searcher
 from tests.conftest import picture_of, small_table
 from tests.evaluation.test_answers import written
@@ -131,6 +131,14 @@ def test_a_blank_has_no_answer(truth, photos, catalogue, searcher):
     blank = Answer(image=str(photos / "1.png"), rule="rule 0: no organism", probability=None, index="small", encoder="c")
     found = evaluate_run([*searcher.identify(photos / "0.png"), blank], truth, catalogue)
     assert (found.scores[0].metrics["n"], found.scores[0].metrics["answer_coverage"]) == (2, 0.5)
+
+
+def test_where_there_is_no_answer_the_rungs_may_lie_in_several_kingdoms(truth, photos, catalogue):
+    """The most probable kingdom is that of the animals, the most probable family one of plants."""
+    rungs = (Rung("kingdom", "Animalia", 0.6), Rung("family", "Apiaceae", 0.3), Rung("species", "Panthera leo", 0.2))
+    unsure = Answer(image=str(photos / "0.png"), rule="rule 4: no answer", probability=1.0, ladder=rungs, index="small", encoder="c")
+    (score,) = evaluate_run([unsure], truth, catalogue).scores
+    assert (score.metrics["answer_coverage"], score.metrics["rolled_kingdom"], score.metrics["rolled_family"], score.metrics["rolled_species"]) == (0, 1, 0, 1)
 
 
 def test_a_table_of_answers_is_measured_at_the_ranks_that_it_tells(searcher, photos, truth, catalogue, tmp_path):

@@ -46,3 +46,10 @@ def test_where_nothing_is_mixed_up_there_is_no_pair_and_no_share():
 
 def test_a_tree_without_genera_has_no_sisters():
     assert sister_figures(SHOWN, ("kingdom", "order", "species")) == {}
+
+
+def test_a_homonym_of_another_kingdom_is_no_sister():
+    shown = calls((LION, LION), (FOX, FOX))
+    shown.verdicts[0] = WRONG
+    assert mixed_up_pairs(shown, RANKS, dict(enumerate(NAMES))) == []
+    assert with_intervals(sister_figures(shown, RANKS), 2)["species_mistakes_in_genus"] == 0

@@ -22,6 +22,9 @@ from bioclip_search.evaluation.severity import height_in_words
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG
 from bioclip_search.render import ITALIC_RANKS
 
+FIRST_MISTAKES = 8
+"""Mistakes that are shown at once; the others are folded away."""
+
 MOST_PAIRS = 12
 """Pairs of sisters that are listed."""
 
@@ -37,9 +40,11 @@ def opening(subject: Subject) -> str:
     metrics = subject.whole.metrics
     shown = ", ".join(dict.fromkeys(score.set_name for score in subject.parts))
     among = f" of {subject.taxa:,} taxa" if subject.taxa else ""
-    asked = f"{metrics['n']:,} {'answers' if subject.is_run else 'pictures'} ({escape(shown)})"
-    told = f"{asked} were {'compared with their true names' if subject.is_run else 'shown to'} "
-    told += f"for the index <b>{escape(subject.index)}</b>{among}." if subject.is_run else f"the index <b>{escape(subject.index)}</b>{among}."
+    index = f"the index <b>{escape(subject.index)}</b>{among}"
+    if subject.is_run:
+        told = f"What {index} answered about {metrics['n']:,} pictures ({escape(shown)}) was compared with their true names."
+    else:
+        told = f"{metrics['n']:,} pictures ({escape(shown)}) were shown to {index}."
     if "answer_accuracy" in metrics:
         told += (
             f" It put a name to <b>{percent(metrics['answer_coverage'])}</b> of them, and <b>{percent(metrics['answer_accuracy'])}</b>"
@@ -161,6 +166,8 @@ def sisters_section(subject: Subject) -> str:
 def scores_section(subject: Subject) -> str:
     """Every part, list and half in one table."""
     scores = [*([] if len(subject.parts) == 1 else [subject.whole]), *subject.parts, *subject.halves, *subject.others]
+    if len(scores) == 1:
+        return ""
     columns = {"answers right": "answer_accuracy", "named": "answer_coverage", "information": "answer_information", "best match": "top1", "hAURC": "haurc"}
     columns = {words: key for words, key in columns.items() if any(key in score.metrics for score in scores)}
     head = "<tr><th>pictures</th><th>n</th>" + "".join(f"<th>{words}</th>" for words in columns) + "</tr>"
@@ -182,8 +189,13 @@ def mistakes_section(subject: Subject) -> str:
     count = subject.mistakes_in_all
     order = f"Of {count:,} wrong answers those that lie furthest from the truth come first, of these the surest; of one confusion only one picture is shown."
     words = f"<p>{order if count > 1 else 'One answer was wrong.'}</p>"
-    cards = "".join(_card(mistake, subject.ranks) for mistake in subject.mistakes)
-    return _section("The worst mistakes", f'{words}<div class="cards">{cards}</div>', "mistakes", "wide")
+    cards = [_card(mistake, subject.ranks) for mistake in subject.mistakes]
+    inside = f'{words}<div class="cards">{"".join(cards[:FIRST_MISTAKES])}</div>'
+    if cards[FIRST_MISTAKES:]:
+        inside += (
+            f'<details class="part"><summary>{len(cards) - FIRST_MISTAKES} more</summary><div class="cards">{"".join(cards[FIRST_MISTAKES:])}</div></details>'
+        )
+    return _section("The worst mistakes", inside, "mistakes", "wide")
 
 
 def closing(subject: Subject) -> str:
@@ -201,7 +213,7 @@ GLOSSARY = """<h3>Words</h3><dl>
 <dt>Risk, coverage, hAURC</dt><dd>The share of wrong answers against the mean information of all answers, and the area below (Goren et al., NeurIPS 2024).</dd>
 <dt>Operating curve</dt><dd>Information against correctness as the threshold falls (after Valmadre, NeurIPS 2022).</dd>
 <dt>Over taxa</dt><dd>Each true taxon counts alike, however many pictures it has.</dd>
-<dt>Interval</dt><dd>95 %, from drawing the pictures anew 1,000 times. It speaks of pictures like these; where all are right it cannot show doubt.</dd>
+<dt>Interval</dt><dd>95 %, from drawing the pictures anew 1,000 times; where all or none are right, the exact one (Clopper and Pearson 1934). It speaks of pictures like these and of no others.</dd>
 </dl>"""
 
 
@@ -238,7 +250,7 @@ def _card(mistake: Mistake, ranks: tuple[str, ...]) -> str:
     else:
         data = base64.b64encode(mistake.thumbnail).decode("ascii")
         alt = escape(f"A picture of {mistake.truth} that was called {mistake.answer}", quote=True)
-        picture = f'<img loading="lazy" alt="{alt}" src="data:image/jpeg;base64,{data}">'
+        picture = f'<img alt="{alt}" src="data:image/jpeg;base64,{data}">'
     rungs = "".join(
         f'<li{" class=answered" if rung.rank == mistake.answer_rank else ""}><span class="rank">{escape(rung.rank)}</span>{_name(rung.taxon, rung.rank)}<span class="chance">{percent(rung.probability)}</span></li>'
         for rung in mistake.ladder
@@ -247,7 +259,7 @@ def _card(mistake: Mistake, ranks: tuple[str, ...]) -> str:
         f'<article class="card">{picture}<div class="card-words"><p class="height" title="height {mistake.height}">'
         f'<span class="badge">{mistake.height}</span> {escape(meaning)}</p><dl class="two-names"><dt>is</dt><dd>{_name(mistake.truth, mistake.truth_rank)}</dd>'
         f"<dt>called</dt><dd>{_name(mistake.answer, mistake.answer_rank)} <small>{escape(mistake.answer_rank)}, {percent(mistake.probability)}</small></dd></dl>"
-        f'<details><summary>What it thought at each rank</summary><ol class="ladder">{rungs}</ol></details><p class="file">{escape(mistake.picture)}</p></div></article>'
+        f'<details><summary>Chances by rank</summary><ol class="ladder">{rungs}</ol></details><p class="file">{escape(mistake.picture)}</p></div></article>'
     )
 
 

@@ -114,7 +114,7 @@ def subject_of_answers(found: RunEvaluation, truth: Truth, taxa: int | None = No
             near = truth.home / Path(answer.image).name
             yield (answer.image if Path(answer.image).exists() or not near.exists() else near), answer.box_xyxy
 
-    stands_on = [("Index", found.index), ("Encoder", found.encoder)]
+    stands_on = [("Index", found.index), ("Encoder", found.encoder), ("Curves", "from the ladder of each answer, climbed from its lowest rung")]
     return _subject(found, found.labels.lines(), found.notes, stands_on, taxa, pictures, True)
 
 
@@ -133,7 +133,7 @@ def _subject(
     told = max(measured, key=lambda score: score.metrics.get("candidates", 0)).labels
     parts = [score for score in measured if score.labels == told and not score.is_half]
     whole = parts[0] if len(parts) == 1 else _together(parts, found.ranks)
-    unread = [f"{len(found.failures):,} pictures could not be read"] if found.failures else []
+    unread = [f"{len(found.failures):,} {'picture' if len(found.failures) == 1 else 'pictures'} could not be read"] if found.failures else []
     return Subject(
         whole=whole,
         parts=tuple(parts),
@@ -152,8 +152,7 @@ def _subject(
 
 
 def _together(parts: Sequence[Score], ranks: tuple[str, ...]) -> Score:
-    marks = join_rows([score.marks for score in parts])
-    assert isinstance(marks, Marks)
+    marks: Marks = join_rows([score.marks for score in parts if score.marks])
     return Score(ALL_SETS, "", parts[0].labels, summarise(marks, ranks), marks, tuple(name for score in parts for name in score.pictures))
 
 
@@ -185,8 +184,7 @@ def _mistakes(
 
 
 def _words(score: Score, row: int, ranks: tuple[str, ...], names: Mapping[int, str], thumbnail: bytes | None = None, reason: str = "") -> Mistake:
-    marks = score.marks
-    assert marks is not None
+    marks: Marks = score.marks  # type: ignore[assignment]
     truth, called, depth = marks.calls.truth[row], marks.calls.called[row], int(marks.depth[row])
     lowest = int(np.flatnonzero(truth >= 0)[-1])
     ladder = [Rung(rank, names[int(code)], float(chance)) for rank, code, chance in zip(ranks, called, marks.chances[row], strict=True) if code >= 0]
