@@ -8,8 +8,9 @@ import pytest
 
 from bioclip_search.cli.evaluate import TASKS
 from bioclip_search.errors import TableError
+from bioclip_search.results import Answer
 from tests.cli.test_cli import folder, run  # noqa: F401  the index over the nine leaves
-from tests.conftest import small_table
+from tests.conftest import picture_of, small_table
 from tests.evaluation.test_labelled import write_parquet
 
 
@@ -68,3 +69,68 @@ def test_a_line_that_names_no_task_is_one_of_zero_shot(folder, lions):  # noqa: 
     figures = run("evaluate", "zero-shot", *asked).stdout
     assert json.loads(figures)["set"] == "lions"
     assert run("evaluate", *asked).stdout == run("evaluate", "--index", folder, "--format", "jsonl", lions).stdout == figures
+
+
+LION = ("Panthera leo", {"kingdom": "Animalia", "genus": "Panthera", "species": "Panthera leo"})
+LEOPARD = ("Panthera uncia", {"kingdom": "Animalia", "genus": "Panthera", "species": "Panthera uncia"})
+
+
+@pytest.fixture
+def answered(tmp_path):
+    """What was said of three pictures, and what is true: a lion, a lion called a leopard, and one that the truth does not know."""
+    for number in range(3):
+        picture_of(number).save(tmp_path / f"{number}.png")
+    said = {"rank": "species", "probability": 0.9, "rule": "a test", "index": "small", "encoder": "c"}
+    answers = [
+        Answer(image=str(tmp_path / f"{number}.png"), taxon=taxon, lineage=lineage, **said) for number, (taxon, lineage) in enumerate((LION, LEOPARD, LION))
+    ]
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(answer.to_dict()) + "\n" for answer in answers), encoding="utf-8")
+    (tmp_path / "truth.csv").write_text("image,taxon\n0.png,Lion\n1.png,Panthera leo\ngone.png,Panthera leo\n", encoding="utf-8")
+    (tmp_path / "seen.csv").write_text("species\nPanthera leo\n", encoding="utf-8")
+    return tmp_path
+
+
+def test_answers_given_before_are_measured_beside_their_truth(folder, answered):  # noqa: F811
+    result = run(
+        "evaluate", answered / "answers.jsonl", "--truth", answered / "truth.csv", "--index", folder, "--format", "jsonl", "--out", answered / "all.json"
+    )
+    (record,) = [json.loads(line) for line in result.stdout.splitlines()]
+    assert (record["set"], record["n"], record["answer_accuracy"], record["answer_severity"]) == ("answers", 2, 0.5, 1)
+    assert "1 picture answered but not in the truth, so not measured" in result.stderr
+    assert "1 picture in the truth but not answered: gone.png" in result.stderr
+    told = json.loads((answered / "all.json").read_text())
+    assert (told["primary_metric"], told["without_truth"], told["without_answer"]) == ("answer_accuracy", 1, 1)
+
+
+def test_pictures_with_a_truth_are_identified_first_and_give_the_figures_of_their_answers(folder, answered):  # noqa: F811
+    shown = [answered / f"{number}.png" for number in range(3)]
+    (answered / "run.jsonl").write_text(run("identify", *shown, "--index", folder, "--format", "jsonl").stdout, encoding="utf-8")
+    asked = ("--truth", answered / "truth.csv", "--index", folder, "--format", "jsonl")
+    given = json.loads(run("evaluate", answered / "run.jsonl", *asked).stdout)
+    now = run("evaluate", *shown, *asked)
+    assert {**json.loads(now.stdout), "set": "run"} == given
+    assert "promises nothing at 0.9; it answers by its default rule" in now.stderr
+
+
+def test_the_table_shows_the_headline_with_its_intervals(folder, answered):  # noqa: F811
+    table = run("evaluate", answered / "answers.jsonl", "--truth", answered / "truth.csv", "--index", folder).stdout
+    assert "95 % intervals in brackets" in table
+    assert "0.500 (0.00–1.00)" in table
+    assert "best match" not in table  # which answers do not tell
+
+
+def test_a_report_is_written_of_pictures_and_of_answers(folder, lions, answered):  # noqa: F811
+    result = run("evaluate", lions, "--index", folder, "--report", answered / "pictures.html", "--seen", answered / "seen.csv")
+    assert f"The report is in {answered / 'pictures.html'}." in result.stderr
+    run("evaluate", answered / "answers.jsonl", "--truth", answered / "truth.csv", "--index", folder, "--report", answered / "answers.html")
+    for name, words in (("pictures", "2 pictures (lions) were shown to"), ("answers", "about 2 pictures (answers) was compared with their true names")):
+        page = (answered / f"{name}.html").read_text(encoding="utf-8")
+        assert words in page.replace("<b>", "").replace("</b>", "")
+        assert "default-src 'none'" in page
+
+
+def test_answers_without_a_truth_and_a_truth_without_answers_are_refused(folder, answered):  # noqa: F811
+    with pytest.raises(click.UsageError, match="holds answers; say what is true of its pictures with --truth"):
+        run("evaluate", answered / "answers.jsonl", "--index", folder)
+    with pytest.raises(click.UsageError, match="beside --truth"):
+        run("evaluate", "--truth", answered / "truth.csv", "--index", folder)
