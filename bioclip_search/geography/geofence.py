@@ -23,12 +23,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bioclip_search.geography.place import Place
 from bioclip_search.intervals import LeafSet
 from bioclip_search.taxonomy import Taxonomy
+
+if TYPE_CHECKING:
+    from bioclip_search.names import Names
 
 KEY_RANKS = ("class", "order", "family", "genus", "epithet")
 """What a key tells, parted by semicolons; what it leaves empty at its end makes it a higher taxon."""
@@ -68,7 +72,7 @@ class Fenced:
     unmatched: tuple[str, ...] = ()
     """Keys that name no taxon here."""
     by_name: tuple[str, ...] = ()
-    """Keys whose ranks between the class and the name are others here."""
+    """Keys whose name is a synonym here, or whose ranks between the class and the name are others."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,15 @@ class Geofence:
         rule = self.rules.get(key)
         return rule is not None and (rule.forbids(place) or rule.blocks(place))
 
-    def blocked(self, taxonomy: Taxonomy, place: Place) -> Fenced:
-        """The leaves that are shut out (rules 1 to 7), and which keys name no taxon."""
+    def blocked(self, taxonomy: Taxonomy, place: Place, names: Names | None = None) -> Fenced:
+        """The leaves that are shut out (rules 1 to 7), and which keys name no taxon.
+
+        Args:
+            names: Where synonyms are looked up; None knows accepted names only.
+        """
         from bioclip_search.geography.keys import match_keys
 
-        found = match_keys(list(self.rules), taxonomy)
+        found = match_keys(list(self.rules), taxonomy, names)
         nearest = np.full(len(taxonomy), -1)  # (n,) the number of the key whose list of countries counts
         blocked = np.zeros(len(taxonomy), bool)
         keys = list(self.rules)
@@ -134,7 +142,9 @@ class Geofence:
         if unmatched:
             notes.append(f"{self.name}: of {counted(len(self.rules), 'key')} {len(unmatched):,} without a taxon in this index ({some(unmatched)})")
         if by_name:
-            notes.append(f"{self.name}: {counted(len(by_name), 'key')} matched by class and name, with other ranks between than here ({some(by_name)})")
+            notes.append(
+                f"{self.name}: {counted(len(by_name), 'key')} matched by class and name, a synonym or with other ranks between than here ({some(by_name)})"
+            )
         if place.country and place.country not in self.countries:
             notes.append(f"{self.name}: no rule names {place.country}")
         elif place.region and not any(place.region in part.get(place.country, ()) for rule in self.rules.values() for part in (rule.allow, rule.block)):

@@ -13,7 +13,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioclip_search.taxonomy import Taxonomy
+from bioclip_search.names import Names
+from bioclip_search.names.store import SYNONYM
+from bioclip_search.taxonomy import Taxon, Taxonomy
 
 RANK_OF_TOKEN = ("class", "order", "family", "genus", "species")
 
@@ -30,12 +32,13 @@ class FoundKeys:
     by_name: tuple[str, ...]
 
 
-def match_keys(keys: Sequence[str], taxonomy: Taxonomy) -> FoundKeys:
+def match_keys(keys: Sequence[str], taxonomy: Taxonomy, names: Names | None = None) -> FoundKeys:
     """All taxa of a key's name and rank that are in its class.
 
     1. A taxon in another class is another one; where its class is missing, it must be an animal.
     2. Order and family may differ, for lists disagree on them (Artiodactyla, Cetartiodactyla): such keys are told.
     3. A key that gives no class names the taxa of any.
+    4. A name that no taxon bears is looked for among the synonyms, where `names` are given; such keys are told, too.
     """
     nodes, matched, differing = [], set(), set()
     for rank, wanted in _by_rank(keys).items():
@@ -49,6 +52,14 @@ def match_keys(keys: Sequence[str], taxonomy: Taxonomy) -> FoundKeys:
                 nodes.append((*taxon, number))
                 matched.add(number)
                 if any(name and lineage.get(other, name) != name for other, name in told.items()):
+                    differing.add(number)
+    for rank, wanted in _by_rank(keys).items() if names is not None else ():
+        for number, name in [(number, name) for name, numbers in wanted.items() for number in numbers if number not in matched]:
+            for taxon in _synonyms(names, name, rank):
+                lineage = {at: told.lower() for at, told in taxonomy.lineage(taxon.start, down_to=taxon.rank).items()}
+                if _is_in_class(lineage, keys[number].split(";")[0]):
+                    nodes.append((taxonomy.ranks.index(rank), taxon.start, taxon.stop, number))
+                    matched.add(number)
                     differing.add(number)
     unmatched = tuple(key for number, key in enumerate(keys) if number not in matched)
     return FoundKeys(tuple(nodes), unmatched, tuple(keys[number] for number in sorted(differing)))
@@ -74,6 +85,12 @@ def _taxa_named(taxonomy: Taxonomy, rank: str, wanted: dict[str, list[int]]) -> 
     columns = [pc.utf8_lower(column.cast(pa.string())).to_pylist() for column in rows.columns]
     taxa = zip(level.start[hits].tolist(), level.stop[hits].tolist(), zip(*columns, strict=True), strict=True)
     return [((depth, start, stop), {at: name for at, name in zip(taxonomy.ranks, lineage, strict=False) if name}) for start, stop, lineage in taxa]
+
+
+def _synonyms(names: Names, name: str, rank: str) -> set[Taxon]:
+    """The taxa of a rank that a name is a synonym of."""
+    taxa = {names.taxon(entry) for entry in names.entries(name[:1].upper() + name[1:]) if entry.kind == SYNONYM}
+    return {taxon for taxon in taxa if taxon.rank == rank}
 
 
 def _is_in_class(lineage: dict[str, str], wanted: str) -> bool:

@@ -82,7 +82,7 @@ def _allowed(
     if geofence is not None:
         if not isinstance(geofence, Geofence):
             geofence = Geofence.read(*([geofence] if isinstance(geofence, str | Path) else geofence))
-        fenced = geofence.blocked(taxonomy, place)
+        fenced = geofence.blocked(taxonomy, place, catalogue.names)
         notes += fenced.notes
         leaves = LeafSet.whole(len(taxonomy)).minus(fenced.leaves)
     if place.country is not None and ((geofence is None and not is_soft) or (geofence is not None and has_column)):

@@ -35,7 +35,7 @@ COLUMNS = {
     "longitude": "decimallongitude longitude lon lng long",
     "month": "month",
     "date": "eventdate date observedon eventstart timestamp datetime observationdate",
-    "count": "count records nrecords occurrences",
+    "times": "count records nrecords occurrences",
     "status": "occurrencestatus",
     "deployment": "deploymentid",
 }
@@ -88,7 +88,7 @@ def read_records(path: Path) -> Records:
     with ExitStack() as stack:
         staging, relation, columns, name, deployments = _staged(path, stack)
         if "deployment" in columns:
-            columns.pop("count", None)  # in a Camtrap DP package: individuals, not records
+            columns.pop("times", None)  # in a Camtrap DP package: individuals, not records
             if deployments is not None and "latitude" not in columns:
                 relation, columns = _with_deployments(relation, columns, deployments, staging)
         _stop_if_useless(columns, name)
@@ -106,8 +106,7 @@ def read_recorded_names(path: Path) -> tuple[list[str], int]:
     """
     with ExitStack() as stack:
         staging, relation, columns, name, _ = _staged(path, stack)
-        absent = f"upper({_words(columns['status'])}) = 'ABSENT'" if "status" in columns else "false"
-        typed = f"SELECT {_name(columns)} AS name FROM {relation} WHERE NOT coalesce({absent}, false)"
+        typed = f"SELECT {NAME} AS name FROM {_cleaned(relation, columns)} WHERE NOT {IS_ABSENT}"
         staging.run(f"CREATE TEMP TABLE listed AS SELECT DISTINCT name FROM ({typed}) WHERE name IS NOT NULL", name)
         rows = staging.rows(f"SELECT name, regexp_matches(name, '{BINOMIAL}') FROM listed ORDER BY name")
     if not rows:
@@ -198,18 +197,14 @@ def _stop_if_useless(columns: dict[str, str], name: str) -> None:
 
 def _counted(staging: Staging, relation: str, columns: dict[str, str], name: str) -> Records:
     """Counts in DuckDB, which writes to the disk what memory does not hold."""
-    count = f"coalesce({_number(columns['count'])}, CASE WHEN {_words(columns['count'])} IS NULL THEN 1 ELSE -1 END)" if "count" in columns else "1"
-    absent = f"upper({_words(columns['status'])}) = 'ABSENT'" if "status" in columns else "false"
-    given = {ours: _words(columns[ours]) if ours in columns else "NULL::VARCHAR" for ours in (*CONTEXT, "country", "date", "latitude", "longitude")}
-    context = ", ".join(f'{given[rank]} AS "{rank}"' for rank in CONTEXT)
+    names = ", ".join(f'"{rank}"' for rank in CONTEXT)
     typed = (
-        f"SELECT {_name(columns)} AS name, {context}, upper({given['country']}) AS country, {_number(given['latitude'])} AS latitude, "
-        f"{_number(given['longitude'])} AS longitude, ({given['latitude']} IS NOT NULL) AS has_point, {_month(columns)} AS month, "
-        f"({given['date']} IS NOT NULL) AS has_date, {count} AS count, coalesce({absent}, false) AS absent FROM {relation}"
+        f"SELECT {NAME} AS name, {names}, upper(country) AS country, {_number('latitude')} AS latitude, {_number('longitude')} AS longitude, "
+        f"latitude IS NOT NULL AS has_point, {MONTH} AS month, date IS NOT NULL AS has_date, "
+        f"coalesce({_number('times')}, CASE WHEN times IS NULL THEN 1 ELSE -1 END) AS count, {IS_ABSENT} AS absent FROM {_cleaned(relation, columns)}"
     )
     point = "coalesce(abs(latitude) <= 90 AND abs(longitude) <= 180 AND NOT (latitude = 0 AND longitude = 0), false)"
     cells = ", ".join(f"CASE WHEN {point} THEN floor({axis} / {CELL_DEG}) * {CELL_DEG} + {CELL_DEG / 2} END AS {axis}" for axis in ("latitude", "longitude"))
-    names = ", ".join(f'"{rank}"' for rank in CONTEXT)
     staging.run(
         f"CREATE TEMP TABLE counted AS SELECT name, {names}, country, {cells}, month, absent OR count <= 0 AS absent, count(*) AS n_rows, "
         f"sum(greatest(count, 0))::DOUBLE AS records, sum((has_point AND NOT {point})::INT) AS bad_points, sum((has_date AND month IS NULL)::INT) AS bad_dates "
@@ -236,11 +231,13 @@ def _fetched(staging: Staging, name: str, names: str) -> Records:
     )
     if not len(table):
         raise TableError(f"{name}: holds no record of a taxon at a place ({rows:,} rows, {unnamed:,} without a name). Expected {EXPECTED}.")
-    columns = {field: table[field].to_numpy() for field in table.column_names}
+    columns = {field: table[field].to_numpy() for field in ("number", "latitude", "longitude", "month", "records")}
+    words = table["country"].combine_chunks().dictionary_encode()
+    country = np.array([*words.dictionary.to_pylist(), None], object)[np.asarray(words.indices.fill_null(len(words.dictionary)))]  # (m,) few texts, shared
     cells = np.stack([columns["latitude"], columns["longitude"]], axis=1).astype(np.float64)  # (m, 2)
-    words = staging.table(f"SELECT name, {names}, records FROM named ORDER BY number")
-    numbers = columns["number"].astype(np.int64), columns["country"], cells, columns["month"].astype(np.int64), columns["records"].astype(np.float64)
-    return Records(words, *numbers, rows=rows + rejected, unnamed=unnamed, absent=absent, misshapen=rejected, bad_points=bad_points, bad_dates=bad_dates)
+    listed = staging.table(f"SELECT name, {names}, records FROM named ORDER BY number")
+    numbers = columns["number"].astype(np.int64), country, cells, columns["month"].astype(np.int64), columns["records"].astype(np.float64)
+    return Records(listed, *numbers, rows=rows + rejected, unnamed=unnamed, absent=absent, misshapen=rejected, bad_points=bad_points, bad_dates=bad_dates)
 
 
 def _has_rejects(staging: Staging) -> bool:
@@ -250,10 +247,12 @@ def _has_rejects(staging: Staging) -> bool:
 # Cells as SQL
 
 
-def _words(column: str) -> str:
-    """A cell without spaces around it, null where it holds nothing or a word for nothing."""
+def _cleaned(relation: str, columns: dict[str, str]) -> str:
+    """The table with our columns alone, all of them: cells without spaces around, null where they hold nothing or a word for it."""
     nothing = ", ".join(quoted(word) for word in NULL_WORDS if word)
-    return column if column.startswith("NULL") else f"CASE WHEN {cell(column)} NOT IN ({nothing}) THEN {cell(column)} END"
+    trimmed = ", ".join(f'{cell(columns[ours])} AS "{ours}"' if ours in columns else f'NULL::VARCHAR AS "{ours}"' for ours in COLUMNS)
+    cleaned = ", ".join(f'CASE WHEN "{ours}" NOT IN ({nothing}) THEN "{ours}" END AS "{ours}"' if ours in columns else f'"{ours}"' for ours in COLUMNS)
+    return f"(SELECT {cleaned} FROM (SELECT {trimmed} FROM {relation}))"
 
 
 def _number(column: str) -> str:
@@ -262,26 +261,23 @@ def _number(column: str) -> str:
     return f"CASE WHEN isfinite({cast}) THEN {cast} END"
 
 
-def _name(columns: dict[str, str]) -> str:
-    """The lowest name that a row tells; an epithet stands beside its genus."""
-    found = {ours: _words(columns[ours]) for ours in NAME_COLUMNS if ours in columns}
-    if "genus" in found:
-        for ours in ("species", "epithet"):
-            if ours in found:
-                words = found[ours]
-                found[ours] = f"CASE WHEN contains({words}, ' ') OR {found['genus']} IS NULL THEN {words} ELSE {found['genus']} || ' ' || lower({words}) END"
-    else:
-        found.pop("epithet", None)
-    return f"coalesce({', '.join(found.values())}, NULL::VARCHAR)"
+def _of_genus(column: str) -> str:
+    """A binomial: an epithet stands beside its genus."""
+    return f"CASE WHEN contains({column}, ' ') OR genus IS NULL THEN {column} ELSE genus || ' ' || lower({column}) END"
 
 
-def _month(columns: dict[str, str]) -> str:
-    """A month from 1 to 12: its own column, a number or a word, else that of a date such as 2020-05-30."""
-    found = []
-    if "month" in columns:
-        words = _words(columns["month"])
-        found += [f"try_cast({_number(words)} AS INTEGER)", f"list_position({MONTHS!r}, lower(left({words}, 3)))"]
-    if "date" in columns:
-        found.append(rf"try_cast(regexp_extract({_words(columns['date'])}, '^\d{{4}}-(\d{{1,2}})(\D|$)', 1) AS INTEGER)")
-    checked = [f"CASE WHEN {month} BETWEEN 1 AND 12 THEN {month} END" for month in found]
-    return f"coalesce({', '.join([*checked, 'NULL::INTEGER'])})"
+def _month(number: str) -> str:
+    return f"CASE WHEN {number} BETWEEN 1 AND 12 THEN {number} END"
+
+
+NAME = f'coalesce({_of_genus("species")}, CASE WHEN genus IS NOT NULL THEN {_of_genus("epithet")} END, scientific, genus, family, "order", class, phylum)'
+"""The lowest name that a row tells."""
+
+MONTH = (
+    f"coalesce({_month('try_cast(' + _number('month') + ' AS INTEGER)')}, {_month(f'list_position({MONTHS!r}, lower(left(month, 3)))')}, "
+    + _month(r"try_cast(regexp_extract(date, '^\d{4}-(\d{1,2})(\D|$)', 1) AS INTEGER)")
+    + ")"
+)
+"""A month from 1 to 12: its own column, a number or a word, else that of a date such as 2020-05-30."""
+
+IS_ABSENT = "coalesce(upper(status) = 'ABSENT', false)"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bioclip_search.geography import Geofence, Place
 from bioclip_search.geography.geofence import Rule
+from bioclip_search.names import Names, write_names
 from bioclip_search.prompts import RANKS
 from bioclip_search.taxonomy import Taxonomy
 
@@ -119,7 +120,7 @@ def test_keys_that_name_nothing_and_ranks_that_differ_are_told(taxonomy):
     assert fenced.by_name == (keys[1],)
     assert fenced.notes[0] == "f.json: 2 taxa shut out of KEN"
     assert "of 5 keys 3 without a taxon in this index (mammalia;carnivora;canidae;canis;lupus dingo, " in fenced.notes[1]
-    assert "1 key matched by class and name, with other ranks between than here (mammalia;chordata;" in fenced.notes[2]
+    assert "1 key matched by class and name, a synonym or with other ranks between than here (mammalia;chordata;" in fenced.notes[2]
 
 
 @pytest.mark.parametrize(("place", "told"), [(("PER",), "no rule names PER"), (("USA", "XX"), "no rule names the region XX of USA")])
@@ -209,3 +210,19 @@ def test_a_file_is_read_and_corrected_by_the_next(tmp_path, taxonomy):
     assert fence.rules[LION] == Rule(allow={"KEN": (), "TZA": (), "USA": ("NJ",)})
     assert fence.notes == ()
     assert [list(taxonomy.lineage(int(leaf)).values())[-1] for leaf in fence.blocked(taxonomy, Place("KEN")).leaves.numbers] == ["Felis catus"]
+
+
+def test_keys_may_use_names_that_are_synonyms_here(taxonomy, tmp_path):
+    lion = taxonomy.leaves["species"].to_pylist().index("Panthera leo")
+    further = pa.table(
+        {"row": pa.array([taxonomy.row_of_leaf[lion]] * 2, pa.int64()), "rank": ["species", "species"], "name": ["Felis leo", "lion"], "kind": ["synonym", "vernacular"]}
+    )
+    write_names(tmp_path / "names.sqlite", taxonomy, further)
+    names = Names(tmp_path / "names.sqlite", taxonomy)
+    rule = Rule(block={"KEN": ()})
+    fence = Geofence("f", {"mammalia;carnivora;felidae;felis;leo": rule, "aves;;;felis;leo": rule, "mammalia;carnivora;felidae;lion;": rule})
+    fenced = fence.blocked(taxonomy, Place("KEN"), names)
+    assert fenced.leaves.numbers.tolist() == [lion]
+    assert fenced.by_name == ("mammalia;carnivora;felidae;felis;leo",)
+    assert fenced.unmatched == ("aves;;;felis;leo", "mammalia;carnivora;felidae;lion;")  # another class, and a vernacular name
+    assert len(fence.blocked(taxonomy, Place("KEN")).unmatched) == 3
