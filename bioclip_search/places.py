@@ -12,7 +12,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def shipped(name: str) -> Path | None:
-    """The folder `index` or `app`: inside an installed wheel, or beside the package in a checkout; None if neither."""
+    """The folder `index`, `app` or `data_manifest`: inside an installed wheel, or beside the package in a checkout; None if neither."""
     for folder in (_PACKAGE / "_shipped" / name, _PACKAGE.parent / name):
         if folder.is_dir():
             return folder
@@ -27,6 +27,11 @@ def user_indexes() -> Path:
 def user_models() -> Path:
     """Where detectors are found by name."""
     return _user("data") / "models"
+
+
+def user_datasets() -> Path:
+    """Where copies of named data sets are found, a folder each."""
+    return _user("data") / "datasets"
 
 
 def user_cache() -> Path:

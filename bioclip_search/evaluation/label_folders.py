@@ -60,6 +60,15 @@ def read_folder(root: Path, ranks: Sequence[str]) -> tuple[pa.Table, tuple[str, 
     return pa.table({**labels, "split": splits, "name": relative, "image": relative, "box_xyxy": whole}), tuple(_notes(found))
 
 
+def plain_label(name: str) -> str:
+    """The name of a class as a person would write it.
+
+    >>> plain_label("001.Black_footed_Albatross")
+    'Black footed Albatross'
+    """
+    return _NUMBERED.sub("", name).replace("_", " ").strip()
+
+
 def has_pictures(root: Path) -> bool:
     """Whether there is any picture in the folder or below it."""
     return next(_walk(root), None) is not None
@@ -103,8 +112,7 @@ def _row(path: Path, folders: Sequence[str]) -> dict[str, str]:
     words = _NUMBERED.sub("", folders[-1]).split("_")
     if len(words) == len(RANKS) and all(words) and words[0][:1].isupper():
         return dict(zip(RANKS, words, strict=True))
-    above = [_NUMBERED.sub("", name).replace("_", " ") for name in folders]
-    return {"written": f" {PATH_SIGN} ".join(above)}
+    return {"written": f" {PATH_SIGN} ".join(map(plain_label, folders))}
 
 
 def _notes(found: _Found) -> Iterator[str]:

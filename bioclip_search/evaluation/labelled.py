@@ -67,13 +67,23 @@ class LabelledSet:
 
 
 def find_sets(places: Iterable[str | Path], ranks: Sequence[str] = RANKS) -> list[LabelledSet]:
-    """The sets at the places: files, folders and patterns with `*`.
+    """The sets at the places: files, folders and patterns with `*`, then named data sets and manifests of such.
 
     Parquet files of one folder are one set, named after it. A folder without any is a folder of taxa.
 
     Raises:
-        TableError: A place has neither table nor pictures, or a table lacks what is needed.
+        TableError: A place has neither table nor pictures, a table lacks what is needed, or a data set cannot be had.
+        MissingExtraError: A named data set was asked for, and datasets is not installed.
     """
+    from bioclip_search.data.hub import labelled_set_of
+    from bioclip_search.data.manifest import find_manifest
+
+    manifests = {place: find_manifest(place) for place in dict.fromkeys(places)}
+    named = [labelled_set_of(manifest, ranks) for manifest in manifests.values() if manifest]
+    return [*_sets_of_files([place for place, manifest in manifests.items() if manifest is None], ranks), *named]
+
+
+def _sets_of_files(places: Iterable[str | Path], ranks: Sequence[str]) -> list[LabelledSet]:
     files_of: dict[Path, list[Path]] = {}
     for file in (file for place in places for file in _files_at(place)):
         home = file.absolute().parent if file.suffix.lower() in PARQUET_SUFFIXES else file.absolute().with_suffix("") if file.is_file() else file.absolute()
