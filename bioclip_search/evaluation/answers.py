@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.label_tables import JSONL_SUFFIXES, MAX_LINE_BYTES, RUN_MARKS
+from bioclip_search.prompts import RANKS
 from bioclip_search.results import Answer, Failure, Rung
 
 CSV_SUFFIXES = frozenset({".csv", ".tsv"})
@@ -87,6 +88,7 @@ def _record(row: Mapping[str, Any]) -> Answer | Failure:
         rank=rank,
         common_name=_text(row.get("common_name")),
         probability=probability,
+        chance=_share(row.get("chance"), "chance"),
         rule=str(row["rule"]),
         lineage={str(name): str(value) for name, value in (row.get("lineage") or {}).items() if value},
         ladder=ladder or ((Rung(rank, taxon, probability or 0.0),) if taxon and rank else ()),
@@ -121,23 +123,17 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """The columns between probability and alternatives that are no other field of an answer are the lineage."""
     try:
         with path.open(encoding="utf-8-sig", newline="", errors="replace") as lines:
             reader = csv.DictReader(lines, delimiter=_delimiter(path))
             columns = reader.fieldnames or []
             if not set(columns) >= RUN_MARKS:
                 raise TableError(f"{path}: holds no answers of `identify`; it has the columns {', '.join(columns) or 'none'}.")
-            ranks = _rank_columns(columns)
+            ranks = [name for name in RANKS if name in columns]
             for row in reader:
                 yield f"{path}, line {reader.line_num}", {**row, "lineage": {rank: row[rank] for rank in ranks}}
     except (OSError, csv.Error) as error:
         raise TableError(f"{path}: cannot be read as a table ({_told(error)}).") from error
-
-
-def _rank_columns(columns: Sequence[str]) -> list[str]:
-    known = {"image", "box_xyxy", "detector_confidence", "taxon", "rank", "common_name", "probability", "rule", "alternatives", "index", "encoder", "error"}
-    return [name for name in columns if name not in known]
 
 
 def _delimiter(path: Path) -> str:

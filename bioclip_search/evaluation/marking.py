@@ -81,16 +81,19 @@ def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: R
         ValueError: A score is NaN.
     """
     matches, best_score = _matched(scores, truths, candidates), scores.max(axis=1)
-    probabilities = leaf_probabilities(scores, ruling.logit_scale, ruling.temperature)
-    rows = [Row(row, candidates.taxonomy.levels, best_score=score) for row, score in zip(probabilities, best_score, strict=True)]
     depths = range(len(candidates.taxonomy.ranks))
-    best = _taxa([[row.best(depth) for depth in depths] for row in rows], candidates.taxonomy)
-    choices = [ruling.rules.choose(row, depths) for row in rows]
+    best_steps, choices, tries = [], [], []
+    for row, score in zip(leaf_probabilities(scores, ruling.logit_scale, ruling.temperature), best_score, strict=True):
+        tree = Row(row, candidates.taxonomy.levels, best_score=score)  # as large as the tree, so only one at a time
+        best_steps.append([tree.best(depth) for depth in depths])
+        choices.append(ruling.rules.choose(tree, depths))
+        tries.append([step for _, step in tree.attempts(depths)])
+    best = _taxa(best_steps, candidates.taxonomy)
     chosen = _taxa([[choice.step] for choice in choices], candidates.taxonomy)
     if isinstance(ruling.rules, Weighing):
         attempts = _weighed(best, best_score, truths, candidates, ruling.rules)
     else:
-        tried = _taxa([[step for _, step in row.attempts(depths)] for row in rows], candidates.taxonomy, 2 * len(depths))
+        tried = _taxa(tries, candidates.taxonomy, 2 * len(depths))
         attempts = tried.as_attempts(truths, candidates.lineages, len(candidates))
     marks = marks_of(best, chosen, attempts, truths, candidates, matches)
     stated = [choice.chance if choice.chance is not None else probability for choice, probability in zip(choices, marks.probability, strict=True)]

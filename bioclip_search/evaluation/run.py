@@ -10,7 +10,7 @@ answered at other thresholds: from its lowest rung upwards, the first that is pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from bioclip_search.evaluation.score import Score, flat_metrics, grouped
 from bioclip_search.evaluation.sisters import mixed_up_pairs
 from bioclip_search.evaluation.truth import NO_ROW, Truth
 from bioclip_search.evaluation.verdicts import UNDECIDED, Lineages
-from bioclip_search.results import Answer, Failure
+from bioclip_search.results import Answer, Failure, shown_chance
 
 PRIMARY_METRIC = "answer_accuracy"
 
@@ -157,7 +157,8 @@ def _marks(answers: Sequence[Answer], truths: Lineages, tree: Candidates, number
     )
     upwards = Taxa(*(array[:, ::-1] for array in (rungs.leaves, rungs.below, rungs.depths, rungs.probabilities)))
     attempts = upwards.as_attempts(truths, tree.lineages, len(tree))
-    return marks_of(rungs, chosen, attempts, truths, tree, missing=UNDECIDED)
+    marks = marks_of(rungs, chosen, attempts, truths, tree, missing=UNDECIDED)
+    return replace(marks, probability=np.array([shown_chance(answer) if answer.taxon else 1.0 for answer in answers], float))
 
 
 def _located(names: list[list[str | None]], chances: np.ndarray, answers: Sequence[Answer], tree: Candidates, numbers: dict[str, int]) -> Taxa:

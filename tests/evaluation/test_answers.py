@@ -19,6 +19,7 @@ LION = Answer(
     rank="genus",
     common_name="Big cats",
     probability=0.81,
+    chance=0.95,
     rule="rule 2: genus, as tested",
     lineage={"kingdom": "Animalia", "family": "Felidae", "genus": "Panthera"},
     ladder=(Rung("family", "Felidae", 0.9), Rung("genus", "Panthera", 0.81), Rung("species", "Panthera leo", 0.5)),
@@ -46,7 +47,8 @@ def test_a_table_of_answers_is_read_back_with_the_answer_itself_as_its_ladder(tm
     path = written(tmp_path / "a.csv", "csv")
     assert are_answers(path)
     lion, blank, broken = read_answers(path)
-    assert (lion.taxon, lion.rank, lion.probability, lion.lineage, lion.box_xyxy) == (LION.taxon, LION.rank, LION.probability, LION.lineage, LION.box_xyxy)
+    assert (lion.taxon, lion.rank, lion.probability, lion.chance, lion.lineage) == ("Panthera", "genus", 0.81, 0.95, LION.lineage)
+    assert lion.box_xyxy == LION.box_xyxy
     assert lion.ladder == (Rung("genus", "Panthera", 0.81),)
     assert (blank.taxon, blank.probability, blank.ladder) == (None, None, ())
     assert broken == BROKEN

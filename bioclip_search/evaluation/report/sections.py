@@ -118,25 +118,28 @@ def curves_section(score: Score) -> str:
 
 
 def reliability_section(score: Score, ranks: Sequence[str]) -> str:
-    """One reliability diagram for each rank that enough labels name."""
+    """A reliability diagram of the answers, and one for each rank that enough labels name."""
     if score.marks is None:
         return ""
-    figures = []
+    marks = score.marks
+    figures = [_reliability(score, "Answers", "answer_ece", marks.probability, np.where(marks.depth >= 0, marks.answer, UNDECIDED))]
     for depth in reversed(range(len(ranks))):
-        verdicts = score.marks.calls.verdicts[:, depth]
-        decided = verdicts != UNDECIDED
-        if decided.sum() < LEAST_PICTURES:
-            continue
-        found = reliability(score.marks.chances[decided, depth], verdicts[decided] == RIGHT)
-        filled = found.pictures > 0
-        bins = list(zip(found.stated[filled].tolist(), found.right[filled].tolist(), found.pictures[filled].tolist(), strict=True))
-        error = _value(score.metrics, f"ece_{ranks[depth]}", places=3)
-        chart = reliability_chart(f"Reliability at {ranks[depth]}", f"stated chance against share right, calibration error {error}", bins)
-        figures.append(_figure(chart, f"<b>{escape(ranks[depth].capitalize())}</b>: calibration error {error}"))
-    if not figures:
+        name = f"Most probable {ranks[depth]}"
+        figures.append(_reliability(score, name, f"ece_{ranks[depth]}", marks.chances[:, depth], marks.calls.verdicts[:, depth]))
+    words = "<p>On the dotted line a stated chance of 80 % is right in 80 of 100 pictures. Below it the index is too sure of itself, above it too shy. Larger dots stand for more pictures. The first drawing is of the chances that stand beside the names; the others are of the summed probabilities of each rank, from which names are chosen.</p>"
+    return _section("Can its chances be taken at their word?", words + "".join(figures), "reliability", "three") if any(figures) else ""
+
+
+def _reliability(score: Score, name: str, metric: str, chances: np.ndarray, verdicts: np.ndarray) -> str:
+    decided = verdicts != UNDECIDED
+    if decided.sum() < LEAST_PICTURES:
         return ""
-    words = "<p>On the dotted line a stated chance of 80 % is right in 80 of 100 pictures. Below it the index is too sure of itself, above it too shy. Larger dots stand for more pictures.</p>"
-    return _section("Can its chances be taken at their word?", words + "".join(figures), "reliability", "three")
+    found = reliability(chances[decided], verdicts[decided] == RIGHT)
+    filled = found.pictures > 0
+    bins = list(zip(found.stated[filled].tolist(), found.right[filled].tolist(), found.pictures[filled].tolist(), strict=True))
+    error = _value(score.metrics, metric, places=3)
+    chart = reliability_chart(f"Reliability: {name}", f"stated chance against share right, calibration error {score.metrics.get(metric, 0):.3f}", bins)
+    return _figure(chart, f"<b>{escape(name)}</b>: calibration error {error}")
 
 
 def sisters_section(subject: Subject) -> str:
