@@ -27,7 +27,6 @@ def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str],
     """
     from bioclip_search.errors import TableError
     from bioclip_search.evaluation.labelled import find_sets, sets_of_training
-    from bioclip_search.evaluation.labels import resolve_labels
 
     if bool(files) == (config is not None):
         raise click.UsageError("Give either FILES or --config.")
@@ -37,12 +36,18 @@ def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str],
 
         sets = sets_of_training(EncoderConfig.from_toml(config), ranks)
     else:
-        found = find_sets(files, ranks)
-        resolution = resolve_labels(found, searcher.names)
-        for line in [*(note for labelled in found for note in labelled.notes), *resolution.report.lines()]:
-            click.echo(line, err=True)
-        sets = list(resolution.sets)
+        sets = looked_up(find_sets(files, ranks), searcher)
     names = [labelled.name for labelled in sets]
     if missing := [name for name in only if name not in names]:
         raise TableError(f"There is no set {', '.join(missing)}; there are {', '.join(names)}.")
     return [labelled for labelled in sets if not only or labelled.name in only]
+
+
+def looked_up(sets: Sequence[LabelledSet], searcher: Searcher) -> list[LabelledSet]:
+    """The sets with their labels looked up in the index; what is worth telling of sets and labels goes to stderr."""
+    from bioclip_search.evaluation.labels import resolve_labels
+
+    resolution = resolve_labels(sets, searcher.names)
+    for line in [*(note for labelled in sets for note in labelled.notes), *resolution.report.lines()]:
+        click.echo(line, err=True)
+    return list(resolution.sets)

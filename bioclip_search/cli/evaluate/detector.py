@@ -6,17 +6,11 @@ from pathlib import Path
 
 import click
 
-from bioclip_search.cli.evaluate.embedding import (
-    datasets_argument,
-    out_option,
-    parts_option,
-    print_figures,
-    print_rows,
-    share_in_words,
-    tell_failures,
-    write_json,
-)
+from bioclip_search.cli.evaluate.embedding import datasets_argument, out_option
+from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
+from bioclip_search.cli.evaluate.printing import tell_failures
 from bioclip_search.cli.identify import device_option, format_option
+from bioclip_search.cli.labelled_sets import parts_option
 from bioclip_search.cli.progress import progress_steps
 
 COLUMNS = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bioclip_search.cli.evaluate.embedding import print_rows, write_json
+from bioclip_search.cli.evaluate.figures import print_rows, write_json
 from bioclip_search.cli.identify import device_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option
 from bioclip_search.cli.progress import progress_steps

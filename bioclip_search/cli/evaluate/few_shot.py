@@ -6,19 +6,10 @@ from pathlib import Path
 
 import click
 
-from bioclip_search.cli.evaluate.embedding import (
-    datasets_argument,
-    embedded_sets,
-    index_option,
-    out_option,
-    parts_option,
-    print_figures,
-    print_rows,
-    share_in_words,
-    tell_too_few,
-    write_json,
-)
+from bioclip_search.cli.evaluate.embedding import datasets_argument, embedded_sets, index_option, out_option
+from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, tell_too_few, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
+from bioclip_search.cli.labelled_sets import parts_option
 
 
 @click.command("few-shot")

@@ -8,18 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bioclip_search.cli.evaluate.embedding import (
-    datasets_argument,
-    embedded_sets,
-    index_option,
-    out_option,
-    parts_option,
-    print_figures,
-    print_rows,
-    share_in_words,
-    write_json,
-)
+from bioclip_search.cli.evaluate.embedding import datasets_argument, embedded_sets, index_option, out_option
+from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
+from bioclip_search.cli.labelled_sets import parts_option
 
 if TYPE_CHECKING:
     from bioclip_search.evaluation.prototype_ladder import PrototypeLadder

@@ -6,17 +6,10 @@ from pathlib import Path
 
 import click
 
-from bioclip_search.cli.evaluate.embedding import (
-    datasets_argument,
-    embedded_sets,
-    out_option,
-    parts_option,
-    print_figures,
-    print_rows,
-    share_in_words,
-    write_json,
-)
+from bioclip_search.cli.evaluate.embedding import datasets_argument, embedded_sets, out_option
+from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
+from bioclip_search.cli.labelled_sets import parts_option
 from bioclip_search.prompts import TEMPLATE_SETS, TEXT_TYPES
 
 
