@@ -51,6 +51,8 @@ def test_what_cannot_be_asked_is_refused(folder, lions):  # noqa: F811
     with pytest.raises(click.UsageError, match="either FILES or --config"):
         run("evaluate", "--index", folder)
     with pytest.raises(TableError, match="neither Parquet nor CSV"):
+        run("evaluate", "notes.md", "--index", folder)
+    with pytest.raises(click.UsageError, match="photo.jpg is a picture; say what it shows with --truth"):
         run("evaluate", "photo.jpg", "--index", folder)
     with pytest.raises(TableError, match="no such file"):
         run("evaluate", lions, "--index", folder, "--labels", "nowhere.csv")

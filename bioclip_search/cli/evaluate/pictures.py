@@ -79,6 +79,7 @@ def _measure_pictures(files: Sequence[str], config: str | None, question: dict[s
     from bioclip_search.evaluation.labelled import find_sets, sets_of_training
     from bioclip_search.evaluation.labels import resolve_labels
     from bioclip_search.evaluation.zero_shot import evaluate
+    from bioclip_search.images import SUFFIXES
     from bioclip_search.searcher import Searcher
 
     if bool(files) == (config is not None):
@@ -86,6 +87,8 @@ def _measure_pictures(files: Sequence[str], config: str | None, question: dict[s
     for file in files:
         if are_answers(file):
             raise click.UsageError(f"{file} holds answers; say what is true of its pictures with --truth.")
+        if Path(file).suffix.lower() in SUFFIXES:
+            raise click.UsageError(f"{file} is a picture; say what it shows with --truth.")
     searcher = Searcher.open(question["index"] or DEFAULT_INDEX, device=question["device"], precision=question["precision"])
     ranks, labels = searcher.taxonomy.ranks, None
     if config is None:
@@ -168,7 +171,7 @@ def _tell_what_it_stands_on(found: Evaluation) -> None:
     for part, count in found.skipped.items():
         click.echo(f"Passed over: {count:,} pictures of part {part}.", err=True)
     if found.unlabelled:
-        click.echo(f"Passed over: {found.unlabelled:,} pictures that are labelled with no taxon.", err=True)
+        click.echo(f"Passed over: {found.unlabelled:,} {'picture' if found.unlabelled == 1 else 'pictures'} labelled with no taxon.", err=True)
     ruling = found.ruling.to_dict()
     numbers = ", ".join(f"{name} {ruling[name]:.3g}" for name in ("threshold", "caution") if name in ruling)
     click.echo(f"Index {found.index}, temperature {ruling['temperature']:g}, {ruling['rule']} with {numbers} ({ruling['rules_from']}).", err=True)
