@@ -3,11 +3,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
 from bioclip_search.exports import ANSWER_COLUMNS, write_records
-from bioclip_search.results import Alternative, Answer, Failure, LabelAnswer, Rung
+from bioclip_search.results import Alternative, Answer, Failure, LabelAnswer, Rung, WithoutPlace, remarks
 
 FOX = Answer(
     image="a, b.jpg",
@@ -69,3 +70,43 @@ def test_labels_are_rows_of_their_own():
 @pytest.mark.parametrize(("format", "expected"), [("jsonl", ""), ("csv", ",".join(ANSWER_COLUMNS) + "\n")])
 def test_no_record_gives_an_empty_but_valid_file(format, expected):
     assert written([], format) == expected
+
+
+def test_what_the_place_changed_stands_in_every_format():
+    stray = replace(
+        FOX,
+        chance=0.9,
+        place="NOR in May",
+        out_of_range=True,
+        without_place=WithoutPlace("Panthera leo", "species", 0.82),
+        removed=Alternative("Lynx lynx", "species", 0.1),
+        beyond_calibration=("fitted without a place",),
+    )
+    (row,) = csv.DictReader(io.StringIO(written([stray], "csv")))
+    told = ("place", "out_of_range", "without_place", "removed", "beyond_calibration", "chance")
+    assert [row[column] for column in told] == ["NOR in May", "True", "Panthera leo 0.8200", "Lynx lynx 0.1000", "fitted without a place", "0.9"]
+    assert json.loads(written([stray], "jsonl"))["without_place"] == {"taxon": "Panthera leo", "rank": "species", "probability": 0.82}
+    lines = [line.strip() for line in written([stray], "table").replace("\N{NO-BREAK SPACE}", " ").splitlines()]
+    assert lines[-4:] == [
+        "Out of range: Panthera leo is not recorded there (NOR in May)",
+        "Without the place: Panthera leo, species, 82 %",
+        "Shut out there: Lynx lynx, 10 % without the place (NOR in May)",
+        "Beyond the calibration: fitted without a place",
+    ]
+    assert " 90 %  rule 2" in lines[1]  # the chance of being right, where it was learned, and not the probability
+
+
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        pytest.param({"out_of_range": False, "without_place": WithoutPlace("Vulpes vulpes", "species", 0.7)}, [], id="as without the place"),
+        pytest.param(
+            {"out_of_range": True, "without_place": WithoutPlace("Vulpes vulpes", "species", 0.7)},
+            ["Out of range: Vulpes vulpes is not recorded there (NOR)"],
+            id="the same stray",
+        ),
+        pytest.param({"without_place": WithoutPlace(None, None, 1.0)}, ["Without the place: no answer"], id="only the place makes it sure"),
+    ],
+)
+def test_remarks_say_only_what_differs(changes, lines):
+    assert remarks(replace(FOX, place="NOR", **changes)) == lines

@@ -11,7 +11,7 @@ from PIL import Image, ImageColor
 from bioclip_search import render
 from bioclip_search.fonts import Typeface, fit, is_drawable, tidy, wrap
 from bioclip_search.render import annotate, save_png
-from bioclip_search.results import Alternative, Answer, Rung, percent
+from bioclip_search.results import Alternative, Answer, Rung, WithoutPlace, percent
 
 RANKS = ("kingdom", "phylum", "class", "order", "family", "genus", "species")
 CAT = ("Animalia", "Chordata", "Mammalia", "Carnivora", "Felidae", "Felis", "Felis catus")
@@ -301,3 +301,12 @@ class TestSaving:
     def test_a_missing_folder_is_an_error(self, tmp_path):
         with pytest.raises(FileNotFoundError):
             save_png(photograph(2, 2), tmp_path / "nowhere" / "cat.png")
+
+
+def test_a_card_grows_by_what_there_is_to_mind():
+    stray = replace(
+        FELIDAE, place="NOR", out_of_range=True, without_place=WithoutPlace("Panthera leo", "species", 0.9), beyond_calibration=("fitted elsewhere",)
+    )
+    heights = [render._card(answer, None, render.CARD_WIDTH_PX).height for answer in (FELIDAE, replace(stray, out_of_range=False), stray)]
+    assert heights == sorted(set(heights))
+    assert annotate(photograph(), [stray]).height >= heights[-1]

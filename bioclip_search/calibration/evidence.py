@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bioclip_search.calibration.promise import CONFIDENCE, answers_needed, boldest, enough_answers
+from bioclip_search.calibration.promise import CONFIDENCE, MIN_ANSWERS, answers_needed, boldest
 from bioclip_search.errors import NotCalibratedError
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
 from bioclip_search.fallback import Judge, Row, information, weigh, weights_of
@@ -126,16 +126,19 @@ class Evidence:
     def _refusal(self, right: np.ndarray, answers: np.ndarray, target: float, confidence: float) -> str:
         """What was seen, and how many pictures would do."""
         told = f"{len(self):,} labelled pictures do not show that {target:g} of the names would be right, at {confidence:g} confidence"
-        enough = np.flatnonzero(answers >= enough_answers(answers))
-        if not len(enough):
+        some = np.flatnonzero(answers >= MIN_ANSWERS)
+        if not len(some):
             needed = answers_needed(1.0, target, confidence)
             return f"{told}: at most {answers.max(initial=0)} of them get an answer that can be judged, and even if all were right {needed} would be needed. Label more pictures and calibrate again."
-        share, place = max((right[i] / answers[i], -i) for i in enough)
+        place = max(some, key=lambda setting: right[setting] / answers[setting])
+        share = right[place] / answers[place]
         needed = answers_needed(float(share), target, confidence)
         if needed is None:
-            return f"{told}: at the most cautious {share:.3f} of {answers[-place]:,} names were right. Ask for less, or use an index that knows these organisms better."
-        pictures = int(np.ceil(needed * len(self) / answers[-place]))
-        return f"{told}: {share:.3f} of {answers[-place]:,} names were right at best. With about {pictures:,} labelled pictures it could be promised; or ask for less."
+            return f"{told}: at best {share:.3f} of {answers[place]:,} names were right. Ask for less, or use an index that knows these organisms better."
+        pictures = int(np.ceil(max(needed, answers[place] + 1) * len(self) / answers[place]))
+        return (
+            f"{told}: at best {share:.3f} of {answers[place]:,} names were right. With about {pictures:,} such pictures it might be promised; or ask for less."
+        )
 
 
 def evidence_of(probabilities: np.ndarray, best_score: np.ndarray, truths: Lineages, taxonomy: Taxonomy, lineages: Lineages) -> Evidence:

@@ -20,7 +20,7 @@ MIN_ANSWERS = 30
 """Answers below which a share right says nothing yet."""
 
 FEW_ANSWERS = 0.5
-"""Settings that answer less than this part of what the boldest answers prove too little to begin with."""
+"""Settings that answer less than this part of what the boldest answers prove too little to begin with, unless they would if half as many were wrong as may be."""
 
 MANY_PICTURES = 10_000_000
 """Where more labelled pictures than this were needed, the target is out of reach."""
@@ -60,16 +60,17 @@ def boldest(right: np.ndarray, answers: np.ndarray, target: float, confidence: f
         right: (s,) int, right answers at each setting, the most cautious first; `answers` (s,) those in all.
     """
     found = None
-    for setting in np.flatnonzero(answers >= enough_answers(answers)):
+    for setting in np.flatnonzero(answers >= enough_answers(answers, target, confidence)):
         if chance_of_luck(int(right[setting]), int(answers[setting]), target) > 1 - confidence:
             break
         found = int(setting)
     return found
 
 
-def enough_answers(answers: np.ndarray) -> float:
-    """How many answers a setting must give to be looked at."""
-    return max(MIN_ANSWERS, FEW_ANSWERS * answers.max(initial=0))
+def enough_answers(answers: np.ndarray, target: float, confidence: float = CONFIDENCE) -> float:
+    """How many answers a setting must give to be looked at; hangs on their numbers only, (s,), not on which are right."""
+    plenty = answers_needed((1 + target) / 2, target, confidence) or MANY_PICTURES
+    return max(MIN_ANSWERS, min(plenty, FEW_ANSWERS * answers.max(initial=0)))
 
 
 def answers_needed(share_right: float, target: float, confidence: float = CONFIDENCE) -> int | None:

@@ -32,7 +32,8 @@ def with_intervals(
 
     All figures share the draws, so that they may be compared. Figures over nothing are left out; draws over nothing do not
     count. One picture alone says nothing of its like, so it gets no interval. Subtle: where every picture is right no draw can
-    hold a mistake; a share of 0 or 1 gets the exact interval (Clopper and Pearson 1934) instead: 30 of 30 may be 88 %.
+    hold a mistake; a share of 0 or 1 gets the exact interval (Clopper and Pearson 1934) instead: 30 of 30 may be 88 %. A figure
+    that any noise raises, as a calibration error, is drawn too high: its interval is stretched to hold the figure itself.
 
     Args:
         picture_of_row: (n,) the picture, below `pictures`, that each row belongs to, where one has several (crops); drawn as one.
@@ -60,6 +61,7 @@ def with_intervals(
             figure = known[name]
             if isinstance(figure, Share) and values[name] in (0.0, 1.0):
                 low, high = _exact_ends(values[name], figure.pictures(picture_of_row))
+            low, high = min(low, values[name]), max(high, values[name])
             told |= {f"{name}_low": round(float(low), PLACES), f"{name}_high": round(float(high), PLACES)}
     return told
 
@@ -102,25 +104,16 @@ def ratio(values: np.ndarray, of: np.ndarray) -> Figure:
 def macro_share(hits: np.ndarray, taxa: np.ndarray) -> Figure:
     """The mean over taxa of the share of hits among the pictures of each, so that a common taxon counts no more than a rare one.
 
+    Subtle: a picture weighs one over the pictures of its taxon, in every draw. Were the shares of each draw averaged
+    instead, taxa of one picture would be missing from a third of the draws, and the interval would lean to common taxa.
+
     Args:
         hits: (n,) bool.
-        taxa: (n,) int, the taxon of each picture; below 0 is not counted. A taxon without a picture in a draw is left out of it.
+        taxa: (n,) int, the taxon of each picture; below 0 is not counted.
     """
-    rows = np.flatnonzero(taxa >= 0)
-    rows = rows[np.argsort(taxa[rows], kind="stable")]
-    firsts = np.flatnonzero(np.diff(taxa[rows], prepend=-1))
-    is_hit = hits[rows].astype(np.float64)
-
-    def figure(weights: np.ndarray) -> np.ndarray:
-        if not len(rows):
-            return np.full(len(weights), np.nan)
-        counted = weights[:, rows]  # (b, rows)
-        pictures = np.add.reduceat(counted, firsts, axis=1)  # (b, taxa)
-        right = np.add.reduceat(counted * is_hit, firsts, axis=1)
-        shares = np.divide(right, pictures, out=np.zeros_like(right), where=pictures > 0)
-        return divided(shares.sum(axis=1), (pictures > 0).sum(axis=1))
-
-    return figure
+    pictures = np.bincount(taxa[taxa >= 0], minlength=1)
+    weights = np.where(taxa >= 0, 1 / np.maximum(pictures[np.maximum(taxa, 0)], 1), 0.0)
+    return ratio(hits * weights, weights)
 
 
 def divided(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -6,24 +6,23 @@ once for each temperature; a split only looks up what became of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from bioclip_search.calibration.fitting import SHARE_FOR_TEACHING, gather
+from bioclip_search.calibration.fitting import SHARE_FOR_TEACHING
 from bioclip_search.calibration.judge import teach_judge
+from bioclip_search.calibration.lesson import LabelledPictures, gather
 from bioclip_search.calibration.promise import boldest
 from bioclip_search.calibration.temperature import best_temperature, losses_of
-from bioclip_search.evaluation.candidates import Candidates, candidates_of_index
 from bioclip_search.evaluation.labelled import LabelledSet
-from bioclip_search.evaluation.rules_tried import AS_IT_IS, OURS, PROMISED, RULES, Answers, Lesson, Seen, join_seen, seen_of
-from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages
+from bioclip_search.evaluation.rules_tried import AS_IT_IS, OURS, PROMISED, RULES, Answers, Lesson, Seen, seen_at
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
 from bioclip_search.fallback import Judge
-from bioclip_search.posterior import leaf_probabilities
-from bioclip_search.searcher import BATCH_CROPS, Searcher
+from bioclip_search.searcher import Searcher
 
 SPLITS = 200
 SEED = 20
@@ -94,16 +93,14 @@ def compare_rules(
     Raises:
         TableError: There is no labelled picture that can be read.
     """
-    numbers: dict[str, int] = {}
-    candidates = candidates_of_index(searcher, numbers)
-    vectors, truths = gather(searcher, sets, numbers, parts=parts, workers=workers, progress=progress)
-    world = World(vectors, truths, candidates, searcher.index.card.encoder.logit_scale)
+    pictures = gather(searcher, sets, parts=parts, workers=workers, progress=progress)
+    world, taxonomy = World(pictures), pictures.candidates.taxonomy
     random = np.random.default_rng(SEED)
-    drawn = [world.split(random.permutation(len(vectors))) for _ in range(splits)]
+    drawn = [world.split(random.permutation(len(pictures))) for _ in range(splits)]
     fared = [_promised(world, rule, target, drawn) for target in targets for rule in PROMISED]
     fared += [_as_it_is(world, rule, drawn) for rule in AS_IT_IS]
     temperatures = tuple(sorted({split.temperature for split in drawn}))
-    return Comparison(tuple(fared), len(vectors), len(candidates), splits, temperatures, tuple(candidates.taxonomy.ranks))
+    return Comparison(tuple(fared), len(pictures), len(taxonomy), splits, temperatures, tuple(taxonomy.ranks))
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +118,13 @@ class Split:
 
 
 class World:
-    """Pictures, labels and taxa; what a temperature makes of them is worked out once."""
+    """Labelled pictures, and what every temperature makes of them, worked out once."""
 
-    def __init__(self, vectors: np.ndarray, truths: Lineages, candidates: Candidates, logit_scale: float):
-        self._vectors, self._truths, self._candidates, self._logit_scale = vectors, truths, candidates, logit_scale
+    def __init__(self, pictures: LabelledPictures):
+        self._pictures, self._rows = pictures, np.arange(len(pictures))
         self.at = lru_cache(maxsize=None)(self._at)
-        losses = (losses_of(scores, candidates.intervals(truths), logit_scale, TEMPERATURES_NEAR) for scores, truths in self._blocks())
+        scale, candidates = pictures.logit_scale, pictures.candidates
+        losses = (losses_of(scores, candidates.intervals(truths), scale, TEMPERATURES_NEAR) for scores, truths in pictures.blocks(self._rows))
         self._losses = np.concatenate(list(losses))  # (n, t)
 
     def split(self, order: np.ndarray) -> Split:
@@ -143,16 +141,7 @@ class World:
         return RULES[rule](seen, Lesson(target, split.judge))
 
     def _at(self, temperature: float) -> Seen:
-        parts = []
-        for scores, truths in self._blocks():
-            best = scores.max(axis=1)
-            parts.append(seen_of(leaf_probabilities(scores, self._logit_scale, temperature), best, truths, self._candidates))
-        return join_seen(parts)
-
-    def _blocks(self) -> Iterator[tuple[np.ndarray, Lineages]]:
-        for first in range(0, len(self._vectors), BATCH_CROPS):
-            rows = np.arange(first, min(first + BATCH_CROPS, len(self._vectors)))
-            yield self._candidates.scores(self._vectors[rows]), self._truths.take(rows)
+        return seen_at(self._pictures, self._rows, temperature)
 
 
 def _promised(world: World, rule: str, target: float, drawn: Sequence[Split]) -> Fared:

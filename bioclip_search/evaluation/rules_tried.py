@@ -12,10 +12,12 @@ from typing import Any
 import numpy as np
 
 from bioclip_search.calibration.evidence import CAUTIONS, Evidence, evidence_of, join_evidence
+from bioclip_search.calibration.lesson import LabelledPictures
 from bioclip_search.evaluation.candidates import Candidates
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
 from bioclip_search.fallback import Judge, Row, information
 from bioclip_search.index.search import best_rows
+from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.speciesnet import ROLLED_UP, SURE_CLASS, TOP_CLASSES, answer_rows
 
 THRESHOLDS = np.round(np.arange(0.99, 0.0, -0.01), 2)
@@ -91,14 +93,18 @@ class Seen:
         )
 
 
-def join_seen(parts: Sequence[Seen]) -> Seen:
-    """All pictures, in order; at least one part is needed."""
+def seen_at(pictures: LabelledPictures, rows: np.ndarray, temperature: float) -> Seen:
+    """What these pictures look like at a temperature; at least one is needed."""
+    parts = []
+    for scores, truths in pictures.blocks(rows):
+        best = scores.max(axis=1)
+        parts.append(_seen(leaf_probabilities(scores, pictures.logit_scale, temperature), best, truths, pictures.candidates))
     arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in ("climb_depths", "top", "top_chances"))
-    truths = Lineages(*(np.concatenate([getattr(part.truths, name) for part in parts]) for name in ("codes", "vernacular")))
-    return Seen(join_evidence([part.evidence for part in parts]), join_evidence([part.climb for part in parts]), *arrays, truths, parts[0].candidates)
+    evidence, climb = (join_evidence([getattr(part, name) for part in parts]) for name in ("evidence", "climb"))
+    return Seen(evidence, climb, *arrays, pictures.truths.take(rows), pictures.candidates)
 
 
-def seen_of(probabilities: np.ndarray, best_score: np.ndarray, truths: Lineages, candidates: Candidates) -> Seen:
+def _seen(probabilities: np.ndarray, best_score: np.ndarray, truths: Lineages, candidates: Candidates) -> Seen:
     taxonomy, lineages = candidates.taxonomy, candidates.lineages
     ranks = len(taxonomy.ranks)
     shape = (len(probabilities), 2 * ranks)

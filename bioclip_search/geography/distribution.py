@@ -25,7 +25,7 @@ def occurring_in(leaves: pa.Table, code: str, index: str) -> tuple[LeafSet, int]
     """
     if COUNTRIES not in leaves.column_names:
         raise TableError(
-            f"The index {index} does not know where its taxa occur; give a --geofence, or --checklist with the names of the country's taxa, or build it from a checklist that tells their distribution."
+            f"The index {index} does not know where its taxa occur; give --checklist with the names of the country's taxa (identify takes a --geofence or --occurrences, too), or build it from a checklist that tells their distribution."
         )
     lists = _country_lists(leaves[COUNTRIES].combine_chunks())
     told = pc.list_flatten(lists)

@@ -56,6 +56,9 @@ MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", 
 TABLE_NAMES = ("observations.csv", "occurrence.txt", "occurrence.csv", "occurrences.csv", "taxon.txt", "taxa.txt")
 """Tables that are meant where an archive has several."""
 
+MOST_RECORDS = 1e12
+"""No row counts more records than this; GBIF holds some billions in all."""
+
 EXPECTED = "a column species or scientificName, and countryCode or decimalLatitude and decimalLongitude"
 
 
@@ -201,7 +204,7 @@ def _counted(staging: Staging, relation: str, columns: dict[str, str], name: str
     typed = (
         f"SELECT {NAME} AS name, {names}, upper(country) AS country, {_number('latitude')} AS latitude, {_number('longitude')} AS longitude, "
         f"latitude IS NOT NULL AS has_point, {MONTH} AS month, date IS NOT NULL AS has_date, "
-        f"coalesce({_number('times')}, CASE WHEN times IS NULL THEN 1 ELSE -1 END) AS count, {IS_ABSENT} AS absent FROM {_cleaned(relation, columns)}"
+        f"coalesce({_number('times')}, CASE WHEN times IS NULL THEN 1 ELSE -1 END) AS told, CASE WHEN told <= {MOST_RECORDS:.0f} THEN told ELSE -1 END AS count, {IS_ABSENT} AS absent FROM {_cleaned(relation, columns)}"
     )
     point = "coalesce(abs(latitude) <= 90 AND abs(longitude) <= 180 AND NOT (latitude = 0 AND longitude = 0), false)"
     cells = ", ".join(f"CASE WHEN {point} THEN floor({axis} / {CELL_DEG}) * {CELL_DEG} + {CELL_DEG / 2} END AS {axis}" for axis in ("latitude", "longitude"))
@@ -230,7 +233,8 @@ def _fetched(staging: Staging, name: str, names: str) -> Records:
         f"WHERE NOT absent AND counted.records > 0 ORDER BY ALL"
     )
     if not len(table):
-        raise TableError(f"{name}: holds no record of a taxon at a place ({rows:,} rows, {unnamed:,} without a name). Expected {EXPECTED}.")
+        odd = f"{rows + rejected:,} rows, {unnamed:,} without a name, {absent:,} of absence or a count that is none, {rejected:,} with too few or too many cells"
+        raise TableError(f"{name}: holds no record of a taxon ({odd}). Expected {EXPECTED}.")
     columns = {field: table[field].to_numpy() for field in ("number", "latitude", "longitude", "month", "records")}
     words = table["country"].combine_chunks().dictionary_encode()
     country = np.array([*words.dictionary.to_pylist(), None], object)[np.asarray(words.indices.fill_null(len(words.dictionary)))]  # (m,) few texts, shared

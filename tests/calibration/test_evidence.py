@@ -45,8 +45,8 @@ def test_ranks_that_may_not_be_answered_at_make_a_promise_of_their_own():
         pytest.param(
             doubtful_species(20), r"20 labelled pictures do not show that 0.9.*at most 20 of them.*even if all were right 40 would be needed", id="too few"
         ),
-        pytest.param(doubtful_species(200, right_family=0.8), r"at the most cautious 0\.\d+ of 200 names were right. Ask for less", id="out of reach"),
-        pytest.param(doubtful_species(35), r"1.000 of 35 names were right at best. With about 40 labelled pictures", id="a few more"),
+        pytest.param(doubtful_species(200, right_family=0.8), r"at best 0\.\d+ of 200 names were right. Ask for less", id="out of reach"),
+        pytest.param(doubtful_species(35), r"at best 1.000 of 35 names were right. With about 40 such pictures", id="a few more"),
     ],
 )
 def test_a_promise_that_cannot_be_made_is_refused_with_what_would_help(evidence, words):

@@ -35,7 +35,7 @@ def test_an_index_is_calibrated_over_all_its_taxa(own_index, encoder, labelled):
     assert record.evidence.leaves_in_all == 9
     setting = record.evidence.setting(0.9)
     assert setting.right == setting.answers == 48
-    with pytest.raises(NotCalibratedError, match="it could be promised"):  # 48 of 48 is not enough for 99 %
+    with pytest.raises(NotCalibratedError, match="it might be promised"):  # 48 of 48 is not enough for 99 %
         record.evidence.setting(0.99)
     with pytest.raises(TableError, match="fewer than 10 labelled pictures"):
         calibrate(Searcher(Index(own_index), encoder), labelled, parts=["train"])

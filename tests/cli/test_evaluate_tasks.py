@@ -68,6 +68,16 @@ def test_prototypes_tells_what_can_be_answered_at_each_rank(vectors, tmp_path):
     assert json.loads(run("evaluate", "prototypes", vectors, "--leaves-only", "--format", "jsonl").stdout)["species_right"] == 1.0
 
 
+def test_the_curves_of_prototypes_are_drawn(vectors, tmp_path):
+    run("evaluate", "prototypes", vectors, "--plot", tmp_path / "curves.svg")
+    drawn = (tmp_path / "curves.svg").read_text()
+    assert drawn.lstrip().startswith("<?xml")
+    assert "<!-- species -->" in drawn
+    assert "<!-- genus -->" in drawn
+    with pytest.raises(TableError, match="a drawing is .svg, .png or .pdf"):
+        run("evaluate", "prototypes", vectors, "--plot", tmp_path / "curves.txt")
+
+
 def test_parts_may_be_chosen_and_those_trained_on_are_passed_over(vectors, tmp_path):
     table = parquet.read_table(vectors)
     parts = np.where(np.arange(40) % 2 == 0, "train", "val")

@@ -61,7 +61,7 @@ def test_jsonl_and_csv_tell_the_place_and_what_it_took_out(run):
         pytest.param("--occurrences seen.csv --near 10.7,59.9", "Is the latitude given first?", id="longitude first"),
         pytest.param("--occurrences seen.csv --near Oslo", "'Oslo' is no point; give two numbers", id="a name for a point"),
         pytest.param("--occurrences seen.csv --country PER", "has no record from PER; it has NOR", id="a country without records"),
-        pytest.param("--country NOR", "does not know where its taxa occur; give a --geofence", id="nothing to know the country by"),
+        pytest.param("--country NOR", "does not know where its taxa occur; give --checklist", id="nothing to know the country by"),
         pytest.param("--near 60,10", "used with --occurrences only", id="nothing to know the point by"),
     ],
 )

@@ -215,7 +215,12 @@ def test_a_file_is_read_and_corrected_by_the_next(tmp_path, taxonomy):
 def test_keys_may_use_names_that_are_synonyms_here(taxonomy, tmp_path):
     lion = taxonomy.leaves["species"].to_pylist().index("Panthera leo")
     further = pa.table(
-        {"row": pa.array([taxonomy.row_of_leaf[lion]] * 2, pa.int64()), "rank": ["species", "species"], "name": ["Felis leo", "lion"], "kind": ["synonym", "vernacular"]}
+        {
+            "row": pa.array([taxonomy.row_of_leaf[lion]] * 2, pa.int64()),
+            "rank": ["species", "species"],
+            "name": ["Felis leo", "lion"],
+            "kind": ["synonym", "vernacular"],
+        }
     )
     write_names(tmp_path / "names.sqlite", taxonomy, further)
     names = Names(tmp_path / "names.sqlite", taxonomy)

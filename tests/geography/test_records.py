@@ -71,7 +71,7 @@ def test_a_download_may_stay_packed(tmp_path, member):
             id="south and west, and off the map",
         ),
         pytest.param(
-            "species,country,count\nFelis catus,NO,0\nFelis catus,NO,-3\nFelis catus,NO,many\nFelis catus,NO,nan\nFelis catus,NO,2\n",
+            "species,country,count\nFelis catus,NO,0\nFelis catus,NO,-3\nFelis catus,NO,many\nFelis catus,NO,nan\nFelis catus,NO,1e300\nFelis catus,NO,2\n",
             [("Felis catus", "NO", None, 0, 3.0)],
             id="counts that are none",
         ),
@@ -114,9 +114,11 @@ def test_a_camtrap_dp_package_takes_its_points_from_the_deployments(shared, give
         pytest.param("a,b\n1,2\n", "does not say which taxon was recorded where", id="other columns"),
         pytest.param("species\nFelis catus\n", "does not say which taxon was recorded where", id="no place"),
         pytest.param("country,lat,lon\nNO,1,2\n", "a column species or scientificName", id="no name"),
-        pytest.param("species,country\n", r"holds no record of a taxon at a place \(0 rows", id="no rows"),
+        pytest.param("species,country\n", r"holds no record of a taxon \(0 rows", id="no rows"),
         pytest.param("species,country\n,NO\n", "1 rows, 1 without a name", id="no names"),
         pytest.param("", "has no rows", id="empty"),
+        pytest.param('species,country\n"Felis catus,NO\nFelis catus,NO\n', "1 with too few or too many cells", id="a quotation mark that is never closed"),
+        pytest.param("species,country\n" + "a" * (18 << 20) + ",NO\n", "1 with too few or too many cells", id="a line without end"),
         pytest.param(b"species,country\nFelis \xff,NO\n", "is not text in UTF-8", id="another encoding"),
     ],
 )

@@ -11,6 +11,7 @@ DEFAULT_TASK = "zero-shot"
 TASKS = {
     DEFAULT_TASK: Place("bioclip_search.cli.evaluate.pictures", "pictures", "How often is an index right about pictures? (when no task is named)"),
     "fallback": Place("bioclip_search.cli.evaluate.fallback", "fallback", "Which way to choose the rank of an answer tells most and keeps its promise?"),
+    "unseen": Place("bioclip_search.cli.evaluate.unseen", "unseen", "What does an index say of species that it does not hold?"),
     "few-shot": Place("bioclip_search.cli.evaluate.few_shot", "few_shot", "How well do a few pictures of each taxon tell the others?"),
     "text-types": Place("bioclip_search.cli.evaluate.text_types", "text_types", "Which words for a taxon does an encoder understand best?"),
     "prototypes": Place("bioclip_search.cli.evaluate.prototypes", "prototypes", "How well are taxa identified that are known by pictures alone?"),

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @datasets_argument
 @index_option
 @click.option("--leaves-only", is_flag=True, help="Without the prototypes of the taxa above, which share what a new species is like.")
+@click.option("--plot", metavar="FILE.svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curves of the first set (extra evaluate).")
 @parts_option
 @out_option
 @workers_option
@@ -31,6 +32,7 @@ def prototypes(
     datasets: tuple[str, ...],
     index: str,
     leaves_only: bool,
+    plot: Path | None,
     parts: tuple[str, ...],
     out: Path | None,
     workers: int | None,
@@ -45,9 +47,10 @@ def prototypes(
     zero-shot, or a table with a column emb of vectors.
 
     \b
-    Example: bioclip-search evaluate prototypes bioclip2_images_1k.parquet
+    Example: bioclip-search evaluate prototypes bioclip2_images_1k.parquet --plot curves.svg
     """
     from bioclip_search.evaluation.prototype_ladder import prototype_ladder
+    from bioclip_search.evaluation.prototype_plot import draw_curves
 
     records, content, failed = [], [], False
     for found, ranks in embedded_sets(datasets, parts or None, index=index, device=device, precision=precision, workers=workers):
@@ -55,6 +58,8 @@ def prototypes(
         records.append({"set": found.name, **ladder.metrics})
         content.append(records[-1] | {"curves": ladder.curves, "fits": [asdict(fit) for fit in ladder.fits]})
         failed |= bool(found.failures)
+        if plot is not None and len(records) == 1:
+            draw_curves(plot, ladder.curves, ranks, f"{found.name}: {len(found):,} pictures, each against the prototypes of all others")
         if format == "table":
             _print(found.name, ladder, ranks)
     write_json(out, content)
