@@ -1,0 +1,25 @@
+"""A promise that was made without a place does not hold for one, and the answer says so."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bioclip_search.calibration.fitting import calibrate
+from bioclip_search.calibration.record import keep
+from bioclip_search.index import Index
+from bioclip_search.results import remarks
+from bioclip_search.searcher import Searcher
+from tests.calibration.test_fitting import labelled  # noqa: F401
+
+
+def test_records_of_a_place_lie_beyond_the_calibration(own_index, encoder, labelled, tmp_path):  # noqa: F811
+    keep(Index(own_index), calibrate(Searcher(Index(own_index), encoder), labelled))
+    searcher = Searcher(Index(own_index), encoder)
+    (tmp_path / "seen.csv").write_text("species,country\nVulpes vulpes,NO\n")
+    picture = next(iter(labelled[0].pictures(np.arange(80) == 3)))
+    (answer,) = searcher.identify(picture, target_accuracy=0.9, occurrences=tmp_path / "seen.csv", country="NOR")
+    assert answer.rule.startswith("rule 5: ")
+    assert answer.beyond_calibration == ("fitted without a place, and here the records of NOR count",)
+    assert remarks(answer)[-1] == "Beyond the calibration: fitted without a place, and here the records of NOR count"
+    (fenced,) = searcher.identify(picture, target_accuracy=0.9)
+    assert fenced.beyond_calibration == ()
