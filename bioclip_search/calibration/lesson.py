@@ -1,0 +1,101 @@
+"""Labelled pictures beside the taxa that they may be called, and what they teach.
+
+Composes other rooms: probabilities come from `posterior`, the temperature from `temperature`, the judge from `judge`; what is
+promised with them is left to `evidence`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bioclip_search.calibration.evidence import Evidence, evidence_of, join_evidence
+from bioclip_search.calibration.judge import Judge, teach_judge
+from bioclip_search.calibration.temperature import fit_temperature
+from bioclip_search.errors import TableError
+from bioclip_search.evaluation.candidates import Candidates, candidates_of_index
+from bioclip_search.evaluation.labelled import LabelledSet
+from bioclip_search.evaluation.picture_vectors import vectors_of
+from bioclip_search.evaluation.verdicts import Lineages
+from bioclip_search.evaluation.zero_shot import wanted_rows
+from bioclip_search.posterior import leaf_probabilities
+from bioclip_search.searcher import BATCH_CROPS, Searcher
+
+MOST_FOR_TEMPERATURE = 500
+"""Pictures after which the temperature does not change any more."""
+
+LEAST_PICTURES = 10
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPictures:
+    """n pictures: their vectors, (n, dim) unit rows, their labels, and the taxa that they are compared with."""
+
+    vectors: np.ndarray
+    truths: Lineages
+    candidates: Candidates
+    logit_scale: float
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Lineages]]:
+        """The cosines with all taxa, which may be overwritten, and the labels, block by block."""
+        for first in range(0, len(rows), BATCH_CROPS):
+            block = rows[first : first + BATCH_CROPS]
+            yield self.candidates.scores(self.vectors[block]), self.truths.take(block)
+
+    def evidence(self, rows: np.ndarray, temperature: float) -> Evidence:
+        """What becomes of these pictures at a temperature."""
+        parts = []
+        for scores, truths in self.blocks(rows):
+            best = scores.max(axis=1)
+            probabilities = leaf_probabilities(scores, self.logit_scale, temperature)
+            parts.append(evidence_of(probabilities, best, truths, self.candidates.taxonomy, self.candidates.lineages))
+        return join_evidence(parts)
+
+    def teach(self, rows: np.ndarray) -> tuple[float, Judge]:
+        """The temperature and the judge that these pictures, in any but their own order, teach.
+
+        Raises:
+            TableError: None of them is labelled with one of the taxa.
+        """
+        few = self.blocks(rows[:MOST_FOR_TEMPERATURE])
+        temperature, _ = fit_temperature(((scores, self.candidates.intervals(truths)) for scores, truths in few), self.logit_scale)
+        temperature = round(temperature, 4)
+        lesson = self.evidence(rows, temperature)
+        return temperature, teach_judge(lesson.probability, lesson.information, lesson.best_score, lesson.verdicts)
+
+
+def gather(
+    searcher: Searcher,
+    sets: Sequence[LabelledSet],
+    *,
+    parts: Collection[str] | None = None,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> LabelledPictures:
+    """All pictures of the parts (by default all but what was trained on) that can be read, beside all taxa of the index.
+
+    Args:
+        progress: Called with the pictures embedded and the pictures in all.
+
+    Raises:
+        TableError: There are fewer than `LEAST_PICTURES`.
+    """
+    numbers: dict[str, int] = {}
+    vectors, codes, vernacular, before = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], 0
+    wanted = [wanted_rows(labelled, parts) for labelled in sets]
+    in_all = sum(int(rows.sum()) for rows in wanted)
+    for labelled, rows in zip(sets, wanted, strict=True):
+        tick = None if progress is None else lambda done, _, before=before: progress(before + done, in_all)
+        found = vectors_of(searcher.encoder, labelled, rows, workers=workers, progress=tick)
+        truths = Lineages.of(found.taxa, searcher.taxonomy.ranks, numbers)
+        vectors, codes, vernacular = [*vectors, found.vectors], [*codes, truths.codes], [*vernacular, truths.vernacular]
+        before += len(found) + len(found.failures)
+    if sum(map(len, vectors)) < LEAST_PICTURES:
+        raise TableError(f"There are fewer than {LEAST_PICTURES} labelled pictures that can be read; nothing can be calibrated with so few.")
+    truths = Lineages(np.concatenate(codes), np.concatenate(vernacular))
+    return LabelledPictures(np.concatenate(vectors), truths, candidates_of_index(searcher, numbers), searcher.index.card.encoder.logit_scale)
