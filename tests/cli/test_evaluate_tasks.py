@@ -72,8 +72,8 @@ def test_the_curves_of_prototypes_are_drawn(vectors, tmp_path):
     run("evaluate", "prototypes", vectors, "--plot", tmp_path / "curves.svg")
     drawn = (tmp_path / "curves.svg").read_text()
     assert drawn.lstrip().startswith("<?xml")
-    assert "<!-- species -->" in drawn
-    assert "<!-- genus -->" in drawn
+    assert all(f'id="{rank}"' in drawn and f"<!-- {rank} -->" in drawn for rank in ("species", "genus", "kingdom"))
+    assert 'id="family"' not in drawn  # no label names one
     with pytest.raises(TableError, match="a drawing is .svg, .png or .pdf"):
         run("evaluate", "prototypes", vectors, "--plot", tmp_path / "curves.txt")
 

@@ -5,6 +5,7 @@ import pytest
 
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.candidates import OWN, Candidates, label_tree, leaves_of_labels
+from bioclip_search.evaluation.picture_vectors import EmbeddedSet, labels_with_vectors
 from bioclip_search.evaluation.prototype_ladder import LeftOut, prototype_ladder
 from bioclip_search.evaluation.verdicts import Lineages
 from bioclip_search.prompts import RANKS
@@ -146,3 +147,16 @@ def test_pictures_without_a_label_are_left_out_and_one_class_is_always_right():
     figures = prototype_ladder(embedded_set(np.random.default_rng(0).standard_normal((7, 4)), rows), RANKS).metrics
     assert figures["n"] == 5
     assert figures["species_right"] == 1.0
+
+
+@pytest.mark.slow
+def test_real_pictures_of_bioclip_2_are_answered_at_the_rank_that_is_left_to_them(shared):
+    labels, vectors = labels_with_vectors(shared / "embeddings/bioclip2_images_1k.parquet", RANKS)
+    found = prototype_ladder(EmbeddedSet(labels.name, vectors, labels.taxa, labels.parts, labels.names, labels.taxa), RANKS)
+    assert found.metrics["n"] == 909  # 121 rows have no label
+    assert found.metrics["species_right"] <= found.metrics["species_possible"] == pytest.approx(0.14, abs=0.01)  # nearly all species have one picture
+    right = [found.metrics[f"{rank}_right"] for rank in RANKS]
+    assert right == sorted(right, reverse=True)
+    assert right[0] > 0.9
+    assert found.settings[0.9].right >= 0.9 * found.settings[0.9].answers
+    assert found.settings[0.9].coverage > 0.6
