@@ -25,6 +25,7 @@ VN:VNM VU:VUT WF:WLF WS:WSM XK:XKX YE:YEM YT:MYT ZA:ZAF ZM:ZMB ZW:ZWE
 """Two letters and three; XK and XKX for Kosovo are in common use though not in the standard."""
 
 ALPHA3_OF_ALPHA2 = dict(pair.split(":") for pair in CODES.split())
+ALPHA3 = frozenset(ALPHA3_OF_ALPHA2.values())
 
 MISTAKEN = """
 UK:GBR EN:GBR ENG:GBR GER:DEU NED:NLD SUI:CHE DEN:DNK POR:PRT CRO:HRV GRE:GRC BUL:BGR LAT:LVA SLO:SVN RSA:ZAF TAN:TZA ZAM:ZMB ZIM:ZWE BOT:BWA MAD:MDG
@@ -42,7 +43,7 @@ def alpha3(code: str) -> str | None:
     ('DEU', 'DEU', None)
     """
     code = code.strip().upper()
-    return ALPHA3_OF_ALPHA2.get(code) or (code if code in ALPHA3_OF_ALPHA2.values() else None)
+    return ALPHA3_OF_ALPHA2.get(code) or (code if code in ALPHA3 else None)
 
 
 def spellings(code: str) -> list[str]:
@@ -63,4 +64,4 @@ def likest_codes(text: str) -> list[str]:
     words = text.strip().upper()
     if words in MEANT_BY:
         return [MEANT_BY[words]]
-    return get_close_matches(words, ALPHA3_OF_ALPHA2.values(), n=3) if len(words) <= 3 else []
+    return get_close_matches(words, sorted(ALPHA3), n=3) if len(words) <= 3 else []

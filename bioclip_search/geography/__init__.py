@@ -1,7 +1,8 @@
 """What a place says about the taxa that may live there: hard rules by country and region, and a soft prior from records.
 
-place ─ geofence (rules: allowed or blocked) ─ fence_file (its two forms)
-      └ occurrences (a table of records) ─ reading, resolving (its rows and names) ─ prior (how much likelier each taxon is)
+place ─┬ fence_file ─ geofence, keys (rules of a country: allowed or blocked)      ┐
+       ├ distribution (countries that an index itself tells)                       ├ locality ─ comparing (with and without)
+       └ records ─ resolving ─ occurrences, smoothing (records: how much likelier) ┘
 """
 
 from bioclip_search.geography.geofence import Fenced, Geofence

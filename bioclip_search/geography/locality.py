@@ -69,7 +69,8 @@ def locality(
         prior = occurrences.prior(place, month)
         said = "count wherever they lie; say where with --near or --country" if place == ANYWHERE else f"speak of {prior.words}"
         notes += [*occurrences.notes, f"{occurrences.name}: {counted(round(prior.records), 'record')} {said}"]
-    words = prior.words if prior is not None and leaves is None else f"{Place(place.country, place.region)}" + (f"; {prior.words}" if prior else "")
+    ruled = str(Place(place.country, place.region))
+    words = ruled if prior is None else prior.words if leaves is None or place.point is None else f"{ruled}; {prior.words}"
     return Locality(words, leaves, prior, tuple(notes))
 
 

@@ -233,7 +233,9 @@ def _fetched(staging: Staging, name: str, names: str) -> Records:
         f"WHERE NOT absent AND counted.records > 0 ORDER BY ALL"
     )
     if not len(table):
-        odd = f"{rows + rejected:,} rows, {unnamed:,} without a name, {absent:,} of absence or a count that is none, {rejected:,} with too few or too many cells"
+        odd = (
+            f"{rows + rejected:,} rows, {unnamed:,} without a name, {absent:,} of absence or a count that is none, {rejected:,} with too few or too many cells"
+        )
         raise TableError(f"{name}: holds no record of a taxon ({odd}). Expected {EXPECTED}.")
     columns = {field: table[field].to_numpy() for field in ("number", "latitude", "longitude", "month", "records")}
     words = table["country"].combine_chunks().dictionary_encode()

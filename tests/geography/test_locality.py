@@ -111,7 +111,15 @@ def test_a_strong_stray_is_answered_and_flagged(searcher, leaf, seen):
 
 def test_rules_and_records_hold_together(searcher, leaf, fence, seen):
     (answer,) = searcher.identify(picture_of(leaf("Panthera leo")), country="NOR", geofence=fence, occurrences=seen, month=5)
-    assert (answer.removed.taxon, answer.place) == ("Panthera leo", "NOR; NOR in May")
+    assert (answer.removed.taxon, answer.place) == ("Panthera leo", "NOR in May")
+
+
+def test_a_place_of_rules_and_one_of_records_are_both_told(small_index, fence, seen):
+    catalogue = Catalogue(Index(small_index))
+    words = [catalogue.restrict(country="NOR", geofence=fence, occurrences=seen, near=near, month=12).place.words for near in (None, "60,10")]
+    assert words == ["NOR in December", "NOR; 60, 10 in December"]
+    notes = catalogue.restrict(occurrences=seen).notes
+    assert notes[-1] == "seen.csv: 41 records count wherever they lie; say where with --near or --country"
 
 
 def test_without_a_place_an_answer_says_nothing_of_one(searcher, leaf):
