@@ -84,16 +84,21 @@ def compare_rules(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Comparison:
+    """As `compare_on`, for the labelled pictures of some sets over all taxa of an index.
+
+    Raises:
+        TableError: There are too few labelled pictures that can be read.
+    """
+    return compare_on(gather(searcher, sets, parts=parts, workers=workers, progress=progress), targets, splits)
+
+
+def compare_on(pictures: LabelledPictures, targets: Sequence[float], splits: int = SPLITS) -> Comparison:
     """Every rule on random halves of all pictures, over all taxa of the index.
 
     1. Of one half a part teaches the temperature and the judge, the rest how bold each rule may be (`promise.boldest`).
     2. The other half is answered. Rules without a promise (fixed thresholds, SpeciesNet's as it is, the best match) are
        tried at a temperature of 1; `weighing` is then set to be as often right on the first half as they are.
-
-    Raises:
-        TableError: There is no labelled picture that can be read.
     """
-    pictures = gather(searcher, sets, parts=parts, workers=workers, progress=progress)
     world, taxonomy = World(pictures), pictures.candidates.taxonomy
     random = np.random.default_rng(SEED)
     drawn = [world.split(random.permutation(len(pictures))) for _ in range(splits)]

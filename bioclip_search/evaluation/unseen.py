@@ -54,6 +54,11 @@ def measure_unseen(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Unseen]:
+    """As `unseen_among`, for the labelled pictures of some sets over all taxa of an index."""
+    return unseen_among(gather(searcher, sets, parts=parts, workers=workers, progress=progress), target, share_taken_out, draws)
+
+
+def unseen_among(pictures: LabelledPictures, target: float, share_taken_out: float = SHARE_TAKEN_OUT, draws: int = DRAWS) -> list[Unseen]:
     """Rules as they are, and ours before and after it is calibrated in two ways, on species that the index does not hold.
 
     1. A share of the species that pictures are labelled with can be no answer; their pictures are the questions.
@@ -64,7 +69,6 @@ def measure_unseen(
         TableError: Too few species have pictures.
         NotCalibratedError: The target cannot be promised on the pictures of the other species.
     """
-    pictures = gather(searcher, sets, parts=parts, workers=workers, progress=progress)
     species = _leaf_of_species(pictures)
     held = np.unique(species[species >= 0])
     count = round(share_taken_out * len(held))
@@ -84,7 +88,7 @@ def measure_unseen(
         for name, world in ((KNOWN, without), (STRANGERS, _without(pictures, np.concatenate([asked, strangers])))):
             depths, verdicts = _calibrated(world, without, others, rows, target)
             found.setdefault(f"weighing, {name}", []).append(_became(depths, verdicts))
-    ranks = searcher.taxonomy.ranks
+    ranks = pictures.candidates.taxonomy.ranks
     return [Unseen(rule, _figures({name: np.concatenate([one[name] for one in several]) for name in several[0]}, ranks)) for rule, several in found.items()]
 
 

@@ -1,0 +1,68 @@
+"""`calibrate`, `evaluate fallback` and `evaluate unseen` as a user types them; the index's encoder has random weights, so nothing can be promised there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import click
+import pytest
+
+from bioclip_search.calibration.record import CalibrationRecord
+from bioclip_search.errors import IndexFolderError, NotCalibratedError, TableError
+from bioclip_search.index import Card
+from tests.cli.test_cli import folder, run  # noqa: F401  the index over the nine leaves
+from tests.conftest import small_table
+from tests.evaluation.test_labelled import write_parquet
+
+
+@pytest.fixture(scope="module")
+def cats(tmp_path_factory):
+    """Forty pictures, each labelled with one of the nine rows in turn."""
+    table = small_table()
+    labels = {name: [table[name][number % 9].as_py() for number in range(40)] for name in table.column_names}
+    return write_parquet(tmp_path_factory.mktemp("data") / "cats/a.parquet", [number * 6 for number in range(40)], **labels, split=["val"] * 40)
+
+
+def test_a_calibration_is_kept_in_the_index_or_in_a_file(folder, cats, tmp_path):  # noqa: F811
+    own = shutil.copytree(folder, tmp_path / "own")
+    told = run("calibrate", cats, "--index", own, "--target-accuracy", "0.9")
+    assert "Kept in the index" in told.stderr
+    assert "cannot be promised" in told.stdout
+    assert "labelled pictures do not show that 0.9 of the names would be right" in told.stderr
+    assert Card.read(own).calibration.evidence == "calibration-1.parquet"
+    file = tmp_path / "cats.calibration"
+    assert f"--calibration {file}" in run("calibrate", cats, "--index", folder, "--out", file).stderr
+    assert CalibrationRecord.read(file).origin.fitted_on.startswith("40 pictures of cats; on 16 of them the temperature")
+    assert Card.read(folder).calibration is None
+    with pytest.raises(NotCalibratedError, match="24 labelled pictures do not show"):
+        run("identify", cats.parent / "no.jpg", "--index", folder, "--calibration", file, "--target-accuracy", "0.9")
+
+
+def test_a_shipped_index_is_left_as_it_is(cats):
+    with pytest.raises(IndexFolderError, match="starter is shipped with the program.*--out my.calibration"):
+        run("calibrate", cats)
+
+
+def test_what_was_asked_for_must_be_there(folder, cats):  # noqa: F811
+    with pytest.raises(click.UsageError, match="either FILES or --config"):
+        run("calibrate", "--index", folder, "--out", "x")
+    with pytest.raises(TableError, match="There is no set dogs; there are cats"):
+        run("calibrate", cats, "--set", "dogs", "--index", folder, "--out", "x")
+    with pytest.raises(TableError, match="fewer than 10 labelled pictures"):
+        run("calibrate", cats, "--part", "train", "--index", folder, "--out", "x")
+
+
+def test_the_rules_are_compared_in_a_table_and_in_lines_of_json(folder, cats, tmp_path):  # noqa: F811
+    asked = ("evaluate", "fallback", cats, "--index", folder, "--splits", "2", "--target-accuracy", "0.5")
+    table = run(*asked, "--out", tmp_path / "all.json").stdout
+    assert "40 pictures, 9 taxa, 2 random halves" in table
+    assert "At least 0.5 right" in table
+    assert "SpeciesNet's as it is" in table
+    rows = [json.loads(line) for line in run(*asked, "--format", "jsonl").stdout.splitlines()]
+    assert rows == json.loads((tmp_path / "all.json").read_text())["fared"]
+
+
+def test_too_few_species_to_take_any_out_are_told(folder, cats):  # noqa: F811
+    with pytest.raises(TableError, match="too few to take"):
+        run("evaluate", "unseen", cats, "--index", folder, "--taken-out", "0.01")
