@@ -164,6 +164,15 @@ def point_at(points: Points, threshold: float) -> int:
     return int(np.searchsorted(-points.thresholds, -threshold, side="right")) - 1
 
 
+def curve_record(attempts: Attempts, most: int = 100) -> dict[str, list[float | None]]:
+    """The curves of all pictures as lists of at most so many points, for a file: only JSON types, None where there is no number."""
+    points = Sweep(attempts).points(np.ones((1, len(attempts))))
+    kept = thinned(points, most)
+    columns = {"threshold": points.thresholds[kept]}
+    columns |= {name: getattr(points, name)[0][kept] for name in ("answered", "coverage", "risk", "accuracy", "gained")}
+    return {name: [round(value, 4) if np.isfinite(value) else None for value in column.tolist()] for name, column in columns.items()}
+
+
 def thinned(points: Points, most: int = 200) -> np.ndarray:
     """The numbers of at most so many points, the first and the last among them, evenly spaced in coverage: enough to draw."""
     count = len(points.thresholds)

@@ -24,8 +24,7 @@ from bioclip_search.evaluation.labelled import NO_SPLIT
 from bioclip_search.evaluation.labels import LabelReport
 from bioclip_search.evaluation.marking import Taxa, marks_of
 from bioclip_search.evaluation.measures import Marks, summarise
-from bioclip_search.evaluation.score import Score, flat_metrics, grouped
-from bioclip_search.evaluation.sisters import mixed_up_pairs
+from bioclip_search.evaluation.score import Score, details_of, flat_metrics, grouped
 from bioclip_search.evaluation.truth import NO_ROW, Truth
 from bioclip_search.evaluation.verdicts import UNDECIDED, Lineages
 from bioclip_search.results import Answer, Failure, shown_chance
@@ -59,8 +58,8 @@ class RunEvaluation:
     def to_dict(self) -> dict[str, Any]:
         """All of it as `evaluate --out` writes it; only JSON types."""
         stands_on = {"index": self.index, "encoder": self.encoder, **self.counts, **self.labels.to_dict(), "primary_metric": PRIMARY_METRIC}
-        pairs = {score.title: [pair.to_dict() for pair in mixed_up_pairs(score.marks.calls, self.ranks, self.names)] for score in self.scores if score.marks}
-        return {**stands_on, "failures": [failure.to_dict() for failure in self.failures], "metrics": self.metrics(), "mixed_up": pairs}
+        told = {"failures": [failure.to_dict() for failure in self.failures], "metrics": self.metrics()}
+        return {**stands_on, **told, **details_of(self.scores, self.ranks, self.names)}
 
 
 def evaluate_run(

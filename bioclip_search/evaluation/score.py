@@ -5,13 +5,15 @@ What the figures mean is left to `measures`; printing and drawing to the command
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from bioclip_search.evaluation.curves import curve_record
 from bioclip_search.evaluation.measures import Marks
+from bioclip_search.evaluation.sisters import mixed_up_pairs
 
 LONG_COLUMNS = ("set", "part", "labels", "metric", "value", "low", "high")
 """The columns of `evaluate --format csv`."""
@@ -56,6 +58,15 @@ class Score:
 def figures_of(metrics: Mapping[str, float]) -> dict[str, float]:
     """The figures without the ends of their intervals."""
     return {name: value for name, value in metrics.items() if not (name.endswith((LOW, HIGH)) and name.rsplit("_", 1)[0] in metrics)}
+
+
+def details_of(scores: Sequence[Score], ranks: Sequence[str], names: Mapping[int, str]) -> dict[str, Any]:
+    """What does not go into single figures, under the title of each score: sister taxa `mixed_up`, and the points of the `curves`."""
+    marked = [(score.title, score.marks) for score in scores if score.marks is not None and len(score.marks)]
+    return {
+        "mixed_up": {title: [pair.to_dict() for pair in mixed_up_pairs(marks.calls, ranks, names)] for title, marks in marked},
+        "curves": {title: curve_record(marks.attempts) for title, marks in marked},
+    }
 
 
 def flat_metrics(scores: Iterable[Score]) -> dict[str, float]:

@@ -25,8 +25,7 @@ from bioclip_search.evaluation.marking import Ruling, mark
 from bioclip_search.evaluation.measures import PRIMARY_METRIC, Marks, summarise
 from bioclip_search.evaluation.picture_vectors import embedded
 from bioclip_search.evaluation.rows import join_rows
-from bioclip_search.evaluation.score import Group, Score, flat_metrics, grouped
-from bioclip_search.evaluation.sisters import mixed_up_pairs
+from bioclip_search.evaluation.score import Group, Score, details_of, flat_metrics, grouped
 from bioclip_search.evaluation.verdicts import Lineages
 from bioclip_search.fallback import Climbing
 from bioclip_search.prompts import TextRecipe
@@ -68,10 +67,7 @@ class Evaluation:
         stands_on = {"index": self.index, "encoder": self.encoder, **self.ruling.to_dict(), "skipped": self.skipped, "unlabelled": self.unlabelled}
         stands_on |= self.labels.to_dict() if self.labels else {}
         told = {"primary_metric": PRIMARY_METRIC, "failures": [failure.to_dict() for failure in self.failures], "metrics": self.metrics()}
-        return {**stands_on, **told, "mixed_up": {score.title: self._mixed_up(score) for score in self.scores}}
-
-    def _mixed_up(self, score: Score) -> list[dict[str, Any]]:
-        return [pair.to_dict() for pair in mixed_up_pairs(score.marks.calls, self.ranks, self.names)] if score.marks else []
+        return {**stands_on, **told, **details_of(self.scores, self.ranks, self.names)}
 
 
 def evaluate(

@@ -112,7 +112,7 @@ def subject_of_answers(found: RunEvaluation, truth: Truth, taxa: int | None = No
         for row in score.rows[list(rows)].tolist():  # type: ignore[index]
             answer = found.answers[row]
             near = truth.home / Path(answer.image).name
-            yield (answer.image if Path(answer.image).exists() or not near.exists() else near), answer.box_xyxy
+            yield (near if near.is_file() and not Path(answer.image).is_file() else answer.image), answer.box_xyxy
 
     stands_on = [("Index", found.index), ("Encoder", found.encoder), ("Curves", "from the ladder of each answer, climbed from its lowest rung")]
     return _subject(found, found.labels.lines(), found.notes, stands_on, taxa, pictures, True)
@@ -205,6 +205,8 @@ def _words(score: Score, row: int, ranks: tuple[str, ...], names: Mapping[int, s
 def _thumbnail(picture: Any) -> tuple[bytes | None, str]:
     """A small JPEG of a picture, or of a picture with a box around what was answered about; or the reason why there is none."""
     source, box = picture if isinstance(picture, tuple) else (picture, None)
+    if isinstance(source, str | Path) and not Path(source).is_file():  # an answer may name a pipe, which would never end
+        return None, "no such file"
     try:
         opened = open_picture(source)
     except PictureError as error:
