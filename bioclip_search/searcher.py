@@ -17,14 +17,15 @@ from bioclip_search.calibration.record import CalibrationRecord, record_of
 from bioclip_search.catalogue import Catalogue, Restriction
 from bioclip_search.crops import Blank, Crop, Cut, as_pictures, cut_crops
 from bioclip_search.encoder import Encoder, same_space
-from bioclip_search.errors import IndexMismatchError, NotCalibratedError, TableError
-from bioclip_search.fallback import DEFAULT_THRESHOLD, AtRank, Climbing, Decision, Rules, Step, Weighing, decide, decide_among
+from bioclip_search.errors import IndexMismatchError
+from bioclip_search.fallback import Decision, Step, Weighing, decide, decide_among
 from bioclip_search.index import Index, find_index
 from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
 from bioclip_search.names import Names
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.results import Alternative, Answer, Failure, Rung, WithoutPlace
+from bioclip_search.ruling import beyond_calibration, ruling_for
 from bioclip_search.stream import work_ahead
 from bioclip_search.taxonomy import Taxon, Taxonomy
 
@@ -222,70 +223,13 @@ class Searcher:
         """The cosine of unit rows with every leaf, whatever the speed: (b, n) float32, -inf for silent leaves."""
         return self.catalogue.scores(vectors)
 
-    def ruling(
-        self,
-        *,
-        rank: str | None = None,
-        threshold: float | None = None,
-        target_accuracy: float | None = None,
-        min_rank: str | None = None,
-        max_rank: str | None = None,
-    ) -> dict[str, Any]:
-        """The rules and the ranks that may be answered at, as `fallback.decide` takes them; see `identify_stream`.
-
-        Raises:
-            TableError: A rank is unknown, a number is out of range, or the ranks leave nothing.
-            NotCalibratedError: The target accuracy cannot be promised.
-        """
-        ranks = self.taxonomy.ranks
-        highest, lowest = (self._depth(name, usual) for name, usual in ((max_rank, 0), (min_rank, len(ranks) - 1)))
-        if highest > lowest:
-            raise TableError(f"No rank lies between {max_rank} and {min_rank}; the highest rank must not lie below the lowest. Ranks: {', '.join(ranks)}.")
-        depths = range(highest, lowest + 1)
-        if rank is not None:
-            return {"rules": AtRank(self._depth(rank, 0)), "depths": depths}
-        if target_accuracy is not None:
-            return {"rules": self._promised(target_accuracy, depths), "depths": depths}
-        if threshold is not None and not 0 <= threshold <= 1:
-            raise TableError(f"A threshold is a probability from 0 to 1, not {threshold}.")
-        return {"rules": Climbing(DEFAULT_THRESHOLD if threshold is None else threshold), "depths": depths}
-
-    def _depth(self, rank: str | None, usual: int) -> int:
-        return usual if rank is None else self.taxonomy.ranks.index(self.taxonomy.level(rank).rank)
-
-    def _promised(self, target: float, depths: range) -> Rules:
-        """The rules that keep a target accuracy."""
-        if not 0 < target < 1:
-            raise TableError(f"A target accuracy is a share between 0 and 1, such as 0.95, not {target:g}.")
-        if self.calibration is not None:
-            return self.calibration.rules(target, depths)
-        name, note = self.index.card.name, self.index.card.calibration
-        if note is None or not note.thresholds:
-            raise NotCalibratedError(
-                f"The index {name} carries no calibration, so no accuracy can be promised. Calibrate it on pictures with known names (bioclip-search calibrate), or use --threshold."
-            )
-        if str(target) not in note.thresholds or len(depths) < len(self.taxonomy.ranks):
-            raise NotCalibratedError(f"The index {name} is calibrated for {', '.join(note.thresholds)} over all ranks only. Calibrate it anew for {target:g}.")
-        return Climbing(note.thresholds[str(target)])
+    def ruling(self, **asked: Any) -> dict[str, Any]:
+        """The rules and the ranks that may be answered at, as `fallback.decide` takes them; see `ruling.ruling_for`."""
+        return ruling_for(self.taxonomy, self.index.card.name, lambda: self.calibration, **asked)
 
     @property
     def _sharpness(self) -> float:
         return self.index.card.encoder.logit_scale / self.temperature
-
-    def _beyond(self, restriction: Restriction, best_score: float) -> tuple[str, ...]:
-        """What of a question lies outside of what the calibration was fitted on, in words."""
-        if self.calibration is None:
-            return ()
-        reasons, evidence, leaves = [], self.calibration.evidence, restriction.leaves
-        if restriction.place is not None and restriction.place.prior is not None:
-            reasons.append(f"fitted without a place, and here the records of {restriction.place.prior.words} count")
-        if leaves is not None:
-            reasons.append(f"fitted on all {evidence.leaves_in_all:,} taxa, of which the filters leave {len(leaves):,}")
-        elif evidence.is_unlike(best_score):
-            reasons.append(f"fitted on pictures that match some name better than this one (cosine {best_score:.2f})")
-        if evidence.leaves_in_all != len(self.taxonomy):
-            reasons.append(f"fitted on {evidence.leaves_in_all:,} taxa, now there are {len(self.taxonomy):,}")
-        return tuple(reasons)
 
     def _by_picture(self, batch: Sequence[Cut], restriction: Restriction, ruling: dict[str, Any], language: str | None) -> Iterator[list[Answer | Failure]]:
         """The results of a batch, one list per picture: a picture's crops stand together and share its number."""
@@ -302,7 +246,15 @@ class Searcher:
             picture = item.picture
             if isinstance(item, Crop):
                 decision, best, more = next(decisions)
-                results.append(self._answer(item, decision, language, beyond_calibration=self._beyond(restriction, best) if is_promised else (), **more))
+                results.append(
+                    self._answer(
+                        item,
+                        decision,
+                        language,
+                        beyond_calibration=beyond_calibration(self.calibration, self.taxonomy, restriction, best) if is_promised else (),
+                        **more,
+                    )
+                )
             elif isinstance(item, Blank):
                 results.append(self._blank(item))
             else:

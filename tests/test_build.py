@@ -90,8 +90,8 @@ def test_an_existing_folder_is_not_overwritten(small_index, taxonomy, encoder):
 
 def test_a_card_can_be_given_a_calibration(tmp_path, taxonomy, encoder):
     index = build_index(tmp_path / "i", taxonomy, encoder, recipe=BARE)
-    change_card(index.folder, calibration=Calibration(1.5, {"0.95": 0.8}, "a test"))
-    assert Index(index.folder).card.calibration.thresholds == {"0.95": 0.8}
+    change_card(index.folder, calibration=Calibration(1.5, "a test"))
+    assert Index(index.folder).card.calibration.temperature == 1.5
     assert not [finding for finding in check_index(index.folder) if finding.severity == FAULT]
 
 

@@ -11,8 +11,8 @@ import pytest
 from bioclip_search.build import build_from_vectors
 from bioclip_search.detect import Detection
 from bioclip_search.errors import IndexMismatchError, NotCalibratedError, TableError, UnknownTaxonError
+from bioclip_search.fallback import AtRank
 from bioclip_search.index import Index
-from bioclip_search.index.card import Calibration, change_card
 from bioclip_search.names import write_names
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
 from bioclip_search.results import Answer, Failure
@@ -85,20 +85,14 @@ def test_unknown_names_of_a_checklist_are_told_and_the_rest_is_used(searcher):
         pytest.param({"rank": "tribe"}, TableError, "Unknown rank 'tribe'", id="unknown rank"),
         pytest.param({"threshold": 1.5}, TableError, "from 0 to 1", id="no probability"),
         pytest.param({"target_accuracy": 0.9}, NotCalibratedError, "carries no calibration", id="uncalibrated"),
+        pytest.param({"target_accuracy": 1.0}, TableError, "between 0 and 1", id="a promise of certainty"),
+        pytest.param({"max_rank": "genus", "min_rank": "family"}, TableError, "no rank is left to answer at", id="ranks that cross"),
+        pytest.param({"min_rank": "tribe"}, TableError, "Unknown rank 'tribe'", id="a lowest rank that is none"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused(searcher, filters, error, message):
     with pytest.raises(error, match=message):
         searcher.identify(picture_of(0), **filters)
-
-
-def test_a_calibrated_index_promises_only_what_was_fitted(small_index, tmp_path, encoder, leaf):
-    folder = shutil.copytree(small_index, tmp_path / "calibrated")
-    change_card(folder, calibration=Calibration(temperature=20.0, thresholds={"0.95": 0.999}, fitted_on="a test"))
-    searcher = Searcher(Index(folder), encoder)
-    assert searcher.identify(picture_of(leaf("Felis catus")), target_accuracy=0.95)[0].rank != "species"
-    with pytest.raises(NotCalibratedError, match="calibrated for 0.95 over all ranks only. Calibrate it anew for 0.8"):
-        searcher.identify(picture_of(0), target_accuracy=0.8)
 
 
 def test_broken_pictures_are_records_and_the_order_is_kept(searcher, tmp_path):
@@ -130,7 +124,7 @@ def test_a_zero_vector_is_never_an_answer(tmp_path, taxonomy, encoder):
     vectors[2] = 0
     index = build_from_vectors(tmp_path / "zero", Taxonomy.from_table(taxonomy.leaves), vectors, encoder, recipe=TextRecipe(templates=BARE_TEMPLATE))
     far = -vectors.sum(axis=0)  # every other cosine is below zero
-    (decision,) = Searcher(index, encoder).identify_vectors((far / np.linalg.norm(far))[None].astype(np.float32), depth=6, rivals=9)
+    (decision,) = Searcher(index, encoder).identify_vectors((far / np.linalg.norm(far))[None].astype(np.float32), rules=AtRank(6), rivals=9)
     assert all(step.number != 2 for step in (decision.chosen, *decision.rivals))
 
 

@@ -47,11 +47,11 @@ def test_its_card_says_what_it_is_how_good_and_for_what(searcher):
     assert searcher.index.card.vectors.count >= 25_000
 
 
-def test_a_higher_promise_needs_a_higher_threshold(searcher):
-    calibration = searcher.index.card.calibration
-    thresholds = [calibration.thresholds[target] for target in sorted(calibration.thresholds)]
-    assert thresholds == sorted(thresholds)
-    assert "kept back" in calibration.fitted_on
+def test_a_higher_promise_needs_more_caution_and_tells_less(searcher):
+    settings = [searcher.calibration.evidence.setting(target) for target in (0.8, 0.9, 0.95)]
+    assert [one.caution for one in settings] == sorted(one.caution for one in settings)
+    assert [one.information for one in settings] == sorted((one.information for one in settings), reverse=True)
+    assert all(one.right / one.answers >= one.target for one in settings)
 
 
 def test_the_cat_is_surely_an_animal_and_no_species_is_claimed(searcher, photographs):

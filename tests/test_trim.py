@@ -103,7 +103,7 @@ def test_an_index_without_countries_says_what_to_give_instead(small_index, tmp_p
 
 
 def test_a_calibration_stays_behind_and_that_is_said(whole, tmp_path):
-    change_card(whole.folder, calibration=Calibration(1.5, {"0.9": 0.7}, "a test"))
+    change_card(whole.folder, calibration=Calibration(1.5, "a test"))
     said = []
     trimmed = trim_index(Index(whole.folder), tmp_path / "part", within="Felidae", say=said.append)
     assert trimmed.card.calibration is None

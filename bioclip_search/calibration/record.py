@@ -141,7 +141,7 @@ def keep(index: Index, record: CalibrationRecord) -> Index:
         path = index.folder / f"{CALIBRATION_PREFIX}{number}.parquet"
         record.write(path)
         files = {name: note for name, note in card.files.items() if name != before} | {path.name: note_file(path)}
-        note = Calibration(temperature=record.temperature, thresholds={}, fitted_on=record.origin.fitted_on, evidence=path.name)
+        note = Calibration(temperature=record.temperature, fitted_on=record.origin.fitted_on, evidence=path.name)
         change_card(index.folder, calibration=note, files=files)
         if before:
             (index.folder / before).unlink(missing_ok=True)

@@ -60,11 +60,10 @@ class TaxonomyNote:
 class Calibration:
     """What was fitted on labelled pictures: a temperature, and the file with the evidence for what accuracy may be promised.
 
-    `thresholds` are those of rule 2 for some target accuracies, in an index that was calibrated before there was such a file.
+    `evidence` is None in an index that was calibrated before there was such a file.
     """
 
     temperature: float
-    thresholds: dict[str, float]
     fitted_on: str
     evidence: str | None = None
 
@@ -191,7 +190,9 @@ def _from_content(content: dict[str, Any]) -> Card:
     parts["encoder"] = EncoderNote(**parts["encoder"])
     parts["vectors"] = VectorsNote(**parts["vectors"])
     parts["taxonomy"] = TaxonomyNote(**{**parts["taxonomy"], "ranks": tuple(parts["taxonomy"]["ranks"])})
-    parts["calibration"] = Calibration(**parts["calibration"]) if parts["calibration"] else None
+    if calibration := parts["calibration"]:
+        calibration.pop("thresholds", None)  # those of the first format promised too little to be kept
+        parts["calibration"] = Calibration(**calibration)
     parts["speeds"] = {name: SpeedNote(**note) for name, note in parts.get("speeds", {}).items()}
     parts["added"] = AddedNote(**parts["added"]) if parts.get("added") else None
     parts["files"] = {name: FileNote(**note) for name, note in parts["files"].items()}

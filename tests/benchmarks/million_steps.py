@@ -128,7 +128,7 @@ def within(folder: Path, rounds: int) -> dict[str, Any]:
     """One picture, the clade that it belongs to, all ranks: theirs makes its filter, a third of a minute, only once."""
     searcher, peer = _both(folder)
     question = np.load(folder / "peaked.npy")[:1]
-    order = searcher.identify_vectors(question.copy(), depth=searcher.taxonomy.ranks.index("order"))[0].chosen
+    order = searcher.identify_vectors(question.copy(), **searcher.ruling(rank="order"))[0].chosen
     clade = searcher._taxon(order)
     making = seconds(lambda: peer.restrict(clade.rank, clade.name))
 

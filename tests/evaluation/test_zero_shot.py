@@ -9,7 +9,7 @@ import pytest
 
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import find_sets
-from bioclip_search.evaluation.zero_shot import evaluate, ruling_of
+from bioclip_search.evaluation.zero_shot import evaluate
 from bioclip_search.fallback import Climbing
 from bioclip_search.index import Index
 from bioclip_search.index.card import Calibration, change_card
@@ -125,17 +125,15 @@ def test_nothing_to_measure_is_refused(searcher, tmp_path, leaf):
         evaluate(searcher, find_sets([tmp_path / "cats"]), parts=["all"], labels=[])
 
 
-def test_the_fallback_uses_the_threshold_of_the_card_and_says_so(small_index, encoder, tmp_path, cats):
+def test_the_fallback_uses_the_temperature_of_the_card_and_says_that_nothing_is_promised(small_index, encoder, tmp_path, cats):
     folder = shutil.copytree(small_index, tmp_path / "calibrated")
-    change_card(folder, calibration=Calibration(temperature=20.0, thresholds={"0.9": 0.999}, fitted_on="a test"))
+    change_card(folder, calibration=Calibration(temperature=20.0, fitted_on="a test"))
     searcher = Searcher(Index(folder), encoder)
     found = evaluate(searcher, find_sets([cats]), labels=["index"])
-    assert (found.ruling.temperature, found.ruling.rules) == (20.0, Climbing(0.999))
-    assert all(score.metrics["answered_species"] == 0 for score in found.scores)
-    assert "the index promises nothing at 0.8" in ruling_of(searcher, 0.8).rules_from
-    assert ruling_of(searcher, 0.8).rules == Climbing(0.65)
+    assert (found.ruling.temperature, found.ruling.rules) == (20.0, Climbing())
+    assert "the index promises nothing at 0.9" in found.ruling.rules_from
     assert found.to_dict()["rule"] == "climbing"
-    assert found.to_dict()["threshold"] == 0.999
+    assert found.to_dict()["threshold"] == 0.65
 
 
 def test_taxa_that_were_seen_and_those_that_were_not_are_told_apart(searcher, cats, tmp_path, leaf):
