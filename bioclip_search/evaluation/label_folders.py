@@ -40,6 +40,7 @@ class _Found:
     pictures: list[tuple[Path, tuple[str, ...]]] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
     links: list[str] = field(default_factory=list)
+    unreadable: list[str] = field(default_factory=list)
 
 
 def read_folder(root: Path, ranks: Sequence[str]) -> tuple[pa.Table, tuple[str, ...]]:
@@ -80,9 +81,12 @@ def _list(root: Path) -> _Found:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found.links += [str(Path(parent, name).relative_to(root)) for name in folders if Path(parent, name).is_symlink()]
         pictures = [name for name in sorted(files) if _is_picture(name)]
+        wrong = [name for name in pictures if not _is_text(str(Path(parent, name)))]
+        found.unreadable += [ascii(name) for name in wrong]
+        pictures = [name for name in pictures if name not in wrong]
         inside = Path(parent).relative_to(root).parts
         found.pictures += [(Path(parent, name), inside) for name in pictures]
-        if not pictures and not folders and inside:
+        if not pictures and not wrong and not folders and inside:
             found.empty.append("/".join(inside))
     found.pictures.sort()
     return found
@@ -96,6 +100,15 @@ def _walk(root: Path) -> Iterator[Path]:
 
 def _is_picture(name: str) -> bool:
     return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def _is_text(name: str) -> bool:
+    """Whether a path is text; Linux lets it be any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _splits(pictures: Sequence[tuple[Path, tuple[str, ...]]]) -> dict[str, str]:
@@ -120,6 +133,9 @@ def _notes(found: _Found) -> Iterator[str]:
         yield f"{len(found.empty):,} {'folders hold' if len(found.empty) > 1 else 'folder holds'} no picture: {_some(found.empty)}"
     if found.links:
         yield f"{len(found.links):,} {'links to folders are' if len(found.links) > 1 else 'link to a folder is'} not followed: {_some(found.links)}"
+    if found.unreadable:
+        is_one = len(found.unreadable) == 1
+        yield f"{len(found.unreadable):,} {'picture is' if is_one else 'pictures are'} passed over, for the path is not UTF-8: {_some(found.unreadable)}"
     outside = [path.name for path, folders in found.pictures if not folders]
     if outside:
         yield f"{len(outside):,} {'pictures lie' if len(outside) > 1 else 'picture lies'} in no folder of a taxon: {_some(outside)}"

@@ -141,22 +141,18 @@ def resolve_table(labels: pa.Table, names: Names, *, correct: bool = True) -> tu
 def _resolve(labels: pa.Table, names: Names, correct: bool) -> tuple[pa.Table, list[ResolvedLabel]]:
     """Every different label is looked up once."""
     ranks = names.taxonomy.ranks
-    columns = [*ranks, "common_name", "written", "authorship"]
-    counted = labels.select(columns).append_column("row", pa.array(np.arange(len(labels)))).combine_chunks()
-    groups = counted.group_by([*ranks, "written", "authorship"], use_threads=False).aggregate([("row", "list")])
-    held = _held(groups, names.taxonomy)
-    lineages: list[Mapping[str, str | None] | None] = [None] * len(labels)
-    fates = []
-    for group, is_held in zip(groups.to_pylist(), held.tolist(), strict=True):
+    numbered = labels.select([*ranks, "written", "authorship"]).append_column("row", pa.array(np.arange(len(labels)))).combine_chunks()
+    groups = numbered.group_by([*ranks, "written", "authorship"], use_threads=False).aggregate([("row", "list")])
+    rows = groups["row_list"].combine_chunks()
+    counts = np.asarray(rows.value_lengths())  # (groups,)
+    group_of = np.empty(len(labels), np.int64)
+    group_of[np.asarray(rows.flatten())] = np.repeat(np.arange(len(groups)), counts)
+    fates, lineages = [], []
+    for group, is_held, pictures in zip(groups.drop_columns("row_list").to_pylist(), _held(groups, names.taxonomy).tolist(), counts.tolist(), strict=True):
         found, lineage = _look_up(group, is_held, names, correct)
-        if found is None:
-            continue
-        fates.append(replace(found, pictures=len(group["row_list"])))
-        for row in group["row_list"]:
-            lineages[row] = lineage
-    told = labels.select(ranks).to_pylist()
-    rows = [own if lineage is None else lineage for own, lineage in zip(told, lineages, strict=True)]
-    table = pa.table({rank: pa.array([row.get(rank) for row in rows], pa.string()) for rank in ranks})
+        fates += [replace(found, pictures=pictures)] if found else []
+        lineages.append(group if lineage is None else lineage)
+    table = pa.table({rank: pa.array([lineage.get(rank) for lineage in lineages], pa.string()) for rank in ranks}).take(pa.array(group_of))
     return table.append_column("common_name", labels["common_name"]), fates
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -185,6 +187,15 @@ def test_what_a_folder_of_taxa_holds_besides_pictures_is_passed_over_and_told(tm
         "cats: 1 link to a folder is not followed: Felis catus/loop",
         "cats: 1 picture lies in no folder of a taxon: stray.jpg",
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_path_that_is_no_text_is_passed_over_and_told(tmp_path):
+    write_tree(tmp_path / "cats", "Felis catus/a.png")
+    (tmp_path / os.fsdecode(b"cats/Felis catus/\xff.png")).write_bytes(png(1))
+    (found,) = find_sets([tmp_path / "cats"])
+    assert found.names == ("cats/Felis catus/a.png",)
+    assert found.notes == ("cats: 1 picture is passed over, for the path is not UTF-8: '\\udcff.png'",)
 
 
 def test_an_empty_folder_says_what_was_expected(tmp_path):
