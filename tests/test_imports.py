@@ -20,6 +20,9 @@ HEAVY = ("torch", "faiss", "ultralytics", "datasets", "streamlit", "pyspark", "p
     [
         pytest.param("import bioclip_search", id="the package"),
         pytest.param("import sys; sys.argv = ['x', '--help']\nfrom bioclip_search.cli import root\nroot(standalone_mode=False)", id="the list of commands"),
+        pytest.param(
+            "import sys; sys.argv = ['x', 'evaluate', '--help']\nfrom bioclip_search.cli import root\nroot(standalone_mode=False)", id="the list of tasks"
+        ),
     ],
 )
 def test_nothing_heavy_is_loaded(code):

@@ -6,6 +6,7 @@ Draws and nothing else; needs matplotlib (extra `evaluate`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from bioclip_search.errors import MissingExtraError, TableError
@@ -21,20 +22,29 @@ FORMATS = (".svg", ".png", ".pdf")
 Curves = Mapping[str, Sequence[Mapping[str, float]]]
 
 
-def draw_curves(path: Path, curves: Curves, ranks: Sequence[str], title: str) -> None:
-    """Writes SVG, PNG or PDF: share right over share answered for every rank, and for the ladder over the information gained.
+def stop_if_undrawable(path: Path) -> None:
+    """Returns if `draw_curves` can write such a file, so that nobody waits for nothing.
 
     Raises:
-        TableError: The file has another ending.
+        TableError: The file has another ending than `FORMATS`.
         MissingExtraError: matplotlib is not installed.
     """
     if path.suffix.lower() not in FORMATS:
         raise TableError(f"{path}: a drawing is {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, by the ending of its name.")
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import PercentFormatter
-    except ImportError as error:
-        raise MissingExtraError("A drawing", "evaluate") from error
+    if find_spec("matplotlib") is None:
+        raise MissingExtraError("A drawing", "evaluate")
+
+
+def draw_curves(path: Path, curves: Curves, ranks: Sequence[str], title: str) -> None:
+    """Writes SVG, PNG or PDF: share right over share answered for every rank, and for the ladder over the information gained.
+
+    Raises:
+        TableError, MissingExtraError: As `stop_if_undrawable`.
+    """
+    stop_if_undrawable(path)
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
+
     figure = Figure(SIZE_IN, layout="constrained")
     by_rank, ladder = figure.subplots(1, 2, sharey=True)
     drawn = [rank for rank in ranks if rank in curves]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from bioclip_search.errors import ModelError, TableError
+from bioclip_search.errors import MissingExtraError, ModelError, TableError
 from tests.cli.test_cli import folder, run  # noqa: F401  the index over the nine leaves
 from tests.evaluation.test_few_shot import clouds
 from tests.evaluation.test_labelled import write_tree
@@ -48,6 +49,15 @@ def test_few_shot_on_a_folder_of_taxa_looks_its_names_up(folder, tmp_path):  # n
     assert "cats/Panthera leo/9.png: cannot be measured" in result.stderr
     assert "No probe: cats: 0 of 2 classes have 5 pictures to teach" in result.stderr
     assert result.return_value == 1
+
+
+def test_without_scikit_learn_there_is_no_probe_unless_it_is_asked_for(vectors, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.linear_model", None)
+    result = run("evaluate", "few-shot", vectors)
+    assert "No probe: The linear probe needs an optional part" in result.stderr
+    assert "simpleshot_1 right" in result.stdout
+    with pytest.raises(MissingExtraError):
+        run("evaluate", "few-shot", vectors, "--probe")
 
 
 def test_few_shot_without_enough_pictures_says_so(tmp_path):

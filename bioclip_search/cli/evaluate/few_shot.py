@@ -17,7 +17,7 @@ from bioclip_search.cli.labelled_sets import parts_option
 @index_option
 @click.option("--shots", type=click.IntRange(1), multiple=True, default=(1, 5), show_default=True, help="Pictures to learn each class from.")
 @click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Times that these pictures are drawn.")
-@click.option("--probe/--no-probe", default=True, show_default=True, help="A linear probe as well (extra evaluate).")
+@click.option("--probe/--no-probe", default=None, help="A linear probe as well (extra evaluate).  [default: where it can be]")
 @click.option("--teach", metavar="PART", help="Teach the probe this part and ask the others.  [default: a fifth asked, five times over]")
 @parts_option
 @out_option
@@ -30,7 +30,7 @@ def few_shot(
     index: str,
     shots: tuple[int, ...],
     repeats: int,
-    probe: bool,
+    probe: bool | None,
     teach: str | None,
     parts: tuple[str, ...],
     out: Path | None,
@@ -48,7 +48,7 @@ def few_shot(
     \b
     Example: bioclip-search evaluate few-shot "butterflies/*.parquet" --shots 1 --shots 5
     """
-    from bioclip_search.errors import TableError
+    from bioclip_search.errors import MissingExtraError, TableError
     from bioclip_search.evaluation.few_shot import few_shot as measure
     from bioclip_search.evaluation.probe import LEAST_PICTURES, linear_probe
 
@@ -59,18 +59,20 @@ def few_shot(
         for number, classes in shot.too_few.items():
             tell_too_few(classes, f"{number} {'picture' if number == 1 else 'pictures'} or fewer, for {number}-shot of {found.name}")
         record = {"set": found.name, "pictures": len(found), **shot.metrics}
-        if probe:
+        if probe is not False:
             try:
                 probed = linear_probe(found, ranks, teach=teach)
                 tell_too_few(probed.too_few, f"fewer than {LEAST_PICTURES} pictures, for the probe of {found.name}")
                 record |= probed.metrics
-            except TableError as error:
+            except (TableError, MissingExtraError) as error:
+                if probe:
+                    raise
                 click.echo(f"No probe: {error}", err=True)
         records.append(record)
         failed |= bool(found.failures)
     write_json(out, records)
     if format == "table":
-        names = [*(f"simpleshot_{number}" for number in shots), *(["probe"] if probe else [])]
+        names = [*(f"simpleshot_{number}" for number in shots), *(["probe"] if probe is not False else [])]
         header = ["SET", *(f"{name} {column}" for name in names for column in ("right", "classes"))]
         print_rows(header, [[r["set"], *(cell for n in names for cell in (share_in_words(r, n), str(r.get(f"{n}_classes", "–"))))] for r in records])
     else:

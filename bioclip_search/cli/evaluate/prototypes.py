@@ -50,8 +50,10 @@ def prototypes(
     Example: bioclip-search evaluate prototypes bioclip2_images_1k.parquet --plot curves.svg
     """
     from bioclip_search.evaluation.prototype_ladder import prototype_ladder
-    from bioclip_search.evaluation.prototype_plot import draw_curves
+    from bioclip_search.evaluation.prototype_plot import draw_curves, stop_if_undrawable
 
+    if plot is not None:
+        stop_if_undrawable(plot)
     records, content, failed = [], [], False
     for found, ranks in embedded_sets(datasets, parts or None, index=index, device=device, precision=precision, workers=workers):
         ladder = prototype_ladder(found, ranks, use_above=not leaves_only)
