@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bioclip_search.cli.identify import device_option, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option
+from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option, truth_option
 from bioclip_search.cli.progress import progress_steps
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ COLUMN_WIDTH = 9
 
 @click.command()
 @files_argument
+@truth_option
 @config_option
 @set_option
 @click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
@@ -35,6 +36,7 @@ COLUMN_WIDTH = 9
 @device_option
 def calibrate(
     files: tuple[str, ...],
+    truth: str | None,
     config: str | None,
     only: tuple[str, ...],
     index: str,
@@ -48,8 +50,8 @@ def calibrate(
     """Teach an index on pictures whose names you know, so that --target-accuracy keeps its promise.
 
     A FILE is a folder with one sub-folder a taxon, a CSV with a column path and a name, or Parquet with the columns
-    image and species. Take pictures of the kind that will be identified: the promise holds for those, and for no others.
-    A few hundred are enough; with too few it is said how many would be.
+    image and species; or the answers of `identify` beside a --truth. Take pictures of the kind that will be identified:
+    the promise holds for those, and for no others. A few hundred are enough; with too few it is said how many would be.
 
     \b
     Example: bioclip-search calibrate known-photos/ --index my-birds
@@ -65,7 +67,7 @@ def calibrate(
         stop_if_shipped(
             searcher.index, f"Write the calibration to a file, --out my.calibration, or make a copy of your own: bioclip-search index trim {index} --out mine"
         )
-    sets = labelled_sets(files, config, only, searcher)
+    sets = labelled_sets(files, config, only, searcher, truth)
     with progress_steps("pictures") as progress:
         record = fit(searcher, sets, parts=parts or None, workers=workers, progress=progress)
     if out is None:

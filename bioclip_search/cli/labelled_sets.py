@@ -16,10 +16,16 @@ config_option = click.option(
     "--config", type=click.Path(exists=True, dir_okay=False), help="Settings of `train encoder`: take its sets in the parts that it kept apart."
 )
 set_option = click.option("--set", "only", multiple=True, help="Of several sets only this one, by its name; may be given several times.")
+truth_option = click.option(
+    "--truth",
+    metavar="TABLE",
+    type=click.Path(exists=True),
+    help="The true taxa (image or path, and a taxon) of the crops in FILES that `identify --format jsonl` wrote.",
+)
 parts_option = click.option("--part", "parts", multiple=True, help="Only this part; may be given several times.  [default: all that is not train]")
 
 
-def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str], searcher: Searcher) -> list[LabelledSet]:
+def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str], searcher: Searcher, truth: str | None = None) -> list[LabelledSet]:
     """The sets asked for, their labels looked up in the index.
 
     Raises:
@@ -36,16 +42,17 @@ def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str],
 
         sets = sets_of_training(EncoderConfig.from_toml(config), ranks)
     else:
-        sets = looked_up(find_sets(files, ranks), searcher)
+        sets = looked_up(find_sets(files, ranks) if truth is None else [set_of_run(file, truth, ranks) for file in files], searcher)
     names = [labelled.name for labelled in sets]
     if missing := [name for name in only if name not in names]:
         raise TableError(f"There is no set {', '.join(missing)}; there are {', '.join(names)}.")
     return [labelled for labelled in sets if not only or labelled.name in only]
 
 
-def looked_up(sets: Sequence[LabelledSet], searcher: Searcher) -> list[LabelledSet]:
+def looked_up(sets: Sequence[LabelledSet], searcher: Searcher, truth: str | None = None) -> list[LabelledSet]:
     """The sets with their labels looked up in the index; what is worth telling of sets and labels goes to stderr."""
     from bioclip_search.evaluation.labels import resolve_labels
+    from bioclip_search.evaluation.truth import set_of_run
 
     resolution = resolve_labels(sets, searcher.names)
     for line in [*(note for labelled in sets for note in labelled.notes), *resolution.report.lines()]:

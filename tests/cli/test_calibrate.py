@@ -14,6 +14,7 @@ from bioclip_search.index import Card
 from tests.cli.test_cli import folder, run  # noqa: F401  the index over the nine leaves
 from tests.conftest import small_table
 from tests.evaluation.test_labelled import write_parquet
+from tests.peers.random_models import synthetic_picture
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +67,14 @@ def test_the_rules_are_compared_in_a_table_and_in_lines_of_json(folder, cats, tm
 def test_too_few_species_to_take_any_out_are_told(folder, cats):  # noqa: F811
     with pytest.raises(TableError, match="too few to take"):
         run("evaluate", "unseen", cats, "--index", folder, "--taken-out", "0.01")
+
+
+def test_answers_beside_their_truth_calibrate_as_well(folder, tmp_path):  # noqa: F811
+    species = [name for name in small_table()["species"].to_pylist() if name][:4]
+    for number in range(12):
+        synthetic_picture(number).save(tmp_path / f"{number}.jpg")
+    answers = run("identify", tmp_path, "--index", folder, "--format", "jsonl").stdout
+    (tmp_path / "answers.jsonl").write_text(answers, encoding="utf-8")
+    (tmp_path / "truth.csv").write_text("image,species\n" + "".join(f"{number}.jpg,{species[number % 4]}\n" for number in range(12)), encoding="utf-8")
+    told = run("calibrate", tmp_path / "answers.jsonl", "--truth", tmp_path / "truth.csv", "--index", folder, "--out", tmp_path / "c")
+    assert "Fitted on 12 pictures" in told.stderr
