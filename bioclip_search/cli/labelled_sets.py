@@ -33,6 +33,7 @@ def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str],
     """
     from bioclip_search.errors import TableError
     from bioclip_search.evaluation.labelled import find_sets, sets_of_training
+    from bioclip_search.evaluation.truth import set_of_run
 
     if bool(files) == (config is not None):
         raise click.UsageError("Give either FILES or --config.")
@@ -52,7 +53,6 @@ def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str],
 def looked_up(sets: Sequence[LabelledSet], searcher: Searcher, truth: str | None = None) -> list[LabelledSet]:
     """The sets with their labels looked up in the index; what is worth telling of sets and labels goes to stderr."""
     from bioclip_search.evaluation.labels import resolve_labels
-    from bioclip_search.evaluation.truth import set_of_run
 
     resolution = resolve_labels(sets, searcher.names)
     for line in [*(note for labelled in sets for note in labelled.notes), *resolution.report.lines()]:
