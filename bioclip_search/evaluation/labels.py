@@ -13,6 +13,7 @@ The rules, the first that holds:
 4. The ranks tell a taxon of which the index holds nothing: likewise (absent).
 5. A bare name is matched: exact, synonym, corrected (a misspelling), or higher (a species that the index lacks, in a genus
    that it holds; a subspecies of a species that it holds; "sp."). The label becomes the lineage that the index has for it.
+   Of folders above a taxon's only those count that are taxa themselves.
 6. A bare name that means nothing, or several taxa: no label. Its pictures are counted and listed (unmatched).
 """
 
@@ -28,6 +29,7 @@ import pyarrow.compute as pc
 
 from bioclip_search.evaluation.labelled import LabelledSet
 from bioclip_search.names import Names
+from bioclip_search.names.fold import fold_scientific
 from bioclip_search.names.lookup import PATH_SIGN
 from bioclip_search.names.match import EXACT as SAME_NAME
 from bioclip_search.names.match import FUZZY, HIGHERRANK, HOMONYM, Match, Query, match_names
@@ -208,7 +210,7 @@ def _told_by_ranks(group: Mapping[str, str | None], lowest: str, names: Names) -
     """Rules 2 to 4."""
     name = group[lowest]
     match = _match(names, name, group)
-    if match.match_type in (SAME_TAXON, SAME_NAME) and match.rank == lowest and not _disagrees(match):
+    if match.match_type in (SAME_TAXON, SAME_NAME) and match.rank == lowest and not _disagrees(match, group):
         return ResolvedLabel(name, EXACT if match.match_type == SAME_NAME else SYNONYM, match.taxon, match.rank, 0), dict(match.lineage)
     for rank in reversed(names.taxonomy.ranks[: names.taxonomy.ranks.index(lowest)]):
         above = group[rank]
@@ -221,7 +223,7 @@ def _bare(group: Mapping[str, str | None], names: Names, correct: bool) -> tuple
     """Rules 5 and 6; where a bare name is unmatched but ranks stand beside it, rules 2 to 4 for those."""
     name = group["written"]
     match = _match(names, name, group)
-    fate = _fate(match, correct)
+    fate = UNMATCHED if match.taxon is None or _disagrees(match, group) else _fate(match, correct)
     if fate != UNMATCHED:
         shown = "" if fate in (EXACT, SYNONYM) else match.note
         return ResolvedLabel(name, fate, match.taxon, match.rank, 0, shown), _lineage(name, match)
@@ -235,21 +237,31 @@ def _bare(group: Mapping[str, str | None], names: Names, correct: bool) -> tuple
 def _match(names: Names, name: str, group: Mapping[str, str | None]) -> Match:
     """The match of a name, with the ranks of its row but the genus, which is another for a synonym."""
     context = {rank: group[rank] for rank in names.taxonomy.ranks if rank not in ("genus", "species") and group[rank] and group[rank] != name}
-    (match,) = match_names(names, [Query(name, group["authorship"], context)])
+    (match,) = match_names(names, [Query(_below_taxa(name, names), group["authorship"], context)])
     return match
 
 
+def _below_taxa(name: str, names: Names) -> str:
+    """A name below ancestors without those that are no taxa ("Serengeti > Panthera leo"), the others by their accepted names."""
+    *ancestors, last = (part.strip() for part in name.split(PATH_SIGN))
+    found = [(ancestor, names.find(ancestor)) for ancestor in ancestors]
+    told = [taxa[0].name if len(taxa) == 1 else ancestor for ancestor, taxa in found if taxa]
+    return f" {PATH_SIGN} ".join([*told, last]) if ancestors else name
+
+
 def _fate(match: Match, correct: bool) -> str:
-    if match.taxon is None or _disagrees(match):
-        return UNMATCHED
     if match.match_type == FUZZY:
         return CORRECTED if correct and match.confidence >= LEAST_CONFIDENCE else UNMATCHED
     return {SAME_NAME: EXACT, SAME_TAXON: SYNONYM, HIGHERRANK: HIGHER}.get(match.match_type, UNMATCHED)
 
 
-def _disagrees(match: Match) -> bool:
-    """Whether the row places its name elsewhere than the index does."""
-    return match.note.startswith("lies in ") or "; lies in " in match.note
+def _disagrees(match: Match, group: Mapping[str, str | None]) -> bool:
+    """Whether the label places its name elsewhere than the index does: in another taxon of a rank, or below an ancestor that is none."""
+    *ancestors, _ = (match.name or "").split(PATH_SIGN)
+    there = {fold_scientific(name) for name in match.lineage.values()}
+    told = {rank: name for rank, name in group.items() if rank in match.lineage and rank not in ("genus", "species") and name}
+    is_elsewhere = any(fold_scientific(name) != fold_scientific(match.lineage[rank]) for rank, name in told.items())
+    return is_elsewhere or any(fold_scientific(name) not in there for name in ancestors if fold_scientific(name))
 
 
 def _lineage(name: str, match: Match) -> dict[str, str | None]:

@@ -54,6 +54,8 @@ def test_names_of_the_index_stay_as_they_are(resolved):
         pytest.param("Panthera sp.", "higher", "Panthera", None, id="a species left open"),
         pytest.param("Panthera tigris", "higher", "Panthera", "Panthera tigris", id="a species that the index lacks"),
         pytest.param("Felidae", "exact", "Felidae", None, id="a family"),
+        pytest.param("Serengeti > 2019 > Panthera leo", "exact", "Panthera leo", "Panthera leo", id="below folders that are no taxa"),
+        pytest.param("Katzen > Panthera leo", "exact", "Panthera leo", "Panthera leo", id="below a vernacular name"),
         pytest.param("Plantae > Oenanthe", "exact", "Oenanthe", None, id="one of two homonyms"),
     ],
 )
