@@ -115,6 +115,13 @@ def test_a_run_is_reported_with_its_boxes_and_with_what_was_left_out(searcher, p
     assert "no such file" in html
 
 
+def test_crops_are_told_as_organisms_in_pictures(searcher, photos, tmp_path, small_index):
+    truth = read_truth(written_list(tmp_path / "truth.csv"))
+    answers = searcher.identify(sorted(photos.iterdir())[:2])
+    found = evaluate_run([*answers, *answers], truth, Catalogue(Index(small_index)), every_crop=True)
+    assert "about 4 organisms in 2 pictures (run)" in html_of(subject_of_answers(found, truth))
+
+
 def test_no_word_from_a_file_becomes_a_part_of_the_page(subject):
     evil = Mistake(EVIL, EVIL, "species", EVIL, "genus", 0.5, 2, (Rung("genus", EVIL, 0.5),), None, EVIL)
     score = replace(subject.whole, set_name=EVIL, part=EVIL, labels=EVIL)
@@ -163,7 +170,7 @@ def test_many_large_pictures_stay_a_page_that_can_be_sent_by_mail(searcher, tmp_
 
 
 def test_all_right_all_wrong_and_a_single_picture_make_a_page_too(subject, searcher, tmp_path, photos):
-    for rows, told in (([0, 3], "There is none"), ([1, 2, 4], "Of 3 wrong answers"), ([1], "Of 3 wrong answers")):
+    for rows, told in (([0, 3], "There is none"), ([1, 2, 4], "3 answers were wrong"), ([1], "3 answers were wrong")):
         part = replace(subject.parts[0], marks=subject.parts[0].marks.take(np.array(rows)))
         mistakes = () if rows == [0, 3] else subject.mistakes
         page = Page(html_of(replace(subject, whole=part, parts=(part,), mistakes=mistakes)))

@@ -42,7 +42,8 @@ def opening(subject: Subject) -> str:
     among = f" of {subject.taxa:,} taxa" if subject.taxa else ""
     index = f"the index <b>{escape(subject.index)}</b>{among}"
     if subject.is_run:
-        told = f"What {index} answered about {metrics['n']:,} pictures ({escape(shown)}) was compared with their true names."
+        crops = f"{metrics['n']:,} organisms in " if metrics["n"] != subject.pictures else ""
+        told = f"What {index} answered about {crops}{subject.pictures:,} pictures ({escape(shown)}) was compared with their true names."
     else:
         told = f"{metrics['n']:,} pictures ({escape(shown)}) were shown to {index}."
     if "answer_accuracy" in metrics:
@@ -181,7 +182,9 @@ def scores_section(subject: Subject) -> str:
         for score in scores
     ]
     table = f'<div class="scroll" tabindex="0" role="region" aria-label="All parts"><table><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table></div>'
-    words = "<p>Taxa that the encoder was taught, <b>seen</b>, and those that it was not, <b>unseen</b>, are told apart.</p>" if _has_halves(subject) else ""
+    words = (
+        "<p><b>Seen</b> are taxa that were taught, or stand in the table given with --seen; <b>unseen</b> are all others.</p>" if _has_halves(subject) else ""
+    )
     return _section("Part by part", words + table, "parts", "wide")
 
 
@@ -190,8 +193,8 @@ def mistakes_section(subject: Subject) -> str:
     if not subject.mistakes:
         return _section("The worst mistakes", "<p>There is none: no answer that could be judged was wrong.</p>", "mistakes", "wide")
     count = subject.mistakes_in_all
-    order = f"Of {count:,} wrong answers those that lie furthest from the truth come first, of these the surest; of one confusion only one picture is shown."
-    words = f"<p>{order if count > 1 else 'One answer was wrong.'}</p>"
+    order = "Those that lie furthest from the truth come first, of these the surest; of one confusion only one picture is shown."
+    words = f"<p>{f'{count:,} answers were wrong. {order}' if count > 1 else 'One answer was wrong.'}</p>"
     cards = [_card(mistake, subject.ranks) for mistake in subject.mistakes]
     inside = f'{words}<div class="cards">{"".join(cards[:FIRST_MISTAKES])}</div>'
     if cards[FIRST_MISTAKES:]:
@@ -287,7 +290,7 @@ def _tile(metrics: Mapping[str, float], key: str, words: str, more: str) -> str:
 
 
 def _key_of_intervals(subject: Subject) -> str:
-    return f'<p class="small">In brackets the range in which the figure would lie for 95 of 100 samples of {subject.whole.metrics["n"]:,} such pictures.</p>'
+    return f'<p class="small">In brackets the range in which the figure would lie for 95 of 100 samples of {subject.pictures:,} such pictures.</p>'
 
 
 def _bar(metrics: Mapping[str, float], key: str, style: str) -> Bar | None:

@@ -59,7 +59,7 @@ class Subject:
     """All that the page tells.
 
     `whole` is everything of one list of labels together, `parts` its parts and `others` what was measured beside: other
-    lists, and halves by seen and unseen taxa. `notes` say what was left out; `stands_on` are pairs of words.
+    lists, and halves by seen and unseen taxa. `pictures` counts those of the whole, which may hold several crops. `notes` say what was left out; `stands_on` are pairs of words.
     """
 
     whole: Score
@@ -72,6 +72,7 @@ class Subject:
     pairs: tuple[Pair, ...]
     mistakes: tuple[Mistake, ...]
     mistakes_in_all: int
+    pictures: int
     notes: tuple[str, ...] = ()
     stands_on: tuple[tuple[str, str], ...] = ()
     is_run: bool = False
@@ -145,6 +146,7 @@ def _subject(
         pairs=tuple(mixed_up_pairs(whole.marks.calls, found.ranks, found.names)) if whole.marks else (),
         mistakes=tuple(_mistakes(parts, found.ranks, found.names, pictures)),
         mistakes_in_all=sum(int((score.marks.height > 0).sum()) for score in parts if score.marks),
+        pictures=len(set(whole.pictures)) if is_run else len(whole.pictures),
         notes=(*notes, *unread, *(line.strip() for line in labels)),
         stands_on=tuple(stands_on),
         is_run=is_run,
