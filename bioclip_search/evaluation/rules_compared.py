@@ -19,7 +19,7 @@ from bioclip_search.calibration.lesson import LabelledPictures, gather
 from bioclip_search.calibration.promise import boldest
 from bioclip_search.calibration.temperature import best_temperature, losses_of
 from bioclip_search.evaluation.labelled import LabelledSet
-from bioclip_search.evaluation.rules_tried import AS_IT_IS, OURS, PROMISED, RULES, Answers, Lesson, Seen, seen_at
+from bioclip_search.evaluation.rules_tried import AS_IT_IS, JUDGED, OURS, PROMISED, RULES, Answers, Lesson, Seen, seen_at
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
 from bioclip_search.fallback import Judge
 from bioclip_search.searcher import Searcher
@@ -29,6 +29,9 @@ SEED = 20
 
 TEMPERATURES_NEAR = np.geomspace(0.5, 2.5, 34)
 """Temperatures tried, each 5 % above the one before."""
+
+MOST_KEPT = 64
+"""Answers of all pictures by one rule at one temperature that are kept: 2 MB for 3,500 pictures."""
 
 CONFORMAL = "conformal"
 """The rule whose boldness is chosen by what is covered, silence included, and not by the share of names that are right."""
@@ -128,6 +131,7 @@ class World:
     def __init__(self, pictures: LabelledPictures):
         self._pictures, self._rows = pictures, np.arange(len(pictures))
         self.at = lru_cache(maxsize=None)(self._at)
+        self._alike = lru_cache(maxsize=MOST_KEPT)(self._unjudged)
         scale, candidates = pictures.logit_scale, pictures.candidates
         losses = (losses_of(scores, candidates.intervals(truths), scale, TEMPERATURES_NEAR) for scores, truths in pictures.blocks(self._rows))
         self._losses = np.concatenate(list(losses))  # (n, t)
@@ -141,9 +145,13 @@ class World:
         return Split(temperature, teach_judge(lesson.probability, lesson.information, lesson.best_score, lesson.verdicts), shown, others)
 
     def answers(self, rule: str, split: Split, target: float) -> Answers:
-        """What a rule answers in the split: of the pictures that show, then of the others."""
-        seen = self.at(split.temperature).take(np.concatenate([split.shown, split.others]))
-        return RULES[rule](seen, Lesson(target, split.judge))
+        """What a rule answers for all pictures, as it does in the split; a rule that asks no judge answers alike in many."""
+        if rule in JUDGED:
+            return RULES[rule](self.at(split.temperature), Lesson(target, split.judge))
+        return self._alike(rule, split.temperature, target)
+
+    def _unjudged(self, rule: str, temperature: float, target: float) -> Answers:
+        return RULES[rule](self.at(temperature), Lesson(target, None))
 
     def _at(self, temperature: float) -> Seen:
         return seen_at(self._pictures, self._rows, temperature)
@@ -152,10 +160,10 @@ class World:
 def _promised(world: World, rule: str, target: float, drawn: Sequence[Split]) -> Fared:
     figures = []
     for split in drawn:
-        answers, shown = world.answers(rule, split, target), np.arange(len(split.shown))
-        place = _covering(answers, shown, target) if rule == CONFORMAL else boldest(*answers.counts(shown), target)
+        answers = world.answers(rule, split, target)
+        place = _covering(answers, split.shown, target) if rule == CONFORMAL else boldest(*answers.counts(split.shown), target)
         if place is not None:
-            figures.append(answers.at(place, len(shown) + np.arange(len(split.others))))
+            figures.append(answers.at(place, split.others))
     kept = float(np.mean([one["accuracy"] >= target for one in figures])) if figures else None
     return _fared(rule, target, kept, 1 - len(figures) / len(drawn), figures)
 
@@ -176,16 +184,14 @@ def _as_it_is(world: World, rule: str, drawn: Sequence[Split]) -> Fared:
     """A rule with no promise, and what ours tells where it is as often right on the pictures that show."""
     figures, ours = [], []
     for split in drawn:
-        shown = np.arange(len(split.shown))
-        others = len(shown) + np.arange(len(split.others))
         answers = world.answers(rule, replace(split, temperature=1.0), 0.5)
-        (right,), (given,) = answers.counts(shown)
-        figures.append(answers.at(0, others))
+        (right,), (given,) = answers.counts(split.shown)
+        figures.append(answers.at(0, split.others))
         if given:
             mine = world.answers(OURS, split, round(right / given, 2))
-            hits, all_given = mine.counts(shown)
+            hits, all_given = mine.counts(split.shown)
             enough = np.flatnonzero(hits * given >= right * all_given)
-            ours += [mine.at(int(place), others) for place in enough[-1:]]
+            ours += [mine.at(int(place), split.others) for place in enough[-1:]]
     told = {name: float(np.mean([one[name] for one in ours])) for name in ("information", "accuracy")} if ours else {}
     return replace(_fared(rule, None, None, 0.0, figures), ours=told.get("information"), our_accuracy=told.get("accuracy"))
 

@@ -81,17 +81,6 @@ class Seen:
     truths: Lineages
     candidates: Candidates
 
-    def take(self, rows: np.ndarray) -> Seen:
-        return Seen(
-            self.evidence.take(rows),
-            self.climb.take(rows),
-            self.climb_depths[rows],
-            self.top[rows],
-            self.top_chances[rows],
-            self.truths.take(rows),
-            self.candidates,
-        )
-
 
 def seen_at(pictures: LabelledPictures, rows: np.ndarray, temperature: float) -> Seen:
     """What these pictures look like at a temperature; at least one is needed."""
@@ -158,9 +147,9 @@ def _picked(evidence: Evidence, column: np.ndarray, depths: np.ndarray, ranks: i
     """The answers in these columns of the evidence, (s, n); -1 for none."""
     rows, has = np.arange(len(evidence)), column >= 0
     return Answers(
-        depths=np.where(has, depths, -1),
-        verdicts=np.where(has, evidence.verdicts[rows, column], UNDECIDED),
-        information=np.where(has, evidence.information[rows, column], 0.0),
+        depths=np.where(has, depths, -1).astype(np.int8),
+        verdicts=np.where(has, evidence.verdicts[rows, column], UNDECIDED).astype(np.int8),
+        information=np.where(has, evidence.information[rows, column], 0.0).astype(np.float32),
         ranks=ranks,
     )
 
@@ -204,6 +193,7 @@ RULES: dict[str, Callable[[Seen, Lesson], Answers]] = {
     "SpeciesNet's as it is": lambda seen, lesson: _speciesnet(seen, lesson, ((SURE_CLASS, ROLLED_UP),)),
     "best match always": lambda seen, lesson: _best_match(seen, lesson, (0.0,)),
 }
+JUDGED = frozenset({OURS, "lowest rank, judged"})
 PROMISED = (OURS, "weighing, no judge", "lowest rank, judged", "lowest rank", "climbing", "conformal", "SpeciesNet's", "best match")
 AS_IT_IS = (*(f"climbing at {threshold:g}" for threshold in FIXED), "SpeciesNet's as it is", "best match always")
-"""Rules whose boldness is fitted, and those that are taken as they are."""
+"""Rules that ask a judge; those whose boldness is fitted, and those that are taken as they are."""
