@@ -42,11 +42,11 @@ def resolve(table: pa.Table, taxonomy: Taxonomy, names: Names) -> Resolved:
     3. Else the genus of the row or of its binomial, or the family of the row.
     """
     found = Resolved(*(np.full(len(table), -1) for _ in range(3)), np.zeros(len(table), bool))
-    plain = _species(table, taxonomy)
-    known = np.flatnonzero(plain >= 0)
-    level = taxonomy.level("species")
-    found.depth[known], found.start[known], found.stop[known] = taxonomy.ranks.index("species"), level.start[plain[known]], level.stop[plain[known]]
-    rest = np.flatnonzero(plain < 0)
+    if "species" in taxonomy.ranks:
+        numbers, level = _species(table, taxonomy), taxonomy.level("species")
+        known = np.flatnonzero(numbers >= 0)
+        found.depth[known], found.start[known], found.stop[known] = taxonomy.ranks.index("species"), level.start[numbers[known]], level.stop[numbers[known]]
+    rest = np.flatnonzero(found.depth < 0)
     rows = table.take(pa.array(rest)).to_pylist()
     for number, row in zip(rest.tolist(), rows, strict=True):
         taxon, is_higher = _looked_up(row, names)
@@ -58,23 +58,22 @@ def resolve(table: pa.Table, taxonomy: Taxonomy, names: Names) -> Resolved:
 
 def _species(table: pa.Table, taxonomy: Taxonomy) -> np.ndarray:
     """Rule 1: the number of the species of each name, (k,) int64, -1 for none."""
-    if "species" not in taxonomy.ranks:
-        return np.full(len(table), -1)
-    level = taxonomy.level("species")
-    at = pa.array(level.start)
-    names = taxonomy.leaves["species"].take(at).cast(pa.string()).combine_chunks()
-    numbers = np.asarray(pc.fill_null(pc.index_in(table["name"].combine_chunks(), value_set=names), -1)).astype(np.int64)  # (k,) the first of its name
+    at = pa.array(taxonomy.level("species").start)
+    names, asked = taxonomy.leaves["species"].take(at).cast(pa.string()).combine_chunks(), table["name"].combine_chunks()
+    numbers = np.asarray(pc.fill_null(pc.index_in(asked, value_set=names), -1)).astype(np.int64)  # (k,) the first of its name
     counts = pc.value_counts(names)
     twice = counts.field("values").filter(pc.greater(counts.field("counts"), 1))
-    numbers[np.asarray(pc.is_in(table["name"].combine_chunks(), value_set=twice))] = -1
-    if taxonomy.ranks[0] == "kingdom":
-        own = pc.utf8_lower(taxonomy.leaves["kingdom"].take(at).cast(pa.string())).take(pa.array(np.maximum(numbers, 0))) if len(level) else None
-        told = pc.utf8_lower(table["kingdom"])
-        if own is not None:
-            well_known = pa.array(sorted(KINGDOMS))
-            clash = pc.and_(pc.and_(pc.is_in(own, value_set=well_known), pc.is_in(told, value_set=well_known)), pc.fill_null(pc.not_equal(own, told), False))
-            numbers[np.asarray(clash)] = -1
+    numbers[np.asarray(pc.is_in(asked, value_set=twice))] = -1
+    if "kingdom" in taxonomy.ranks and len(names):
+        own = taxonomy.leaves["kingdom"].take(at).cast(pa.string()).take(pa.array(np.maximum(numbers, 0)))
+        numbers[_contradict(pc.utf8_lower(own), pc.utf8_lower(table["kingdom"]))] = -1
     return numbers
+
+
+def _contradict(kingdoms: pa.ChunkedArray, others: pa.ChunkedArray) -> np.ndarray:
+    """Whether two kingdoms are different ones of those that all lists have, (k,) bool."""
+    are_known = [pc.is_in(column, value_set=pa.array(sorted(KINGDOMS))) for column in (kingdoms, others)]
+    return np.asarray(pc.and_(pc.and_(*are_known), pc.fill_null(pc.not_equal(kingdoms, others), False)))
 
 
 def _looked_up(row: Mapping[str, str | None], names: Names) -> tuple[Taxon | None, bool]:
@@ -102,4 +101,5 @@ def _best(taxa: list[Taxon], row: Mapping[str, str | None], names: Names) -> Tax
         if not (told.get("kingdom") in KINGDOMS and lineage.get("kingdom") in KINGDOMS and told["kingdom"] != lineage["kingdom"]):
             scored.append((sum(lineage.get(rank) == name for rank, name in told.items()), taxon))
     highest = [taxon for score, taxon in scored if score == max(score for score, _ in scored)]
-    return highest[0] if len(highest) == 1 else None
+    widest = max(highest, key=lambda taxon: taxon.stop - taxon.start, default=None)  # a phylum and its class of one name are no homonyms
+    return widest if all(widest.start <= taxon.start and taxon.stop <= widest.stop for taxon in highest) else None

@@ -12,6 +12,7 @@ from bioclip_search.geography.occurrences import ANYWHERE_SHARE, EVENNESS, SMOOT
 from bioclip_search.geography.resolving import resolve
 from bioclip_search.geography.smoothing import Counted, leaf_shares
 from bioclip_search.names import Names, write_names
+from bioclip_search.taxonomy import Taxonomy
 
 FOX, CAT, BLACKBIRD = "Vulpes vulpes", "Felis catus", "Turdus merula"
 
@@ -183,6 +184,27 @@ def test_names_find_their_taxa(taxonomy, names, row, expected):
     taxon = taxonomy.taxon(level.rank, int(np.flatnonzero(level.start == found.start[0])[0]))
     assert (taxon.rank, taxon.name, bool(found.is_higher[0])) == expected
     assert taxon.stop == found.stop[0]
+
+
+def test_a_taxonomy_without_species_resolves_by_what_it_has(tmp_path):
+    tree = Taxonomy.from_table(pa.table({"order": ["Carnivora", "Carnivora"], "genus": ["Felis", "Vulpes"]}), ["order", "genus"])
+    write_names(tmp_path / "names.sqlite", tree)
+    columns = {"name": ["Felis catus", "Vulpes", "Carnivora", "Canis"]} | {
+        rank: pa.nulls(4, pa.string()) for rank in ("genus", "family", "order", "class", "phylum", "kingdom")
+    }
+    found = resolve(pa.table(columns), tree, Names(tmp_path / "names.sqlite", tree))
+    assert (found.depth.tolist(), found.start.tolist(), found.is_higher.tolist()) == ([1, 1, 0, -1], [0, 1, 0, -1], [True, False, False, False])
+
+
+def test_a_taxon_and_its_only_part_of_one_name_are_no_homonyms(tmp_path):
+    ranks = ["phylum", "class", "species"]
+    tree = Taxonomy.from_table(
+        pa.table({"phylum": ["Ginkgophyta"] * 2, "class": ["Ginkgophyta"] * 2, "species": ["Ginkgo biloba", "Ginkgo adiantoides"]}), ranks
+    )
+    write_names(tmp_path / "names.sqlite", tree)
+    columns = {"name": ["Ginkgophyta"]} | {rank: pa.nulls(1, pa.string()) for rank in ("genus", "family", "order", "class", "phylum", "kingdom")}
+    found = resolve(pa.table(columns), tree, Names(tmp_path / "names.sqlite", tree))
+    assert (found.depth.tolist(), found.stop.tolist()) == ([0], [2])
 
 
 def test_the_example_package_knows_the_fox_and_not_the_lion(shared):
