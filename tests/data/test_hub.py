@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
@@ -80,6 +81,19 @@ def test_vectors_of_a_copy_are_kept_until_a_file_changes(tmp_path):
     os.utime(next((tmp_path / "cats/data").glob("*.parquet")), ns=(1, 1))
     vectors_of(encoder, find_sets([manifest])[0], np.ones(6, bool), home=tmp_path / "cache")
     assert encoder.shown == 12
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")  # datasets leaves the table open
+def test_a_folder_of_pictures_with_a_table_is_read_too(tmp_path):
+    (tmp_path / "cats/test").mkdir(parents=True)
+    for number in range(3):
+        (tmp_path / f"cats/test/{number}.png").write_bytes(png(number))
+    (tmp_path / "cats/test/metadata.csv").write_text("file_name,sciName\n0.png,Felis catus\n1.png,Lynx lynx\n2.png,\n")
+    (tmp_path / "felines.toml").write_text(MANIFEST.format(hub="cats", split="test") + 'species = "sciName"\n')
+    (found,) = find_sets([tmp_path / "felines.toml"])
+    assert found.taxa["species"].to_pylist() == ["Felis catus", "Lynx lynx", None]
+    assert list(found.pictures(np.array([True, False, True]))) == [png(0), png(2)]
+    gc.collect()
 
 
 def test_columns_that_are_not_as_the_manifest_says_are_told(tmp_path):
