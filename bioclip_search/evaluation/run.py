@@ -79,43 +79,59 @@ def evaluate_run(
         IndexMismatchError: An answer names a taxon that the index does not hold, or the answers are of several indexes.
     """
     answers, failures = _sorted_out(records)
-    chosen = answers if every_crop else one_per_picture(answers)
     known, report = truth.resolved(catalogue.names)
-    rows = known.rows_of([answer.image for answer in chosen])
     ranks = catalogue.taxonomy.ranks
+    pairs = _paired(answers, failures, known, ranks, every_crop)
+    numbers: dict[str, int] = {}
+    truths = Lineages.of(pairs.truths, ranks, numbers)
+    tree = Candidates(INDEX, catalogue.taxonomy, Lineages.of(catalogue.taxonomy.leaves, ranks, numbers), _no_scores)
+    marks = _marks(pairs.answers, truths, tree, numbers)
+    is_seen = None if seen is None else are_listed(truths, taxa_of(seen, ranks), ranks, numbers)
+    return RunEvaluation(
+        scores=_scores(name, pairs.answers, marks, pairs.truths["split"].to_pylist(), is_seen, ranks),
+        failures=tuple(failures),
+        counts=pairs.counts,
+        notes=(*known.notes, *pairs.notes),
+        labels=report,
+        index=pairs.answers[0].index,
+        encoder=pairs.answers[0].encoder,
+        ranks=ranks,
+        answers=tuple(pairs.answers),
+        names={number: word for word, number in numbers.items()},
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The answers that are measured, (n,), the rows of truth beside them, and how much has no partner, counted and in words."""
+
+    answers: list[Answer]
+    truths: pa.Table
+    counts: dict[str, int]
+    notes: list[str]
+
+
+def _paired(answers: Sequence[Answer], failures: Sequence[Failure], known: Truth, ranks: Sequence[str], every_crop: bool) -> Pairs:
+    """Raises: TableError: nothing has a partner."""
+    chosen = list(answers) if every_crop else one_per_picture(answers)
+    rows = known.rows_of([answer.image for answer in chosen])
     labels = known.labels.select([*ranks, "common_name", "split"])
     is_labelled = _are_labelled(labels, ranks)
     counted = (rows != NO_ROW) & is_labelled[rows]
     if not counted.any():
         raise TableError(_nothing_in_common(chosen, known))
     measured = [answer for answer, is_counted in zip(chosen, counted.tolist(), strict=True) if is_counted]
-    truths_table = labels.take(pa.array(rows[counted]))
+    without = list(dict.fromkeys(answer.image for answer, row in zip(chosen, rows.tolist(), strict=True) if row == NO_ROW))
     unused = known.unused(known.rows_of([record.image for record in (*answers, *failures)]))
     counts = {
         "pictures": len({answer.image for answer in measured}),
         "other_crops": len(answers) - len(chosen),
         "unread": len(failures),
-        "without_truth": len({answer.image for answer, row in zip(chosen, rows.tolist(), strict=True) if row == NO_ROW}),
+        "without_truth": len(without),
         "without_answer": len(unused),
         "unlabelled": int(((rows != NO_ROW) & ~is_labelled[rows]).sum()),
     }
-    numbers: dict[str, int] = {}
-    truths = Lineages.of(truths_table, ranks, numbers)
-    tree = Candidates(INDEX, catalogue.taxonomy, Lineages.of(catalogue.taxonomy.leaves, ranks, numbers), _no_scores)
-    marks = _marks(measured, truths, tree, numbers)
-    is_seen = None if seen is None else are_listed(truths, taxa_of(seen, ranks), ranks, numbers)
-    return RunEvaluation(
-        scores=_scores(name, measured, marks, truths_table["split"].to_pylist(), is_seen, ranks),
-        failures=tuple(failures),
-        counts=counts,
-        notes=(*known.notes, *_told(counts, unused, [answer.image for answer, row in zip(chosen, rows.tolist(), strict=True) if row == NO_ROW])),
-        labels=report,
-        index=measured[0].index,
-        encoder=measured[0].encoder,
-        ranks=ranks,
-        answers=tuple(measured),
-        names={number: word for word, number in numbers.items()},
-    )
+    return Pairs(measured, labels.take(pa.array(rows[counted])), counts, _told(counts, unused, without))
 
 
 def _sorted_out(records: Iterable[Answer | Failure]) -> tuple[list[Answer], list[Failure]]:
@@ -170,11 +186,8 @@ def _located(names: list[list[str | None]], chances: np.ndarray, answers: Sequen
     columns = {rank: pa.array([row[place] for row in names], pa.string()) for place, rank in enumerate(ranks)}
     kingdoms = pa.array([row[0] or answer.lineage.get(ranks[0]) for row, answer in zip(names, answers, strict=True)], pa.string())
     table = pa.table({**columns, ranks[0]: kingdoms, "common_name": pa.nulls(len(names), pa.string())})
-    intervals = tree.intervals(Lineages.of(table, ranks, numbers))  # (n, ranks, 2)
     silent = np.array([answer.taxon is None for answer in answers], bool)
-    if silent.any():  # without an answer every rung is the most probable of its rank, and need not lie within those above
-        loose = table.set_column(0, ranks[0], pa.nulls(len(names), pa.string()))
-        intervals[silent, 1:] = tree.intervals(Lineages.of(loose, ranks, numbers))[silent, 1:]
+    intervals = _intervals(Lineages.of(table, ranks, numbers).codes, silent, tree)  # (n, ranks, 2)
     is_told = np.array([[name is not None for name in row] for row in names], bool).reshape(chances.shape)
     below = np.where(is_told, intervals[:, :, 1] - intervals[:, :, 0], 0)
     lost = is_told & (below == 0)
@@ -185,6 +198,28 @@ def _located(names: list[list[str | None]], chances: np.ndarray, answers: Sequen
         )
     depths = np.tile(np.arange(len(ranks)), (len(names), 1))
     return Taxa(np.where(is_told, intervals[:, :, 0], -1), below, np.where(is_told, depths, -1), np.where(is_told, chances, 0.0))
+
+
+def _intervals(codes: np.ndarray, silent: np.ndarray, tree: Candidates) -> np.ndarray:
+    """The leaves of each rung, (n, ranks, 2); 0, 0 where the tree has no such taxon. Each different taxon is looked up once.
+
+    Subtle: without an answer every rung is the most probable of its rank, and need not be of the first one's kingdom.
+
+    Args:
+        codes: (n, ranks) numbers of the names; `silent` (n,) bool, where there is no answer.
+    """
+    ranks, blocks, places = codes.shape[1], [], []
+    for rank in range(ranks):
+        kingdom = np.where(silent & (rank > 0), -1, codes[:, 0])
+        taxa, place = np.unique(np.stack([kingdom, codes[:, rank]], axis=1), axis=0, return_inverse=True)
+        rows = np.full((len(taxa), ranks), -1, codes.dtype)
+        rows[:, 0], rows[:, rank] = taxa[:, 0], taxa[:, 1]
+        blocks.append(rows)
+        places.append(place.ravel())
+    lineages = np.concatenate(blocks)
+    found = tree.intervals(Lineages(lineages, np.full(len(lineages), -1, codes.dtype)))  # (m, ranks, 2)
+    firsts = np.cumsum([0, *(len(rows) for rows in blocks)])
+    return np.stack([found[firsts[rank] + places[rank], rank] for rank in range(ranks)], axis=1)
 
 
 def _scores(
@@ -221,7 +256,7 @@ def _nothing_in_common(answers: Sequence[Answer], truth: Truth) -> str:
 def _told(counts: dict[str, int], unused: Sequence[str], without: Sequence[str]) -> list[str]:
     notes = []
     if counts["without_truth"]:
-        notes.append(f"{_pictures(counts['without_truth'])} answered but not in the truth, so not measured: {_some(list(dict.fromkeys(without)))}")
+        notes.append(f"{_pictures(counts['without_truth'])} answered but not in the truth, so not measured: {_some(without)}")
     if counts["without_answer"]:
         notes.append(f"{_pictures(counts['without_answer'])} in the truth but not answered: {_some(unused)}")
     if counts["unlabelled"]:

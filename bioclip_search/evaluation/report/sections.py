@@ -219,7 +219,7 @@ GLOSSARY = """<h3>Words</h3><dl>
 <dt>Risk, coverage, hAURC</dt><dd>The share of wrong answers against the mean information of all answers, and the area below (Goren et al., NeurIPS 2024).</dd>
 <dt>Operating curve</dt><dd>Information against correctness as the threshold falls (after Valmadre, NeurIPS 2022).</dd>
 <dt>Over taxa</dt><dd>Each true taxon counts alike, however many pictures it has.</dd>
-<dt>Interval</dt><dd>95 %, from drawing the pictures anew 1,000 times; where all or none are right, the exact one (Clopper and Pearson 1934). It speaks of pictures like these and of no others.</dd>
+<dt>Interval</dt><dd>95 %, from drawing the pictures anew up to 1,000 times; where all or none are right, the exact one (Clopper and Pearson 1934). It speaks of pictures like these and of no others.</dd>
 </dl>"""
 
 
