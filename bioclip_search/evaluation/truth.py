@@ -11,10 +11,11 @@ A picture of the run and a row of truth are one, the first that holds:
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -46,15 +47,16 @@ class Truth:
 
     def rows_of(self, images: Sequence[str]) -> np.ndarray:
         """The row of each picture, (m,) int64, -1 where there is none; a picture may be asked for several times."""
-        asked = dict.fromkeys(images)
-        mine = self.images
         rows: dict[str, int] = {}
-        for spelt_here, spelt_there in ((str, str), (_in_full, lambda image: _in_full(self.home / image))):
-            known = _once(mine, spelt_there)
-            rows |= {image: known[key] for image in asked if image not in rows and (key := spelt_here(image)) in known}
-        names = _once([image if row not in set(rows.values()) else None for row, image in enumerate(mine)], _file_name)
-        left = Counter(_file_name(image) for image in asked if image not in rows)
-        rows |= {image: names[key] for image in asked if image not in rows and (key := _file_name(image)) in names and left[key] == 1}
+        here_and_there = ((str, str), (_in_full, lambda image: _in_full(os.path.join(self.home, image))))
+        for spelt_here, spelt_there in here_and_there:
+            left = [image for image in dict.fromkeys(images) if image not in rows]
+            known = _once(self.images, spelt_there) if left else {}
+            rows |= {image: known[key] for image in left if (key := spelt_here(image)) in known}
+        left, taken = [image for image in dict.fromkeys(images) if image not in rows], set(rows.values())
+        names = _once([None if row in taken else image for row, image in enumerate(self.images)], _file_name)
+        often = Counter(map(_file_name, left))
+        rows |= {image: names[key] for image in left if (key := _file_name(image)) in names and often[key] == 1}
         return np.array([rows.get(image, NO_ROW) for image in images], np.int64)
 
     def unused(self, rows: np.ndarray) -> list[str]:
@@ -95,7 +97,8 @@ def read_truth(file: str | Path, ranks: Sequence[str] = RANKS) -> Truth:
     if several:
         is_one = len(several) == 1
         notes += (f"{len(several):,} {'picture has' if is_one else 'pictures have'} more than one taxon, so no one truth: {', '.join(several[:5])}",)
-    kept = [rows[0] for image, rows in rows_of.items() if image not in set(several)]
+    torn = set(several)
+    kept = [rows[0] for image, rows in rows_of.items() if image not in torn]
     return Truth(labels.take(pa.array(kept, pa.int64())), file if file.is_dir() else file.parent, notes)
 
 
@@ -153,7 +156,14 @@ def _once(images: Iterable[str | None], spelling: Callable[[str], str]) -> dict[
 
 
 def _in_full(image: str | Path) -> str:
-    return str(Path(image).resolve())
+    """Where a picture is; links are followed to its folder, not from there on."""
+    folder, name = os.path.split(os.path.abspath(image))
+    return os.path.join(_real_folder(folder), name)
+
+
+@lru_cache(maxsize=4096)
+def _real_folder(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _file_name(image: str) -> str:

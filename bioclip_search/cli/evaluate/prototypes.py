@@ -82,7 +82,7 @@ def _print(name: str, ladder: PrototypeLadder, ranks: tuple[str, ...]) -> None:
         if f"{rank}_n" in metrics
     ]
     print_rows(header, rows)
-    click.echo("\nThe ladder, at the rank that is sure enough (the promise holds at 95 % confidence):")
+    click.echo("\nThe ladder, at the rank that is sure enough (as calibrate would promise it, with a confidence of 95 %):")
     header = ["TARGET", "answered", "right", "information", *reversed(ranks)]
     rows = []
     for target, setting in ladder.settings.items():
