@@ -10,7 +10,8 @@ Points", NeurIPS 2022, section 4.
 Information of a taxon is that of `fallback`: how much of the question which leaf it is the taxon answers. Hierarchical risk and coverage are those of Goren et al., "Hierarchical Selective Classification",
 NeurIPS 2024, section 2: coverage is the mean information of the answers, right or wrong; risk is the share of pictures
 whose answer is wrong, where no answer (their root) is never wrong; hAURC is the area under risk over coverage by the
-trapezium rule. Our choices, where theirs say nothing:
+trapezium rule. The operating curve is that of information gained, the mean over pictures of what right answers tell, against
+correctness, the share of answers that are right. Our choices, where theirs say nothing:
 
 1. An answer that the label cannot decide is left out of the risk, from above and below, but its information counts in the
    coverage, which is no matter of labels.

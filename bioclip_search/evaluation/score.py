@@ -13,7 +13,9 @@ import numpy as np
 
 from bioclip_search.evaluation.curves import curve_record
 from bioclip_search.evaluation.measures import Marks
+from bioclip_search.evaluation.reliability import reliability
 from bioclip_search.evaluation.sisters import mixed_up_pairs
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
 
 LONG_COLUMNS = ("set", "part", "labels", "metric", "value", "low", "high")
 """The columns of `evaluate --format csv`."""
@@ -61,12 +63,29 @@ def figures_of(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def details_of(scores: Sequence[Score], ranks: Sequence[str], names: Mapping[int, str]) -> dict[str, Any]:
-    """What does not go into single figures, under the title of each score: sister taxa `mixed_up`, and the points of the `curves`."""
+    """What does not go into single figures, under the title of each score: sister taxa `mixed_up`, the points of the `curves`,
+    and the bins of the reliability diagrams, of the `answers` and of the most probable taxon of each rank."""
     marked = [(score.title, score.marks) for score in scores if score.marks is not None and len(score.marks)]
     return {
         "mixed_up": {title: [pair.to_dict() for pair in mixed_up_pairs(marks.calls, ranks, names)] for title, marks in marked},
         "curves": {title: curve_record(marks.attempts) for title, marks in marked},
+        "reliability": {title: _diagrams(marks, ranks) for title, marks in marked},
     }
+
+
+def _diagrams(marks: Marks, ranks: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """The bins that hold a picture, as lists: how many pictures, the mean stated chance, the share right."""
+    asked = {"answers": (marks.probability, np.where(marks.depth >= 0, marks.answer, UNDECIDED))}
+    asked |= {rank: (marks.chances[:, depth], marks.calls.verdicts[:, depth]) for depth, rank in enumerate(ranks)}
+    diagrams = {}
+    for name, (chances, verdicts) in asked.items():
+        decided = verdicts != UNDECIDED
+        if decided.any():
+            found = reliability(chances[decided], verdicts[decided] == RIGHT)
+            filled = found.pictures > 0
+            columns = {"pictures": found.pictures, "stated": found.stated.round(4), "right": found.right.round(4)}
+            diagrams[name] = {column: values[filled].tolist() for column, values in columns.items()}
+    return diagrams
 
 
 def flat_metrics(scores: Iterable[Score]) -> dict[str, float]:

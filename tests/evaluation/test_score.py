@@ -43,4 +43,7 @@ def test_the_curves_and_sisters_of_a_score_are_written_as_json_and_those_of_none
     assert curve["threshold"] == [None, 0.95, 0.9, 0.8, 0.7]
     assert curve["accuracy"] == [None, 1, 1, 1, 0.5]
     assert curve["coverage"] == [0, 0.15, 0.25, 0.3, 0.45]
+    bins = told["reliability"]["birds · val · index"]
+    assert bins["answers"] == {"pictures": [1, 1], "stated": [0.7, 0.9], "right": [0, 1]}  # the third cannot be judged, the fourth has none
+    assert bins["species"] == {"pictures": [1, 1, 1], "stated": [0.2, 0.6, 0.9], "right": [0, 1, 1]}
     assert json.loads(json.dumps(told, allow_nan=False)) == told
