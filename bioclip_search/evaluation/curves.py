@@ -4,14 +4,15 @@ Pure numpy over the attempts of a rule; how these come about is left to `fallbac
 
 A *sweep* lowers the threshold from above every attempt. A picture has no answer at first; each time the threshold falls
 to the reach of one of its attempts, that becomes its answer. Only these steps change anything, so all points of all
-curves are running sums over the steps in order, as in Valmadre, "Hierarchical Classification at Multiple Operating
-Points", NeurIPS 2022, section 4.
+curves are running sums over the steps in order, as Valmadre does it ("Hierarchical Classification at Multiple Operating
+Points", NeurIPS 2022, and `operating_curve` in the author's code).
 
-Information of a taxon is that of `fallback`: how much of the question which leaf it is the taxon answers. Hierarchical risk and coverage are those of Goren et al., "Hierarchical Selective Classification",
-NeurIPS 2024, section 2: coverage is the mean information of the answers, right or wrong; risk is the share of pictures
-whose answer is wrong, where no answer (their root) is never wrong; hAURC is the area under risk over coverage by the
-trapezium rule. The operating curve is that of information gained, the mean over pictures of what right answers tell, against
-correctness, the share of answers that are right. Our choices, where theirs say nothing:
+Information of a taxon is that of `fallback`: how much of the question which leaf it is the taxon answers. Hierarchical
+risk and coverage are those of Goren et al., "Hierarchical Selective Classification", NeurIPS 2024, checked against
+`compute_hier_rc_curve` in the authors' code: coverage is the mean information of the answers, right or wrong; risk is the
+share of pictures whose answer is wrong, where no answer (their root) is never wrong; hAURC is the area under risk over
+coverage by the trapezium rule. The operating curve is that of information gained, the mean over pictures of what right
+answers tell, against correctness, the share of answers that are right. Our choices, where theirs say nothing:
 
 1. An answer that the label cannot decide is left out of the risk, from above and below, but its information counts in the
    coverage, which is no matter of labels.
