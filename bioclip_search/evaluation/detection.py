@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -64,6 +65,23 @@ class Matched:
     right: np.ndarray
     counts: np.ndarray
     true_per_picture: np.ndarray
+
+    @cached_property
+    def right_at(self) -> list[np.ndarray]:
+        """The places of right finds at each overlap."""
+        return [np.flatnonzero(row) for row in self.right]
+
+    @cached_property
+    def counted_at(self) -> list[np.ndarray]:
+        """The places of finds that are right or wrong at each overlap, once if they are the same at all: without crowds they are."""
+        rows = self.counts[:1] if (self.counts == self.counts[:1]).all() else self.counts
+        return [np.flatnonzero(row) for row in rows]
+
+    @cached_property
+    def counted_before(self) -> list[np.ndarray]:
+        """For each right find its place among those that count."""
+        several = self.counted_at * len(self.right) if len(self.counted_at) == 1 else self.counted_at
+        return [np.searchsorted(counted, right) for counted, right in zip(several, self.right_at, strict=True)]
 
 
 def look(detector: Detector, boxed: BoxedSet, wanted: np.ndarray, progress: Callable[[int, int], None] | None = None) -> Looked:
@@ -136,19 +154,23 @@ def match_boxes(
 
 
 def average_precisions(matched: Matched, weights: np.ndarray) -> np.ndarray:
-    """Rule 3 at every overlap, (o,), where each picture counts `weights` times, (n,); NaN where there is no true box."""
+    """Rule 3 at every overlap, (o,), where each picture counts `weights` times, (n,); NaN where there is no true box.
+
+    Subtle: precision is highest just after a right find, and recall grows only there, so only those places are looked at.
+    """
     n_true = float(weights @ matched.true_per_picture)
     if n_true == 0:
         return np.full(len(matched.right), np.nan)
     counted = weights[matched.pictures]  # (f,)
-    right = np.cumsum(matched.right * counted, axis=1)  # (o, f)
-    finds = np.cumsum(matched.counts * counted, axis=1)
-    precision = np.divide(right, finds, out=np.zeros_like(right), where=finds > 0)
-    best_ahead = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    found = np.zeros(len(right))
-    for number, (recall, best) in enumerate(zip(right / n_true, best_ahead, strict=True)):
-        places = np.searchsorted(recall, RECALLS, side="left")
-        found[number] = best[places[places < len(best)]].sum() / len(RECALLS)
+    finds = [np.cumsum(counted[rows]) for rows in matched.counted_at]
+    found = np.zeros(len(matched.right))
+    for number, (rows, before) in enumerate(zip(matched.right_at, matched.counted_before, strict=True)):
+        right = np.cumsum(counted[rows])  # (r,)
+        of = finds[number if len(finds) > 1 else 0][before]
+        precision = np.divide(right, of, out=np.zeros_like(right), where=of > 0)
+        best_ahead = np.maximum.accumulate(precision[::-1])[::-1]
+        places = np.searchsorted(right / n_true, RECALLS, side="left")
+        found[number] = best_ahead[places[places < len(rows)]].sum() / len(RECALLS)
     return found
 
 
