@@ -122,6 +122,22 @@ def test_crops_are_told_as_organisms_in_pictures(searcher, photos, tmp_path, sma
     assert "about 4 organisms in 2 pictures (run)" in html_of(subject_of_answers(found, truth))
 
 
+def test_parts_are_told_together_first_and_drawn_one_by_one_below(searcher, photos, tmp_path, small_index):
+    rows = written_list(tmp_path / "truth.csv").read_text(encoding="utf-8").splitlines()
+    split = [f"{row},{part}" for row, part in zip(rows, ["split", *"ddnnn"], strict=True)]
+    (tmp_path / "truth.csv").write_text("\n".join(split), encoding="utf-8")
+    answers = searcher.identify(sorted(photos.iterdir()))
+    found = evaluate_run([*answers, *answers], read_truth(tmp_path / "truth.csv"), Catalogue(Index(small_index)), every_crop=True)
+    told = subject_of_answers(found, read_truth(tmp_path / "truth.csv"))
+    once = evaluate_run(answers, read_truth(tmp_path / "truth.csv"), Catalogue(Index(small_index)))
+    whole, single = told.whole.metrics, subject_of_answers(once, read_truth(tmp_path / "truth.csv")).whole.metrics
+    assert (whole["n"], single["n"], told.pictures) == (10, 5, 5)
+    assert whole["answer_accuracy_low"] == single["answer_accuracy_low"]  # a crop seen twice tells no more
+    html = html_of(told)
+    assert html.index("all pictures") < html.index("run · d · as answered")
+    assert html.count("<details class='part'>") == 2
+
+
 def test_no_word_from_a_file_becomes_a_part_of_the_page(subject):
     evil = Mistake(EVIL, EVIL, "species", EVIL, "genus", 0.5, 2, (Rung("genus", EVIL, 0.5),), None, EVIL)
     score = replace(subject.whole, set_name=EVIL, part=EVIL, labels=EVIL)

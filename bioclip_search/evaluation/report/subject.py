@@ -133,7 +133,7 @@ def _subject(
         raise TableError("There is nothing to report: no picture could be measured.")
     told = max(measured, key=lambda score: score.metrics.get("candidates", 0)).labels
     parts = [score for score in measured if score.labels == told and not score.is_half]
-    whole = parts[0] if len(parts) == 1 else _together(parts, found.ranks)
+    whole = parts[0] if len(parts) == 1 else _together(parts, found.ranks, is_run)
     unread = [f"{len(found.failures):,} {'picture' if len(found.failures) == 1 else 'pictures'} could not be read"] if found.failures else []
     return Subject(
         whole=whole,
@@ -153,9 +153,12 @@ def _subject(
     )
 
 
-def _together(parts: Sequence[Score], ranks: tuple[str, ...]) -> Score:
+def _together(parts: Sequence[Score], ranks: tuple[str, ...], is_run: bool) -> Score:
+    """All parts as one; in a run, crops of one picture are told by its name."""
     marks: Marks = join_rows([score.marks for score in parts if score.marks])
-    return Score(ALL_SETS, "", parts[0].labels, summarise(marks, ranks), marks, tuple(name for score in parts for name in score.pictures))
+    names = tuple(name for score in parts for name in score.pictures)
+    picture_of_row = np.unique(names, return_inverse=True)[1] if is_run and len(set(names)) < len(names) else None
+    return Score(ALL_SETS, "", parts[0].labels, summarise(marks, ranks, picture_of_row=picture_of_row), marks, names)
 
 
 def _mistakes(
