@@ -51,6 +51,8 @@ def test_an_index_answers_by_the_calibration_that_it_keeps(own_index, encoder, l
     assert isinstance(searcher.ruling(target_accuracy=0.9)["rules"], Weighing)
     (within,) = searcher.identify(next(iter(labelled[0].pictures(np.arange(80) == 3))), target_accuracy=0.9, within=answer.lineage["kingdom"])
     assert "of which the filters leave" in within.beyond_calibration[0]
+    assert answer.chance is not None
+    assert within.chance is None  # the judge was not taught what is sure within a clade
 
 
 def test_a_second_calibration_takes_the_place_of_the_first(own_index, encoder, labelled):
