@@ -25,7 +25,7 @@ from bioclip_search.intervals import LeafSet
 from bioclip_search.names import Names
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.results import Alternative, Answer, Failure, Rung, WithoutPlace
-from bioclip_search.ruling import beyond_calibration, ruling_for, without_judge
+from bioclip_search.ruling import beyond_calibration, ruling_for, unjudged
 from bioclip_search.stream import work_ahead
 from bioclip_search.taxonomy import Taxon, Taxonomy
 
@@ -193,7 +193,7 @@ class Searcher:
         self.catalogue.stop_if_silent(restriction.leaves)
         ruling = self.ruling(rank=rank, threshold=threshold, target_accuracy=target_accuracy, min_rank=min_rank, max_rank=max_rank) | {"rivals": top}
         if restriction.leaves is not None or restriction.place is not None:
-            ruling = without_judge(ruling)
+            ruling["rules"] = unjudged(ruling["rules"])
         batch: list[Cut] = []
         for of_one_picture in cut_crops(images, self.encoder, self.detector, workers):
             batch += of_one_picture

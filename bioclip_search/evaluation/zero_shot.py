@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ from bioclip_search.evaluation.verdicts import Lineages
 from bioclip_search.fallback import Climbing
 from bioclip_search.prompts import TextRecipe
 from bioclip_search.results import Failure
+from bioclip_search.ruling import unjudged
 from bioclip_search.searcher import Searcher
 from bioclip_search.text_vectors import TextVectors
 
@@ -185,12 +186,13 @@ def _measure_set(
     """The scores of every part and list, and the pictures that cannot be read; `tick` is told the size of each batch."""
     failures, read = [], []
     marks: list[list[Marks]] = [[] for _ in lists]
+    narrowed = replace(ruling, rules=unjudged(ruling.rules))  # the judge was taught among all taxa of the index
     for batch in embedded(searcher.encoder, labelled, wanted, workers):
         failures += batch.failures
         if len(batch.rows):
             read.append(batch.rows)
             for candidates, of_list in zip(lists, marks, strict=True):
-                of_list.append(mark(candidates.scores(batch.vectors), truths.take(batch.rows), candidates, ruling))
+                of_list.append(mark(candidates.scores(batch.vectors), truths.take(batch.rows), candidates, ruling if candidates.name == INDEX else narrowed))
         tick(len(batch.rows) + len(batch.failures))
     rows = np.concatenate(read) if read else np.empty(0, np.int64)
     groups = grouped(labelled.parts[rows], None if is_seen is None else is_seen[rows])
