@@ -19,6 +19,8 @@ answers tell, against correctness, the share of answers that are right. Our choi
 2. The area is taken along the sweep. Where coverage only grows as the threshold falls, as it does in climbing from a
    leaf, that is their area; a step back is taken off again.
 3. In a tree of one leaf that leaf has the information of any leaf, 1.
+4. Areas can be compared only over the same coverage. So whoever makes the attempts lets the boldest be the most probable
+   leaf, as climbing does, though a rule that weighs would never give it (`marking`).
 """
 
 from __future__ import annotations

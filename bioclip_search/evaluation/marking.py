@@ -17,6 +17,7 @@ from bioclip_search.evaluation.attempts import weighing_attempts
 from bioclip_search.evaluation.candidates import Candidates
 from bioclip_search.evaluation.curves import Attempts
 from bioclip_search.evaluation.measures import Marks, Matches
+from bioclip_search.evaluation.rows import join_columns
 from bioclip_search.evaluation.severity import heights_of
 from bioclip_search.evaluation.sisters import Calls
 from bioclip_search.evaluation.verdicts import UNDECIDED, WRONG, Lineages, is_at_label_rank, is_label, judge_answers, judge_at_rank
@@ -25,6 +26,9 @@ from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.taxonomy import Taxonomy
 
 TOP = 5
+
+LEAST_REACH = 1e-6
+"""Of the most probable leaf as the boldest answer of all: below every threshold and caution that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,9 @@ def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: R
     Raises:
         ValueError: A score is NaN.
     """
-    matches, best_score = _matched(scores, truths, candidates), scores.max(axis=1)
+    leaves = np.stack([_highest(row, TOP) for row in scores])  # (b, up to 5)
+    matches, best_score = _matched(leaves, truths, candidates), scores.max(axis=1)
+    boldest = _boldest(candidates.lineages.take(leaves[:, 0]), truths)
     depths = range(len(candidates.taxonomy.ranks))
     best_steps, choices, tries = [], [], []
     for row, score in zip(leaf_probabilities(scores, ruling.logit_scale, ruling.temperature), best_score, strict=True):
@@ -95,7 +101,8 @@ def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: R
     else:
         tried = _taxa(tries, candidates.taxonomy, 2 * len(depths))
         attempts = tried.as_attempts(truths, candidates.lineages, len(candidates))
-    marks = marks_of(best, chosen, attempts, truths, candidates, matches)
+    whole = _compact(join_columns([boldest, attempts]))
+    marks = marks_of(best, chosen, whole, truths, candidates, matches)
     stated = [choice.chance if choice.chance is not None else probability for choice, probability in zip(choices, marks.probability, strict=True)]
     return replace(marks, probability=np.array(stated))
 
@@ -123,9 +130,16 @@ def marks_of(
     )
 
 
-def _matched(scores: np.ndarray, truths: Lineages, candidates: Candidates) -> Matches:
+def _boldest(best: Lineages, truths: Lineages) -> Attempts:
+    """The most probable leaf as an attempt, (b, 1): where every curve ends, whatever the rule, so that areas can be compared."""
+    verdicts = judge_answers(best, best.lowest, truths)
+    ones = np.ones((len(truths), 1))
+    return Attempts(ones * LEAST_REACH, verdicts[:, None], best.lowest[:, None], ones)
+
+
+def _matched(top: np.ndarray, truths: Lineages, candidates: Candidates) -> Matches:
+    """From the best leaves, (b, up to 5)."""
     lineages = candidates.lineages
-    top = np.stack([_highest(row, TOP) for row in scores])  # (b, up to 5)
     hits = np.stack([is_label(lineages.take(column), truths) for column in top.T], axis=1)  # (b, up to 5)
     best = lineages.take(top[:, 0])
     return Matches(

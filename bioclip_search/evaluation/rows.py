@@ -26,6 +26,12 @@ def join_rows(records: Sequence[Record]) -> Record:
     return type(first)(**{field.name: _joined([getattr(record, field.name) for record in records]) for field in fields(first)})  # type: ignore[arg-type]
 
 
+def join_columns(records: Sequence[Record]) -> Record:
+    """One record with the columns of all side by side, for records of (n, k) arrays alone; at least one is needed."""
+    first = records[0]
+    return type(first)(**{field.name: np.concatenate([getattr(record, field.name) for record in records], axis=1) for field in fields(first)})  # type: ignore[arg-type]
+
+
 def _taken(value: Any, rows: np.ndarray) -> Any:
     if value is None:
         return None

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pytest
 
 from bioclip_search.evaluation.candidates import Candidates, label_tree
+from bioclip_search.evaluation.curves import Sweep
 from bioclip_search.evaluation.marking import Ruling, mark
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG, Lineages
 from bioclip_search.fallback import Climbing, Weighing
@@ -40,9 +41,9 @@ def test_summed_probabilities_and_the_answer_worked_by_hand():
     assert marks.height.tolist() == [0, 0, 3]  # the fox is of their order
     assert marks.matches.height.tolist() == [2, 0, 3]  # of the cat
     assert marks.chances[0, family:].tolist() == pytest.approx([0.75, 0.45, 0.3])
-    # the cat .3, Felis .3, Felidae .75, Carnivora 1 and so on: then the same again by the most probable taxon of each rank
-    assert marks.attempts.reach[0].tolist() == pytest.approx([0.3, 0.3, 0.75, 1, 1, 1, 1, 0.3, 0.45, 0.75, 1, 1, 1, 1])
-    assert marks.attempts.verdicts[0, :4].tolist() == [WRONG, WRONG, RIGHT, RIGHT]
+    # the cat below every threshold; the cat .3, Felis .3, Felidae .75, Carnivora 1 and so on: then the same again by the most probable of each rank
+    assert marks.attempts.reach[0].tolist() == pytest.approx([1e-6, 0.3, 0.3, 0.75, 1, 1, 1, 1, 0.3, 0.45, 0.75, 1, 1, 1, 1])
+    assert marks.attempts.verdicts[0, :5].tolist() == [WRONG, WRONG, WRONG, RIGHT, RIGHT]
 
 
 def test_no_answer_is_neither_right_nor_wrong():
@@ -80,3 +81,17 @@ def test_weighing_chooses_among_the_most_probable_taxa_of_all_ranks_and_is_swept
     assert reach[reach > 0].tolist() == sorted(reach[reach > 0].tolist())
     assert bold.attempts.depths[0][reach > 0][0] == RANKS.index("species")
     assert bold.attempts.reach.tolist() == shy.attempts.reach.tolist()
+
+
+def test_every_curve_ends_at_the_most_probable_leaf_so_that_areas_span_the_same_coverage():
+    """Most probable is the carrot family, a leaf above species, but every rule is surer of a rank above."""
+    tree, numbers = label_tree(small_table(), RANKS), {}
+    candidates = Candidates("own", tree, Lineages.of(tree.leaves, RANKS, numbers), lambda vectors: vectors)
+    truths = Lineages.of(small_table(), RANKS, numbers).take([0, 8])
+    family = [row["family"] == "Apiaceae" and row["genus"] is None for row in tree.leaves.to_pylist()].index(True)
+    scores = np.log(np.where(np.arange(9) == family, 0.12, 0.11).astype(np.float32))
+    for rules in (Climbing(0.9), Weighing(0.5, 0.9)):
+        marks = mark(np.stack([scores, scores]), truths, candidates, Ruling(1.0, 1.0, rules, "a test"))
+        points = Sweep(marks.attempts).points(np.ones((1, 2)))
+        assert points.coverage[0, -1] == 1
+        assert points.risk[0, -1] == 0.5  # the lion was no carrot

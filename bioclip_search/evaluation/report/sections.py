@@ -112,7 +112,7 @@ def curves_section(score: Score) -> str:
         frame=correctness,
     )
     area = f" The area under the curve, hAURC, is {_value(score.metrics, 'haurc', places=3)}." if "haurc" in score.metrics else ""
-    figures = _figure(risk_chart, f"Risk over coverage: a rule that says little is seldom wrong. Lower is better.{area}") + _figure(
+    figures = _figure(risk_chart, f"Risk over coverage: a rule that says little is seldom wrong; at the right end every picture is called by its best match. Lower is better.{area}") + _figure(
         operating, "Operating curve: how much the right answers tell, against how many are right. Further up and to the right is better."
     )
     return _section("What a bolder or shyer rule would do", figures, "curves")
