@@ -6,7 +6,7 @@ A picture of the run and a row of truth are one, the first that holds:
 
 1. Both are written alike.
 2. Both lead to the same file, the run's from where the command runs, the truth's from where its table lies.
-3. Their file names are alike, and no other picture of either bears that name.
+3. Their paths end alike (site 1/IMG_0001.JPG, or the file name alone), and no other picture of either ends so.
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ from bioclip_search.tables import read_table, text_column
 
 NO_ROW = -1
 
+ENDING_PARTS = 6
+"""Parts of a path, the file name among them, by whose ends pictures are found at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -53,10 +56,12 @@ class Truth:
             left = [image for image in dict.fromkeys(images) if image not in rows]
             known = _once(self.images, spelt_there) if left else {}
             rows |= {image: known[key] for image in left if (key := spelt_here(image)) in known}
-        left, taken = [image for image in dict.fromkeys(images) if image not in rows], set(rows.values())
-        names = _once([None if row in taken else image for row, image in enumerate(self.images)], _file_name)
-        often = Counter(map(_file_name, left))
-        rows |= {image: names[key] for image in left if (key := _file_name(image)) in names and often[key] == 1}
+        taken = set(rows.values())
+        for parts in range(1, ENDING_PARTS + 1):
+            left = [image for image in dict.fromkeys(images) if image not in rows]
+            known = _once(self.images, partial(_ending, parts=parts)) if left else {}
+            often = Counter(_ending(image, parts) for image in dict.fromkeys(images)) if left else {}
+            rows |= {image: known[key] for image in left if often[key := _ending(image, parts)] == 1 and key in known and known[key] not in taken}
         return np.array([rows.get(image, NO_ROW) for image in images], np.int64)
 
     def unused(self, rows: np.ndarray) -> list[str]:
@@ -166,5 +171,10 @@ def _real_folder(folder: str) -> str:
     return os.path.realpath(folder)
 
 
-def _file_name(image: str) -> str:
-    return PurePath(image.replace("\\", "/")).name
+def _ending(image: str, parts: int) -> str:
+    """The last parts of a path, whatever system wrote it.
+
+    >>> _ending(r"D:\\2024\\site 1\\IMG_0001.JPG", 2)
+    'site 1/IMG_0001.JPG'
+    """
+    return "/".join(PurePath(image.replace("\\", "/")).parts[-parts:])

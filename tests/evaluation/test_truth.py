@@ -34,6 +34,12 @@ def test_two_pictures_of_one_name_in_the_run_are_not_told_apart_by_it(tmp_path):
     assert truth.rows_of([]).tolist() == []
 
 
+def test_cameras_that_count_alike_are_told_apart_by_their_folders(tmp_path):
+    truth = truth_of(tmp_path / "truth.csv", "site1/IMG_1.JPG,Lion", "site2/IMG_1.JPG,Blackbird", "site3/IMG_1.JPG,Lion")
+    assert truth.rows_of(["/card/site2/IMG_1.JPG", r"D:\card\site1\IMG_1.JPG", "/card/site4/IMG_1.JPG"]).tolist() == [1, 0, -1]
+    assert truth.rows_of(["site1/IMG_1.JPG", "site2/IMG_1.JPG", "site4/IMG_1.JPG"]).tolist() == [0, 1, -1]  # what is left of either is not one
+
+
 def test_a_name_written_on_windows_is_a_name(tmp_path):
     assert truth_of(tmp_path / "truth.csv", "a.jpg,Lion").rows_of(["C:\\photos\\a.jpg"]).tolist() == [0]
 
