@@ -86,7 +86,7 @@ def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: R
     """
     leaves = np.stack([_highest(row, TOP) for row in scores])  # (b, up to 5)
     matches, best_score = _matched(leaves, truths, candidates), scores.max(axis=1)
-    boldest = _boldest(candidates.lineages.take(leaves[:, 0]), truths)
+    boldest = _boldest(leaves[:, 0], truths, candidates)
     depths = range(len(candidates.taxonomy.ranks))
     best_steps, choices, tries = [], [], []
     for row, score in zip(leaf_probabilities(scores, ruling.logit_scale, ruling.temperature), best_score, strict=True):
@@ -130,11 +130,14 @@ def marks_of(
     )
 
 
-def _boldest(best: Lineages, truths: Lineages) -> Attempts:
-    """The most probable leaf as an attempt, (b, 1): where every curve ends, whatever the rule, so that areas can be compared."""
-    verdicts = judge_answers(best, best.lowest, truths)
-    ones = np.ones((len(truths), 1))
-    return Attempts(ones * LEAST_REACH, verdicts[:, None], best.lowest[:, None], ones)
+def _boldest(leaves: np.ndarray, truths: Lineages, candidates: Candidates) -> Attempts:
+    """The most probable leaf as an attempt, (b, 1): where every curve ends, whatever the rule, so that areas can be compared.
+
+    A leaf above the lowest rank is its taxon, with all other leaves of that.
+    """
+    depths = candidates.lineages.take(leaves).lowest.tolist()
+    steps = [[Step(depth, candidates.taxonomy.levels[depth].holding(leaf) or 0, LEAST_REACH)] for depth, leaf in zip(depths, leaves.tolist(), strict=True)]
+    return _taxa(steps, candidates.taxonomy).as_attempts(truths, candidates.lineages, len(candidates))
 
 
 def _matched(top: np.ndarray, truths: Lineages, candidates: Candidates) -> Matches:
