@@ -26,7 +26,7 @@ from bioclip_search.detect import Detector
 from bioclip_search.detectors.boxes import Detection
 from bioclip_search.errors import PictureError
 from bioclip_search.evaluation.boxed_sets import ORGANISM, BoxedSet, TrueBox, is_organism
-from bioclip_search.evaluation.resample import Figure, divided, ratio, with_intervals
+from bioclip_search.evaluation.resample import Figure, divided, mean_of, share, with_intervals
 from bioclip_search.images import open_picture
 from bioclip_search.results import Failure
 
@@ -225,16 +225,16 @@ def _figures(
         "map50": lambda weights: precisions(weights)[:, 0],
         "map75": lambda weights: precisions(weights)[:, int(np.argmax(OVERLAPS == 0.75))],
         "map": lambda weights: precisions(weights).mean(axis=1),
-        "ar100": ratio(np.mean([_taken(one, slice(None)) for one in matched], axis=0) * len(matched), all_true),
-        "recall50": ratio(sum(_taken(one, slice(0, 1)) for one in matched), all_true),
+        "ar100": share(np.mean([_taken(one, slice(None)) for one in matched], axis=0) * len(matched), all_true),
+        "recall50": share(sum(_taken(one, slice(0, 1)) for one in matched), all_true),
     }
     for size, area_px in AREAS_PX.items():
         of_size = [match_boxes(finds, true, category, OVERLAPS[:1], area_px) for category in categories]
-        figures[f"recall50_{size}"] = ratio(sum(_taken(one, slice(None)) for one in of_size), np.sum([one.true_per_picture for one in of_size], axis=0))
+        figures[f"recall50_{size}"] = share(sum(_taken(one, slice(None)) for one in of_size), np.sum([one.true_per_picture for one in of_size], axis=0))
     sure = [[one for one in several if one.confidence >= USED_CONFIDENCE] for several in finds]
     of_sure = [match_boxes(sure, true, category, OVERLAPS[:1]) for category in categories]
-    figures["found"] = ratio(sum(_taken(one, slice(None)) for one in of_sure), all_true)
-    figures["found_per_picture"] = ratio(np.array([len(several) for several in sure]), np.ones(len(sure)))
+    figures["found"] = share(sum(_taken(one, slice(None)) for one in of_sure), all_true)
+    figures["found_per_picture"] = mean_of(np.array([len(several) for several in sure]))
     return figures
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.picture_vectors import EmbeddedSet
-from bioclip_search.evaluation.resample import ratio, with_intervals
+from bioclip_search.evaluation.resample import share, with_intervals
 from bioclip_search.evaluation.verdicts import RIGHT, Lineages, judge_at_rank
 
 SHOTS = (1, 5)
@@ -145,7 +145,7 @@ def _measured(vectors: np.ndarray, of: np.ndarray, lineages: Lineages, k: int, r
             at_rank[depth, queries] += verdicts == RIGHT
             decided[depth, queries] += verdicts >= 0
     name = f"simpleshot_{k}"
-    figures = {name: ratio(right, asked)} | {f"{name}_{rank}": ratio(at_rank[depth], decided[depth]) for depth, rank in enumerate(ranks)}
+    figures = {name: share(right, asked)} | {f"{name}_{rank}": share(at_rank[depth], decided[depth]) for depth, rank in enumerate(ranks)}
     told = with_intervals(figures, len(of))
     return {f"{name}_classes": len(kept), f"{name}_asked": len(of) - k * len(kept), **told, **_over_draws(name, np.array(shares))}
 

@@ -81,11 +81,12 @@ class Share:
 
     def pictures(self, picture_of_row: np.ndarray | None = None) -> int:
         """How many pictures the share is of."""
-        return int(self._of.sum()) if picture_of_row is None else len(np.unique(picture_of_row[self._of]))
+        counted = self._of > 0
+        return int(counted.sum()) if picture_of_row is None else len(np.unique(picture_of_row[counted]))
 
 
 def share(hits: np.ndarray, of: np.ndarray | None = None) -> Share:
-    """The share of hits among the pictures `of`, both (n,) bool; of all by default."""
+    """The share of hits among the pictures `of`, both (n,) bool, all by default; or among the things counted in each, both (n,) numbers."""
     return Share(hits, np.ones(len(hits), bool) if of is None else of)
 
 

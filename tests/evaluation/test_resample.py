@@ -20,6 +20,8 @@ def test_where_all_or_none_are_right_the_interval_is_the_exact_one():
     assert [told[f"all{end}"] for end in ("", "_low", "_high")] == [1, 0.8843, 1]
     assert [told[f"none{end}"] for end in ("", "_low", "_high")] == [0, 0, 0.1157]
     assert with_intervals({"all": share(np.ones(90, bool))}, 30, picture_of_row=np.repeat(np.arange(30), 3))["all_low"] == 0.8843
+    boxes = np.repeat([3, 0], [30, 10])  # 30 pictures of three boxes, all found; and ten without any, which tell nothing
+    assert with_intervals({"all": share(boxes, boxes)}, 40)["all_low"] == 0.8843
 
 
 def test_the_same_question_gets_the_same_interval_whatever_else_is_asked():
