@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search.calibration.evidence import Evidence
-from bioclip_search.calibration.judge import Judge, features_of
+from bioclip_search.calibration.judge import LEAST, Judge, features_of
 from bioclip_search.encoder import same_space
 from bioclip_search.errors import IndexDamagedError, IndexMismatchError, TableError
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
@@ -30,6 +30,11 @@ from bioclip_search.index.replacing import alone_in, writing
 METADATA = b"bioclip_search"
 FORMAT = 1
 MAX_PICTURES = 5_000_000
+
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100.0
+MOST_WEIGHT = 1e6
+"""No calibration of ours comes near these; numbers beyond them would overflow in a question."""
+
 COLUMNS = {"probability": pa.float32(), "leaves": pa.int32(), "verdicts": pa.int8()}
 
 
@@ -67,7 +72,7 @@ class CalibrationRecord:
         Raises:
             IndexMismatchError: It was fitted on other taxa or with another encoder.
         """
-        if self.origin.taxonomy != card.taxonomy.content_hash:
+        if (self.origin.taxonomy, self.origin.ranks) != (card.taxonomy.content_hash, card.taxonomy.ranks):
             raise IndexMismatchError(
                 f"The calibration was fitted on other taxa, those of the index {self.origin.index}, not on those of {card.name}. Calibrate this one."
             )
@@ -103,10 +108,11 @@ class CalibrationRecord:
             with parquet.ParquetFile(path) as file:
                 if not 0 < file.metadata.num_rows <= MAX_PICTURES:
                     raise ValueError(f"it holds {file.metadata.num_rows:,} pictures")
-                table, told = file.read(), json.loads((file.schema_arrow.metadata or {})[METADATA])
+                table, told = file.read(), _told(file.schema_arrow.metadata or {})
             return _from_table(table, told)
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
-            raise TableError(f"{path}: is no calibration ({str(error).splitlines()[0]}). Make one with `bioclip-search calibrate`.") from error
+        except (OSError, ValueError, KeyError, TypeError, OverflowError, pa.ArrowException) as error:
+            reason = f"it lacks {error}" if isinstance(error, KeyError) else str(error).partition("\n")[0][:200]
+            raise TableError(f"{path}: is no calibration ({reason}). Make one with `bioclip-search calibrate`.") from error
 
 
 def record_of(index: Index) -> CalibrationRecord | None:
@@ -148,8 +154,21 @@ def keep(index: Index, record: CalibrationRecord) -> Index:
     return Index(index.folder)
 
 
+def _told(metadata: dict[bytes, bytes]) -> dict[str, Any]:
+    """What a file says of itself; raises ValueError where that is nothing, or nothing of ours."""
+    if METADATA not in metadata:
+        raise ValueError("it is a table of another kind")
+    try:
+        told = json.loads(metadata[METADATA])
+    except RecursionError:
+        told = None
+    if not isinstance(told, dict):
+        raise ValueError("what it says of itself is damaged")
+    return told
+
+
 def _from_table(table: pa.Table, told: dict[str, Any]) -> CalibrationRecord:
-    """Raises ValueError, KeyError or TypeError where anything is amiss."""
+    """Raises ValueError, KeyError, TypeError or OverflowError where anything is amiss."""
     if told["format"] != FORMAT:
         raise ValueError(f"it has format {told['format']}, this program reads {FORMAT}")
     origin = Origin(*(str(told[name]) for name in ("index", "taxonomy", "encoder")), tuple(map(str, told["ranks"])), str(told["fitted_on"]))
@@ -159,8 +178,8 @@ def _from_table(table: pa.Table, told: dict[str, Any]) -> CalibrationRecord:
         raise ValueError("a score or probability is no number, or out of range")
     if not ((leaves >= 1) & (leaves <= leaves_in_all)).all() or not ((verdicts >= UNDECIDED) & (verdicts <= RIGHT)).all():
         raise ValueError("a count of leaves or a verdict is out of range")
-    if not 0 < temperature < np.inf:
-        raise ValueError("the temperature is no number above zero")
+    if not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
+        raise ValueError(f"the temperature is no number from {LEAST_TEMPERATURE:g} to {MOST_TEMPERATURE:g}")
     judge = _judge(told["judge"], len(origin.ranks))
     return CalibrationRecord(temperature, judge, Evidence(probability, leaves, verdicts, best, leaves_in_all).judged(judge), origin)
 
@@ -169,8 +188,8 @@ def _judge(told: dict[str, Any], ranks: int) -> Judge:
     weights, mean, spread = (np.array(told[name], np.float64) for name in ("weights", "mean", "spread"))
     if weights.shape != (ranks, features_of(ranks) + 1) or mean.shape != spread.shape or mean.shape != (features_of(ranks),):
         raise ValueError("the judge has another shape")
-    if not all(np.isfinite(array).all() for array in (weights, mean, spread)) or not (spread > 0).all():
-        raise ValueError("a number of the judge is none")
+    if not all((np.abs(array) <= MOST_WEIGHT).all() for array in (weights, mean, spread)) or not (spread >= LEAST).all():
+        raise ValueError("a number of the judge is none, or out of range")
     return Judge(weights, mean, spread)
 
 

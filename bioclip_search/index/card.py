@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import re
 import tempfile
@@ -24,6 +23,9 @@ SKETCH_PREFIX, ADDED_PREFIX, CALIBRATION_PREFIX = "sketch-", "added-", "calibrat
 """What the folders of sketches and of additions, and the file of a calibration are called, before a number."""
 
 MAX_CARD_BYTES = 1 << 24
+MOST_FACTOR = 1_000_000
+"""Of scores: CLIP's is at most 100."""
+
 BLOCK_BYTES = 1 << 22
 
 
@@ -213,10 +215,11 @@ def _stop_if_odd(card: Card) -> None:
     evidence = card.calibration.evidence if card.calibration else None
     if evidence is not None and not re.fullmatch(rf"{CALIBRATION_PREFIX}\d+\.parquet", evidence, re.ASCII):
         raise ValueError(f"{evidence!r} is no file of a calibration")
+    factors = [card.encoder.logit_scale, *([card.calibration.temperature] if card.calibration else [])]
     counts = [card.encoder.dim, card.vectors.dim, card.vectors.count, card.taxonomy.leaves, *([card.added.count] if card.added else [])]
     if not all(type(count) is int and count >= 0 for count in counts):
         raise ValueError("a count is no whole number")
-    if not (isinstance(card.encoder.logit_scale, int | float) and math.isfinite(card.encoder.logit_scale) and card.encoder.logit_scale > 0):
-        raise ValueError("the logit scale is no number above zero")
+    if not all(isinstance(factor, int | float) and 0 < factor <= MOST_FACTOR for factor in factors):
+        raise ValueError(f"the logit scale or the temperature is no number above zero, up to {MOST_FACTOR:,}")
     if not isinstance(card.recipe.get("text_type"), str) or not isinstance(card.recipe.get("templates"), list | tuple):
         raise ValueError("the text recipe has no text_type or no templates")

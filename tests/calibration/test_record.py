@@ -8,18 +8,26 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from bioclip_search.calibration.evidence import Evidence
 from bioclip_search.calibration.judge import teach_judge
 from bioclip_search.calibration.record import METADATA, CalibrationRecord, Origin, keep, record_of
 from bioclip_search.errors import IndexDamagedError, IndexMismatchError, TableError
+from bioclip_search.evaluation.verdicts import UNDECIDED
 from bioclip_search.index import Index
 from bioclip_search.searcher import Searcher
 from tests.calibration.test_evidence import doubtful_species
 
 
 def record_for(index: Index) -> CalibrationRecord:
-    card, evidence = index.card, doubtful_species(50)
+    """Fifty pictures whose family and species alone were looked at."""
+    card, toys = index.card, doubtful_species(50)
+    probability, leaves, verdicts = (np.full((50, len(card.taxonomy.ranks)), nothing) for nothing in (0.0, 1, UNDECIDED))
+    for depth, rank in enumerate(("family", "species")):
+        place = card.taxonomy.ranks.index(rank)
+        probability[:, place], leaves[:, place], verdicts[:, place] = toys.probability[:, depth], toys.leaves[:, depth], toys.verdicts[:, depth]
+    evidence = Evidence(probability, leaves, verdicts, toys.best_score, toys.leaves_in_all)
     judge = teach_judge(evidence.probability, evidence.information, evidence.best_score, evidence.verdicts)
-    origin = Origin(card.name, card.taxonomy.content_hash, card.encoder.fingerprint, ("family", "species"), "fifty toys")
+    origin = Origin(card.name, card.taxonomy.content_hash, card.encoder.fingerprint, card.taxonomy.ranks, "fifty toys")
     return CalibrationRecord(1.25, judge, evidence.judged(judge), origin)
 
 
@@ -47,6 +55,13 @@ def test_a_calibration_of_another_index_or_encoder_is_refused(own_index, encoder
             Searcher(index, encoder, calibration=foreign)
 
 
+def test_a_calibration_over_other_ranks_is_refused(own_index):
+    index = Index(own_index)
+    record = record_for(index)
+    with pytest.raises(IndexMismatchError, match="fitted on other taxa"):
+        keep(index, replace(record, origin=replace(record.origin, ranks=record.origin.ranks[::-1])))
+
+
 def test_a_calibration_in_a_file_goes_before_that_of_the_index(own_index, encoder):
     index = keep(Index(own_index), record_for(Index(own_index)))
     sharper = replace(record_for(index), temperature=0.5)
@@ -63,6 +78,11 @@ def test_a_calibration_in_a_file_goes_before_that_of_the_index(own_index, encode
         pytest.param(lambda table: table.slice(0, 0), id="no pictures"),
         pytest.param(lambda table: retold(table, judge={"weights": [[1.0]], "mean": [0.0], "spread": [1.0]}), id="a judge of another tree"),
         pytest.param(lambda table: retold(table, temperature=0), id="no temperature"),
+        pytest.param(lambda table: retold(table, temperature=1e-300), id="a temperature that overflows"),
+        pytest.param(lambda table: retold(table, leaves_in_all=float("inf")), id="a tree without end"),
+        pytest.param(lambda table: retold(table, judge=giant(table)), id="a judge of giant numbers"),
+        pytest.param(lambda table: table.replace_schema_metadata({METADATA: "[" * 100_000}), id="deeply nested"),
+        pytest.param(lambda table: table.replace_schema_metadata({METADATA: "[]"}), id="a list"),
         pytest.param(lambda table: put(table, "probability_species", pa.array([np.nan] * 50, pa.float32())), id="NaN"),
         pytest.param(lambda table: put(table, "leaves_species", pa.array([0] * 50, pa.int32())), id="a taxon without leaves"),
         pytest.param(lambda table: put(table, "verdicts_species", pa.array([7] * 50, pa.int8())), id="an unknown verdict"),
@@ -80,6 +100,11 @@ def test_a_spoilt_file_is_told(own_index, tmp_path, spoil):
 def retold(table: pa.Table, **changes: object) -> pa.Table:
     told = json.loads(table.schema.metadata[METADATA]) | changes
     return table.replace_schema_metadata({METADATA: json.dumps(told)})
+
+
+def giant(table: pa.Table) -> dict:
+    judge = json.loads(table.schema.metadata[METADATA])["judge"]
+    return judge | {"weights": (np.ones_like(judge["weights"]) * 1e308).tolist()}
 
 
 def put(table: pa.Table, name: str, column: pa.Array) -> pa.Table:

@@ -101,6 +101,9 @@ def test_a_card_that_keeps_silent_on_a_file_or_a_part_is_refused(folder):
         pytest.param({"vectors": {"kind": "flat", "count": "9", "dim": 32}}, "a count is no whole number", id="a count in words"),
         pytest.param({"taxonomy": {"content_hash": "", "ranks": ["species"], "leaves": -1}}, "a count is no whole number", id="less than nothing"),
         pytest.param({"encoder": {**ENCODER, "logit_scale": 0}}, "logit scale", id="no logit scale"),
+        pytest.param({"encoder": {**ENCODER, "logit_scale": 10**400}}, "logit scale", id="a logit scale without end"),
+        pytest.param({"calibration": {"temperature": "hot", "fitted_on": ""}}, "temperature is no number", id="a temperature in words"),
+        pytest.param({"calibration": {"temperature": float("nan"), "fitted_on": ""}}, "temperature is no number", id="a temperature that is none"),
         pytest.param({"recipe": {}}, "text recipe", id="no recipe"),
     ],
 )
