@@ -34,17 +34,18 @@ def ruling_for(
         calibration: Gives the calibration in use; called only for a target accuracy.
         rank: Answer at this rank, however unsure (rule 1).
         threshold: Probability that a taxon must reach (rule 2).
-        target_accuracy: The share of answers that shall be right (rule 5).
+        target_accuracy: The share of answers that shall be right (rule 5). Only one of the three can be asked for.
         min_rank: Never answer below this rank; `max_rank`: never above that one.
 
     Raises:
-        TableError: A rank is unknown, a number is out of range, or the ranks leave nothing.
+        TableError: A rank is unknown, a number is out of range, the ranks leave nothing, or two things were asked that cannot both be.
         NotCalibratedError: The target accuracy cannot be promised.
     """
 
     def depth(name: str | None, usual: int) -> int:
         return usual if name is None else taxonomy.ranks.index(taxonomy.level(name).rank)
 
+    _stop_if_torn(rank=rank, threshold=threshold, target_accuracy=target_accuracy, limits=min_rank or max_rank)
     highest, lowest = depth(max_rank, 0), depth(min_rank, len(taxonomy.ranks) - 1)
     if highest > lowest:
         raise TableError(
@@ -65,6 +66,24 @@ def ruling_for(
             f"The index {index} carries no calibration, so no accuracy can be promised. Calibrate it on pictures with known names (bioclip-search calibrate), or use --threshold."
         )
     return {"rules": record.rules(target_accuracy, depths), "depths": depths}
+
+
+def _stop_if_torn(*, rank: str | None, threshold: float | None, target_accuracy: float | None, limits: str | None) -> None:
+    """Lets nobody think that a promise holds which another wish has set aside."""
+    if threshold is not None and target_accuracy is not None:
+        raise TableError("Give either a threshold (--threshold) or a target accuracy (--target-accuracy): the second finds out how sure a name must be.")
+    other = next(
+        (
+            name
+            for name, value in (("--threshold", threshold), ("--target-accuracy", target_accuracy), ("--min-rank or --max-rank", limits))
+            if value is not None
+        ),
+        None,
+    )
+    if rank is not None and other:
+        raise TableError(
+            f"--rank {rank} answers at that rank, however unsure, so {other} would not count. Leave one out; --min-rank and --max-rank limit the ranks."
+        )
 
 
 def unjudged(rules: Rules) -> Rules:

@@ -88,6 +88,10 @@ def test_unknown_names_of_a_checklist_are_told_and_the_rest_is_used(searcher):
         pytest.param({"target_accuracy": 1.0}, TableError, "between 0 and 1", id="a promise of certainty"),
         pytest.param({"max_rank": "genus", "min_rank": "family"}, TableError, "no rank is left to answer at", id="ranks that cross"),
         pytest.param({"min_rank": "tribe"}, TableError, "Unknown rank 'tribe'", id="a lowest rank that is none"),
+        pytest.param({"threshold": 0.0, "target_accuracy": 0.9}, TableError, "Give either a threshold", id="two ways to be sure"),
+        pytest.param({"rank": "genus", "target_accuracy": 0.9}, TableError, "so --target-accuracy would not count", id="a promise beside a rank"),
+        pytest.param({"rank": "genus", "threshold": 0.0}, TableError, "so --threshold would not count", id="a threshold beside a rank"),
+        pytest.param({"rank": "genus", "max_rank": "family"}, TableError, "so --min-rank or --max-rank would not count", id="limits beside a rank"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused(searcher, filters, error, message):
