@@ -4,7 +4,8 @@ Reading the answers is left to `answers`, the truth to `truth`, what names mean 
 `marking` and the figures by `measures`, as for pictures that an index sees now.
 
 Answers are places in a tree, so they are measured against the index that gave them. Their ladder is what would be
-answered at other thresholds: from its lowest rung upwards, the first that is probable enough.
+answered at other thresholds: from its lowest rung upwards, the first that is probable enough. A table of answers tells no
+ladder, so what stands on it is left out.
 """
 
 from __future__ import annotations
@@ -30,6 +31,13 @@ from bioclip_search.evaluation.verdicts import UNDECIDED, Lineages
 from bioclip_search.results import Answer, Failure, shown_chance
 
 PRIMARY_METRIC = "answer_accuracy"
+
+OF_LADDERS = ("rolled_", "ece_", "haurc", "information_at_")
+"""Beginnings of the names of figures that need the most probable taxon of every rank."""
+
+NO_LADDERS = (
+    "These answers tell no ladder, so the curves and the most probable taxon of each rank are left out; `identify --format jsonl` writes answers that do"
+)
 
 
 @dataclass(frozen=True)
@@ -87,11 +95,12 @@ def evaluate_run(
     tree = Candidates(INDEX, catalogue.taxonomy, Lineages.of(catalogue.taxonomy.leaves, ranks, numbers), _no_scores)
     marks = _marks(pairs.answers, truths, tree, numbers)
     is_seen = None if seen is None else are_listed(truths, taxa_of(seen, ranks), ranks, numbers)
+    without_ladders = [] if _tell_ladders(pairs.answers, ranks) else [NO_LADDERS]
     return RunEvaluation(
         scores=_scores(name, pairs.answers, marks, pairs.truths["split"].to_pylist(), is_seen, ranks),
         failures=tuple(failures),
         counts=pairs.counts,
-        notes=(*known.notes, *pairs.notes),
+        notes=(*known.notes, *pairs.notes, *without_ladders),
         labels=report,
         index=pairs.answers[0].index,
         encoder=pairs.answers[0].encoder,
@@ -227,14 +236,20 @@ def _scores(
 ) -> tuple[Score, ...]:
     images = [answer.image for answer in answers]
     picture_of_row = np.unique(images, return_inverse=True)[1] if len(set(images)) < len(images) else None
+    left_out = () if _tell_ladders(answers, ranks) else OF_LADDERS
     scores = []
     for group in grouped(np.array([split or NO_SPLIT for split in splits], object), is_seen):
         rows = np.flatnonzero(group.members)
         crops = None if picture_of_row is None else picture_of_row[rows]
         of_group = marks.take(rows)
-        pictures = tuple(images[row] for row in rows.tolist())
-        scores.append(Score(name, group.name, "as answered", summarise(of_group, ranks, picture_of_row=crops), of_group, pictures, rows, group.is_half))
+        figures = {key: value for key, value in summarise(of_group, ranks, picture_of_row=crops).items() if not key.startswith(left_out)}
+        scores.append(Score(name, group.name, "as answered", figures, of_group, tuple(images[row] for row in rows.tolist()), rows, group.is_half))
     return tuple(scores)
+
+
+def _tell_ladders(answers: Sequence[Answer], ranks: Sequence[str]) -> bool:
+    """Whether any answer tells of more ranks than its own."""
+    return len(ranks) == 1 or any(len(answer.ladder) > 1 for answer in answers)
 
 
 def _are_labelled(labels: pa.Table, ranks: Sequence[str]) -> np.ndarray:

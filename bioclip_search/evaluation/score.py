@@ -65,18 +65,18 @@ def figures_of(metrics: Mapping[str, float]) -> dict[str, float]:
 def details_of(scores: Sequence[Score], ranks: Sequence[str], names: Mapping[int, str]) -> dict[str, Any]:
     """What does not go into single figures, under the title of each score: sister taxa `mixed_up`, the points of the `curves`,
     and the bins of the reliability diagrams, of the `answers` and of the most probable taxon of each rank."""
-    marked = [(score.title, score.marks) for score in scores if score.marks is not None and len(score.marks)]
+    marked = [(score.title, score.marks, score.metrics) for score in scores if score.marks is not None and len(score.marks)]
     return {
-        "mixed_up": {title: [pair.to_dict() for pair in mixed_up_pairs(marks.calls, ranks, names)] for title, marks in marked},
-        "curves": {title: curve_record(marks.attempts) for title, marks in marked},
-        "reliability": {title: _diagrams(marks, ranks) for title, marks in marked},
+        "mixed_up": {title: [pair.to_dict() for pair in mixed_up_pairs(marks.calls, ranks, names)] for title, marks, _ in marked},
+        "curves": {title: curve_record(marks.attempts) for title, marks, metrics in marked if "haurc" in metrics},
+        "reliability": {title: _diagrams(marks, metrics, ranks) for title, marks, metrics in marked},
     }
 
 
-def _diagrams(marks: Marks, ranks: Sequence[str]) -> dict[str, dict[str, list[float]]]:
-    """The bins that hold a picture, as lists: how many pictures, the mean stated chance, the share right."""
+def _diagrams(marks: Marks, metrics: Mapping[str, float], ranks: Sequence[str]) -> dict[str, dict[str, list[float]]]:
+    """The bins that hold a picture, as lists: how many pictures, the mean stated chance, the share right; of ranks that have a figure."""
     asked = {"answers": (marks.probability, np.where(marks.depth >= 0, marks.answer, UNDECIDED))}
-    asked |= {rank: (marks.chances[:, depth], marks.calls.verdicts[:, depth]) for depth, rank in enumerate(ranks)}
+    asked |= {rank: (marks.chances[:, depth], marks.calls.verdicts[:, depth]) for depth, rank in enumerate(ranks) if f"ece_{rank}" in metrics}
     diagrams = {}
     for name, (chances, verdicts) in asked.items():
         decided = verdicts != UNDECIDED

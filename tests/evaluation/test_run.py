@@ -12,7 +12,9 @@ from bioclip_search.catalogue import Catalogue
 from bioclip_search.errors import IndexMismatchError, TableError
 from bioclip_search.evaluation.answers import read_answers
 from bioclip_search.evaluation.labelled import find_sets
-from bioclip_search.evaluation.run import evaluate_run
+from bioclip_search.evaluation.report.page import html_of
+from bioclip_search.evaluation.report.subject import subject_of_answers
+from bioclip_search.evaluation.run import NO_LADDERS, evaluate_run
 from bioclip_search.evaluation.truth import read_truth
 from bioclip_search.evaluation.zero_shot import evaluate
 from bioclip_search.index import Index
@@ -141,12 +143,15 @@ def test_where_there_is_no_answer_the_rungs_may_lie_in_several_kingdoms(truth, p
     assert (score.metrics["answer_coverage"], score.metrics["rolled_kingdom"], score.metrics["rolled_family"], score.metrics["rolled_species"]) == (0, 1, 0, 1)
 
 
-def test_a_table_of_answers_is_measured_at_the_ranks_that_it_tells(searcher, photos, truth, catalogue, tmp_path):
+def test_a_table_of_answers_tells_nothing_of_ranks_that_were_not_answered(searcher, photos, truth, catalogue, tmp_path):
     path = written(tmp_path / "run.csv", "csv", searcher.identify(sorted(photos.iterdir())))
-    (score,) = evaluate_run(read_answers(path), truth, catalogue).scores
-    assert score.metrics["answer_accuracy"] == 0.4
-    assert score.metrics["rolled_species"] == 0.4
-    assert "rolled_genus" not in score.metrics
+    found = evaluate_run(read_answers(path), truth, catalogue)
+    assert found.scores[0].metrics["answer_accuracy"] == 0.4
+    assert not [name for name in found.scores[0].metrics if name.startswith(("rolled", "ece", "haurc", "information_at"))]
+    assert (found.to_dict()["curves"], found.notes) == ({}, (NO_LADDERS,))
+    page = html_of(subject_of_answers(found, truth))
+    assert 'id="curves"' not in page
+    assert "Most probable" not in page
 
 
 def test_answers_of_another_index_are_refused(searcher, photos, truth, catalogue):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 
+from bioclip_search.evaluation.measures import summarise
 from bioclip_search.evaluation.score import LONG_COLUMNS, Score, details_of, figures_of, flat_metrics, grouped
 from tests.evaluation.test_measures import RANKS, marks
 
@@ -37,7 +38,8 @@ def test_parts_are_grouped_by_name_and_halved_by_what_was_seen():
 
 def test_the_curves_and_sisters_of_a_score_are_written_as_json_and_those_of_none_are_left_out():
     names = {number: f"taxon {number}" for number in range(10)}
-    told = details_of([Score("birds", "val", "index", {}, marks()), Score("birds", "test", "index", {})], RANKS, names)
+    figures = summarise(marks(), RANKS)
+    told = details_of([Score("birds", "val", "index", figures, marks()), Score("birds", "test", "index", {})], RANKS, names)
     assert list(told["curves"]) == list(told["mixed_up"]) == ["birds · val · index"]
     curve = told["curves"]["birds · val · index"]
     assert curve["threshold"] == [None, 0.95, 0.9, 0.8, 0.7]

@@ -83,7 +83,7 @@ def ranks_section(score: Score, ranks: Sequence[str]) -> str:
 
 def curves_section(score: Score) -> str:
     """Risk over coverage and information over correctness, with the answers as given marked."""
-    if score.marks is None:
+    if score.marks is None or "haurc" not in score.metrics:
         return ""
     sweep = Sweep(score.marks.attempts)
     points = sweep.points(np.ones((1, len(score.marks))))
@@ -112,9 +112,10 @@ def curves_section(score: Score) -> str:
         frame=correctness,
     )
     area = f" The area under the curve, hAURC, is {_value(score.metrics, 'haurc', places=3)}." if "haurc" in score.metrics else ""
-    figures = _figure(risk_chart, f"Risk over coverage: a rule that says little is seldom wrong; at the right end every picture is called by its best match. Lower is better.{area}") + _figure(
-        operating, "Operating curve: how much the right answers tell, against how many are right. Further up and to the right is better."
-    )
+    figures = _figure(
+        risk_chart,
+        f"Risk over coverage: a rule that says little is seldom wrong; at the right end every picture is called by its best match. Lower is better.{area}",
+    ) + _figure(operating, "Operating curve: how much the right answers tell, against how many are right. Further up and to the right is better.")
     return _section("What a bolder or shyer rule would do", figures, "curves")
 
 
@@ -133,13 +134,13 @@ def reliability_section(score: Score, ranks: Sequence[str]) -> str:
 
 def _reliability(score: Score, name: str, metric: str, chances: np.ndarray, verdicts: np.ndarray) -> str:
     decided = verdicts != UNDECIDED
-    if decided.sum() < LEAST_PICTURES:
+    if decided.sum() < LEAST_PICTURES or metric not in score.metrics:
         return ""
     found = reliability(chances[decided], verdicts[decided] == RIGHT)
     filled = found.pictures > 0
     bins = list(zip(found.stated[filled].tolist(), found.right[filled].tolist(), found.pictures[filled].tolist(), strict=True))
     error = _value(score.metrics, metric, places=3)
-    chart = reliability_chart(f"Reliability: {name}", f"stated chance against share right, calibration error {score.metrics.get(metric, 0):.3f}", bins)
+    chart = reliability_chart(f"Reliability: {name}", f"stated chance against share right, calibration error {score.metrics[metric]:.3f}", bins)
     return _figure(chart, f"<b>{escape(name)}</b>: calibration error {error}")
 
 

@@ -115,7 +115,9 @@ def subject_of_answers(found: RunEvaluation, truth: Truth, taxa: int | None = No
             near = truth.home / Path(answer.image).name
             yield (near if near.is_file() and not Path(answer.image).is_file() else answer.image), answer.box_xyxy
 
-    stands_on = [("Index", found.index), ("Encoder", found.encoder), ("Curves", "from the ladder of each answer, climbed from its lowest rung")]
+    stands_on = [("Index", found.index), ("Encoder", found.encoder)]
+    if any("haurc" in score.metrics for score in found.scores):
+        stands_on.append(("Curves", "from the ladder of each answer, climbed from its lowest rung"))
     return _subject(found, found.labels.lines(), found.notes, stands_on, taxa, pictures, True)
 
 
