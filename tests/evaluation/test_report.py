@@ -119,7 +119,7 @@ def test_crops_are_told_as_organisms_in_pictures(searcher, photos, tmp_path, sma
     truth = read_truth(written_list(tmp_path / "truth.csv"))
     answers = searcher.identify(sorted(photos.iterdir())[:2])
     found = evaluate_run([*answers, *answers], truth, Catalogue(Index(small_index)), every_crop=True)
-    assert "about 4 organisms in 2 pictures (run)" in html_of(subject_of_answers(found, truth))
+    assert "about 4 organisms in 2 pictures (<bdi>run</bdi>)" in html_of(subject_of_answers(found, truth))
 
 
 def test_parts_are_told_together_first_and_drawn_one_by_one_below(searcher, photos, tmp_path, small_index):
@@ -191,6 +191,12 @@ def test_all_right_all_wrong_and_a_single_picture_make_a_page_too(subject, searc
         mistakes = () if rows == [0, 3] else subject.mistakes
         page = Page(html_of(replace(subject, whole=part, parts=(part,), mistakes=mistakes)))
         assert any(told in text for text in page.texts)
+    alone = replace(subject.parts[0], metrics={"n": 1, "answer_coverage": 1.0, "answer_accuracy": 1.0}, marks=subject.parts[0].marks.take(np.array([0])))
+    words = "".join(Page(html_of(replace(subject, whole=alone, parts=(alone,), mistakes=(), pictures=1))).texts)
+    assert "1 picture (list) was shown" in words
+    assert "In brackets" not in words
+    silent = replace(alone, metrics={"n": 1, "answer_coverage": 0.0})
+    assert "It put a name to none of them." in "".join(Page(html_of(replace(subject, whole=silent, parts=(silent,)))).texts)
     nothing = replace(evaluate(searcher, find_sets([tmp_path / "list.csv"]), labels=["index"]), scores=())
     with pytest.raises(TableError, match="nothing to report"):
         subject_of_pictures(nothing, [], searcher)

@@ -40,13 +40,16 @@ def opening(subject: Subject) -> str:
     metrics = subject.whole.metrics
     shown = ", ".join(dict.fromkeys(score.set_name for score in subject.parts))
     among = f" of {subject.taxa:,} taxa" if subject.taxa else ""
-    index = f"the index <b>{escape(subject.index)}</b>{among}"
+    index = f"the index <b>{_isolated(subject.index)}</b>{among}"
+    pictures = f"{_pictures(subject.pictures)} ({_isolated(shown)})"
+    crops = f"{metrics['n']:,} organisms in " if metrics["n"] != subject.pictures else ""
     if subject.is_run:
-        crops = f"{metrics['n']:,} organisms in " if metrics["n"] != subject.pictures else ""
-        told = f"What {index} answered about {crops}{subject.pictures:,} pictures ({escape(shown)}) was compared with their true names."
+        told = f"What {index} answered about {crops}{pictures} was compared with {'its true name' if metrics['n'] == 1 else 'their true names'}."
     else:
-        told = f"{metrics['n']:,} pictures ({escape(shown)}) were shown to {index}."
-    if "answer_accuracy" in metrics:
+        told = f"{crops}{pictures} {'was' if metrics['n'] == 1 else 'were'} shown to {index}."
+    if not metrics["answer_coverage"]:
+        told += " It put a name to none of them."
+    elif "answer_accuracy" in metrics:
         told += (
             f" It put a name to <b>{percent(metrics['answer_coverage'])}</b> of them, and <b>{percent(metrics['answer_accuracy'])}</b>"
             f" of those names {_range(metrics, 'answer_accuracy')} were right at the rank it chose."
@@ -114,7 +117,7 @@ def curves_section(score: Score) -> str:
     area = f" The area under the curve, hAURC, is {_value(score.metrics, 'haurc', places=3)}." if "haurc" in score.metrics else ""
     figures = _figure(
         risk_chart,
-        f"Risk over coverage: a rule that says little is seldom wrong; at the right end every picture is called by its best match. Lower is better.{area}",
+        f"Risk over coverage: a rule that says little is seldom wrong; at the right end every picture gets its most probable species. Lower is better.{area}",
     ) + _figure(operating, "Operating curve: how much the right answers tell, against how many are right. Further up and to the right is better.")
     return _section("What a bolder or shyer rule would do", figures, "curves")
 
@@ -291,6 +294,8 @@ def _tile(metrics: Mapping[str, float], key: str, words: str, more: str) -> str:
 
 
 def _key_of_intervals(subject: Subject) -> str:
+    if not any(f"{name}_low" in subject.whole.metrics for name in subject.whole.metrics):
+        return ""
     return f'<p class="small">In brackets the range in which the figure would lie for 95 of 100 samples of {subject.pictures:,} such pictures.</p>'
 
 
@@ -316,7 +321,16 @@ def _range(metrics: Mapping[str, float], key: str, places: int | None = None) ->
 
 
 def _name(taxon: str, rank: str) -> str:
-    return f"<i>{escape(taxon)}</i>" if rank in ITALIC_RANKS else escape(taxon)
+    return f"<i>{_isolated(taxon)}</i>" if rank in ITALIC_RANKS else _isolated(taxon)
+
+
+def _isolated(words: str) -> str:
+    """Words from a file, so that a script that runs from right to left turns no others round."""
+    return f"<bdi>{escape(words)}</bdi>"
+
+
+def _pictures(count: int) -> str:
+    return f"{count:,} {'picture' if count == 1 else 'pictures'}"
 
 
 def _figure(chart: str, words: str) -> str:
