@@ -30,13 +30,14 @@ def test_a_calibration_is_kept_in_the_index_or_in_a_file(folder, cats, tmp_path)
     told = run("calibrate", cats, "--index", own, "--target-accuracy", "0.9")
     assert "Kept in the index" in told.stderr
     assert "cannot be promised" in told.stdout
-    assert "labelled pictures do not show that 0.9 of the names would be right" in told.stderr
+    assert "labelled pictures that did not teach do not show that 0.9 of the names would be right" in told.stderr
     assert Card.read(own).calibration.evidence == "calibration-1.parquet"
+    assert "--target-accuracy 0.9: cannot be promised" in run("index", "info", own).stdout.splitlines()
     file = tmp_path / "cats.calibration"
     assert f"--calibration {file}" in run("calibrate", cats, "--index", folder, "--out", file).stderr
     assert CalibrationRecord.read(file).origin.fitted_on.startswith("40 pictures of cats; on 16 of them the temperature")
     assert Card.read(folder).calibration is None
-    with pytest.raises(NotCalibratedError, match="24 labelled pictures do not show"):
+    with pytest.raises(NotCalibratedError, match="24 labelled pictures that did not teach do not show"):
         run("identify", cats.parent / "no.jpg", "--index", folder, "--calibration", file, "--target-accuracy", "0.9")
 
 
@@ -50,8 +51,23 @@ def test_what_was_asked_for_must_be_there(folder, cats):  # noqa: F811
         run("calibrate", "--index", folder, "--out", "x")
     with pytest.raises(TableError, match="There is no set dogs; there are cats"):
         run("calibrate", cats, "--set", "dogs", "--index", folder, "--out", "x")
-    with pytest.raises(TableError, match="fewer than 10 labelled pictures"):
+    with pytest.raises(TableError, match="10 are the least"):
         run("calibrate", cats, "--part", "train", "--index", folder, "--out", "x")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        pytest.param(("calibrate", "--out", "missing/c"), "there is no folder .*missing. Make it first", id="a calibration into no folder"),
+        pytest.param(("evaluate", "fallback", "--out", "missing/all.json"), "there is no folder", id="figures into no folder"),
+        pytest.param(("calibrate", "--target-accuracy", "1"), "not in the range 0<x<1", id="all of the names right"),
+        pytest.param(("identify", "--target-accuracy", "0"), "not in the range 0<x<1", id="none of the names right"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(asked, words, cats, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(click.UsageError, match=words):
+        run(*asked, cats)
 
 
 def test_the_rules_are_compared_in_a_table_and_in_lines_of_json(folder, cats, tmp_path):  # noqa: F811

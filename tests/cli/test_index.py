@@ -21,7 +21,11 @@ def told(*arguments: str) -> list[str]:
 
 
 def test_info_begins_with_what_a_person_wants_to_know(copy):
-    assert told("index", "info", copy)[:2] == ["small: 9 taxa", "--speed makes no difference: every taxon is compared with the picture"]
+    assert told("index", "info", copy)[:3] == [
+        "small: 9 taxa",
+        "--speed makes no difference: every taxon is compared with the picture",
+        "--target-accuracy: no accuracy can be promised before `bioclip-search calibrate`",
+    ]
 
 
 def test_info_tells_of_taxa_that_were_added_and_how_far_each_speed_is_from_exact(small_index):

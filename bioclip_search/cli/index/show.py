@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from bioclip_search.index import Card
+    from bioclip_search.index import Card, Index
+
+PROMISES_SHOWN = (0.8, 0.9, 0.95)
 
 
 @click.command()
@@ -31,7 +33,7 @@ def info(name: str, format: str) -> None:
     if format == "jsonl":
         click.echo(json.dumps(content, ensure_ascii=False))
         return
-    for line in _in_words(opened.card):
+    for line in [*_in_words(opened.card), *_promises(opened)]:
         click.echo(line)
     files = content.pop("files")
     for line in _flat({**content, "folder": str(opened.folder), "size_mb": round(sum(note["size_bytes"] for note in files.values()) / 1e6, 1)}):
@@ -94,6 +96,25 @@ def _in_words(card: Card) -> Iterator[str]:
         )
     if not card.speeds:
         yield "--speed makes no difference: every taxon is compared with the picture"
+
+
+def _promises(index: Index) -> Iterator[str]:
+    """What the calibration rests on, and what it promises at a few targets."""
+    from bioclip_search.calibration.record import record_of
+    from bioclip_search.errors import NotCalibratedError
+
+    record = record_of(index)
+    if record is None:
+        yield "--target-accuracy: no accuracy can be promised before `bioclip-search calibrate`"
+        return
+    yield f"--target-accuracy: fitted on {record.origin.fitted_on}"
+    for target in PROMISES_SHOWN:
+        try:
+            setting = record.evidence.setting(target)
+        except NotCalibratedError:
+            yield f"--target-accuracy {target:g}: cannot be promised"
+        else:
+            yield f"--target-accuracy {target:g}: {setting.coverage:.0%} of such pictures get a name, {setting.answered[-1]:.0%} a {record.origin.ranks[-1]}"
 
 
 def size_mb(folder: Path) -> float:
