@@ -20,7 +20,7 @@ answers tell, against correctness, the share of answers that are right. Our choi
    leaf, that is their area; a step back is taken off again.
 3. In a tree of one leaf that leaf has the information of any leaf, 1.
 4. Areas can be compared only over the same coverage. So whoever makes the attempts lets the boldest be the most probable
-   leaf, as climbing does, though a rule that weighs would never give it (`marking`).
+   species, as climbing does where all leaves are species, though a rule that weighs might never give it (`marking`).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from bioclip_search.taxonomy import Taxonomy
 TOP = 5
 
 LEAST_REACH = 1e-6
-"""Of the most probable leaf as the boldest answer of all: below every threshold and caution that is asked for."""
+"""Of the most probable species as the boldest answer of all: below every threshold and caution that is asked for."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,7 @@ def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: R
     Raises:
         ValueError: A score is NaN.
     """
-    leaves = np.stack([_highest(row, TOP) for row in scores])  # (b, up to 5)
-    matches, best_score = _matched(leaves, truths, candidates), scores.max(axis=1)
-    boldest = _boldest(leaves[:, 0], truths, candidates)
+    matches, best_score = _matched(scores, truths, candidates), scores.max(axis=1)
     depths = range(len(candidates.taxonomy.ranks))
     best_steps, choices, tries = [], [], []
     for row, score in zip(leaf_probabilities(scores, ruling.logit_scale, ruling.temperature), best_score, strict=True):
@@ -101,6 +99,7 @@ def mark(scores: np.ndarray, truths: Lineages, candidates: Candidates, ruling: R
     else:
         tried = _taxa(tries, candidates.taxonomy, 2 * len(depths))
         attempts = tried.as_attempts(truths, candidates.lineages, len(candidates))
+    boldest = _boldest(best).as_attempts(truths, candidates.lineages, len(candidates))
     whole = _compact(join_columns([boldest, attempts]))
     marks = marks_of(best, chosen, whole, truths, candidates, matches)
     stated = [choice.chance if choice.chance is not None else probability for choice, probability in zip(choices, marks.probability, strict=True)]
@@ -130,19 +129,16 @@ def marks_of(
     )
 
 
-def _boldest(leaves: np.ndarray, truths: Lineages, candidates: Candidates) -> Attempts:
-    """The most probable leaf as an attempt, (b, 1): where every curve ends, whatever the rule, so that areas can be compared.
-
-    A leaf above the lowest rank is its taxon, with all other leaves of that.
-    """
-    depths = candidates.lineages.take(leaves).lowest.tolist()
-    steps = [[Step(depth, candidates.taxonomy.levels[depth].holding(leaf) or 0, LEAST_REACH)] for depth, leaf in zip(depths, leaves.tolist(), strict=True)]
-    return _taxa(steps, candidates.taxonomy).as_attempts(truths, candidates.lineages, len(candidates))
+def _boldest(best: Taxa) -> Taxa:
+    """The most probable taxon of the lowest rank that has any, (b, 1): where every curve ends, whatever the rule, so that areas can be compared."""
+    lowest = best.depths.max(axis=1, keepdims=True)
+    arrays = (np.take_along_axis(array, np.maximum(lowest, 0), axis=1) for array in (best.leaves, best.below, best.depths))
+    return Taxa(*arrays, probabilities=np.where(lowest >= 0, LEAST_REACH, 0.0))
 
 
-def _matched(top: np.ndarray, truths: Lineages, candidates: Candidates) -> Matches:
-    """From the best leaves, (b, up to 5)."""
+def _matched(scores: np.ndarray, truths: Lineages, candidates: Candidates) -> Matches:
     lineages = candidates.lineages
+    top = np.stack([_highest(row, TOP) for row in scores])  # (b, up to 5)
     hits = np.stack([is_label(lineages.take(column), truths) for column in top.T], axis=1)  # (b, up to 5)
     best = lineages.take(top[:, 0])
     return Matches(
