@@ -21,6 +21,9 @@ from bioclip_search.taxonomy import Taxonomy
 CAUTIONS = np.round(np.arange(100, 0, -1) / 100, 2)
 """Cautions tried, highest first: finer than a thousand pictures can tell apart."""
 
+SHARE_FOR_TEACHING = 0.4
+"""The temperature and the judge are fitted on this share of the labelled pictures, and the evidence is what the others show: a promise is exact only for numbers that were chosen without them."""
+
 UNLIKE = 0.01
 """Share of the labelled pictures whose best match is poorer than what still counts as a picture of their kind."""
 
@@ -125,20 +128,24 @@ class Evidence:
 
     def _refusal(self, right: np.ndarray, answers: np.ndarray, target: float, confidence: float) -> str:
         """What was seen, and how many pictures would do."""
-        told = f"{len(self):,} labelled pictures do not show that {target:g} of the names would be right, at {confidence:g} confidence"
-        some = np.flatnonzero(answers >= MIN_ANSWERS)
+        told = f"The {len(self):,} labelled pictures that did not teach do not show that {target:g} of the names would be right, at {confidence:g} confidence"
+        some, most = np.flatnonzero(answers >= MIN_ANSWERS), int(answers.max(initial=0))
+        if not most:
+            return f"{told}: none of them gets an answer that can be judged. Do their labels name taxa of this index?"
         if not len(some):
-            needed = answers_needed(1.0, target, confidence)
-            return f"{told}: at most {answers.max(initial=0)} of them get an answer that can be judged, and even if all were right {needed} would be needed. Label more pictures and calibrate again."
+            needed = max(MIN_ANSWERS, answers_needed(1.0, target, confidence) or 0)
+            return f"{told}: {most} of them get an answer that can be judged, and {needed} must, were all of them right. Calibrate on at least {self._in_all(needed / most):,}."
         place = max(some, key=lambda setting: right[setting] / answers[setting])
         share = right[place] / answers[place]
         needed = answers_needed(float(share), target, confidence)
         if needed is None:
             return f"{told}: at best {share:.3f} of {answers[place]:,} names were right. Ask for less, or use an index that knows these organisms better."
-        pictures = int(np.ceil(max(needed, answers[place] + 1) * len(self) / answers[place]))
-        return (
-            f"{told}: at best {share:.3f} of {answers[place]:,} names were right. With about {pictures:,} such pictures it might be promised; or ask for less."
-        )
+        pictures = self._in_all(max(needed, answers[place] + 1) / answers[place])
+        return f"{told}: at best {share:.3f} of {answers[place]:,} names were right. Calibrated on about {pictures:,} pictures it might be promised; or ask for less."
+
+    def _in_all(self, times: float) -> int:
+        """How many pictures, those that teach included, give so many times this evidence."""
+        return int(np.ceil(times * len(self) / (1 - SHARE_FOR_TEACHING)))
 
 
 def evidence_of(probabilities: np.ndarray, best_score: np.ndarray, truths: Lineages, taxonomy: Taxonomy, lineages: Lineages) -> Evidence:

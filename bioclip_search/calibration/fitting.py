@@ -9,13 +9,11 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
+from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING
 from bioclip_search.calibration.lesson import gather
 from bioclip_search.calibration.record import CalibrationRecord, Origin
 from bioclip_search.evaluation.labelled import LabelledSet
 from bioclip_search.searcher import Searcher
-
-SHARE_FOR_TEACHING = 0.4
-"""The temperature and the judge are fitted on this share of the pictures, and the promise rests on the others: it is exact only for numbers that were chosen without them."""
 
 SEED = 20
 

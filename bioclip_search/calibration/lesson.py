@@ -95,7 +95,19 @@ def gather(
         truths = Lineages.of(found.taxa, searcher.taxonomy.ranks, numbers)
         vectors, codes, vernacular = [*vectors, found.vectors], [*codes, truths.codes], [*vernacular, truths.vernacular]
         before += len(found) + len(found.failures)
-    if sum(map(len, vectors)) < LEAST_PICTURES:
-        raise TableError(f"There are fewer than {LEAST_PICTURES} labelled pictures that can be read; nothing can be calibrated with so few.")
+    _stop_if_few(sum(map(len, vectors)), in_all, sum(map(len, sets)))
     truths = Lineages(np.concatenate(codes), np.concatenate(vernacular))
     return LabelledPictures(np.concatenate(vectors), truths, candidates_of_index(searcher, numbers), searcher.index.card.encoder.logit_scale)
+
+
+def _stop_if_few(usable: int, wanted: int, in_all: int) -> None:
+    """Says why pictures are too few to learn from.
+
+    Raises:
+        TableError: There are fewer than `LEAST_PICTURES`.
+    """
+    if usable < LEAST_PICTURES:
+        raise TableError(
+            f"There are {usable} labelled pictures to learn from: of {in_all:,}, {in_all - wanted:,} belong to another part or bear no name that was found, "
+            f"and {wanted - usable:,} cannot be read. {LEAST_PICTURES} are the least, and some hundreds are wanted to promise anything."
+        )

@@ -82,7 +82,11 @@ class CalibrationRecord:
             )
 
     def write(self, path: Path) -> None:
-        """Writes the file, whole or not at all."""
+        """Writes the file, whole or not at all.
+
+        Raises:
+            TableError: It cannot be written.
+        """
         evidence, ranks = self.evidence, self.origin.ranks
         columns = {"best_score": pa.array(evidence.best_score, pa.float32())}
         for name, kind in COLUMNS.items():
@@ -90,10 +94,13 @@ class CalibrationRecord:
         judge = {name: array.tolist() for name, array in vars(self.judge).items()}
         told = {"format": FORMAT, "temperature": self.temperature, "judge": judge, "leaves_in_all": evidence.leaves_in_all, **asdict(self.origin)}
         table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(told, ensure_ascii=False)})
-        with tempfile.TemporaryDirectory(dir=path.absolute().parent) as scratch:
-            part = Path(scratch, path.name)
-            parquet.write_table(table, part, compression="zstd")
-            os.replace(part, path)
+        try:
+            with tempfile.TemporaryDirectory(dir=path.absolute().parent) as scratch:
+                part = Path(scratch, path.name)
+                parquet.write_table(table, part, compression="zstd")
+                os.replace(part, path)
+        except OSError as error:
+            raise TableError(f"{path}: cannot be written ({error}). Make room there, or choose a folder that you may write to.") from error
 
     @classmethod
     def read(cls, path: Path) -> CalibrationRecord:

@@ -10,6 +10,7 @@ import click
 from bioclip_search.cli.identify import device_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option, truth_option
 from bioclip_search.cli.progress import progress_steps
+from bioclip_search.cli.values import ACCURACY, OutputFile
 
 if TYPE_CHECKING:
     from bioclip_search.calibration.record import CalibrationRecord
@@ -25,12 +26,8 @@ COLUMN_WIDTH = 9
 @set_option
 @click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
 @parts_option
-@click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write the calibration to this file, for --calibration, and leave the index as it is."
-)
-@click.option(
-    "--target-accuracy", "targets", type=click.FloatRange(0, 1), multiple=True, help="Shares of right names to tell about.  [default: 0.8, 0.9, 0.95]"
-)
+@click.option("--out", type=OutputFile(), help="Write the calibration to this file, for --calibration, and leave the index as it is.")
+@click.option("--target-accuracy", "targets", type=ACCURACY, multiple=True, help="Shares of right names to tell about.  [default: 0.8, 0.9, 0.95]")
 @workers_option
 @precision_option
 @device_option
@@ -60,6 +57,7 @@ def calibrate(
     from bioclip_search.calibration.fitting import calibrate as fit
     from bioclip_search.calibration.record import keep
     from bioclip_search.index.folder import stop_if_shipped
+    from bioclip_search.index.replacing import alone_in
     from bioclip_search.searcher import Searcher
 
     searcher = Searcher.open(index, device=device, precision=precision)
@@ -67,6 +65,8 @@ def calibrate(
         stop_if_shipped(
             searcher.index, f"Write the calibration to a file, --out my.calibration, or make a copy of your own: bioclip-search index trim {index} --out mine"
         )
+        with alone_in(searcher.index.folder):  # Subtle: whether it can be written is found out before the work, not after it
+            pass
     sets = labelled_sets(files, config, only, searcher, truth)
     with progress_steps("pictures") as progress:
         record = fit(searcher, sets, parts=parts or None, workers=workers, progress=progress)
@@ -75,7 +75,7 @@ def calibrate(
         click.echo(f"Kept in the index {searcher.index.card.name}.", err=True)
     else:
         record.write(out)
-        click.echo(f"Written to {out}. Use it with: bioclip-search identify PHOTO --index {index} --calibration {out} --target-accuracy 0.9", err=True)
+        click.echo(f"Written to {out}, for: bioclip-search identify PHOTO --index {index} --calibration {out}", err=True)
     click.echo(f"Fitted on {record.origin.fitted_on}.", err=True)
     _print_promises(record, targets or TARGETS)
     return 0

@@ -10,6 +10,7 @@ import click
 
 from bioclip_search.cli.languages import tell_missing_language
 from bioclip_search.cli.progress import progress_bar
+from bioclip_search.cli.values import ACCURACY
 from bioclip_search.exports import FORMATS, write_records
 from bioclip_search.prompts import TEMPLATE_SETS
 from bioclip_search.results import Failure
@@ -53,7 +54,7 @@ images_argument = click.argument("images", nargs=-1, required=True, metavar="IMA
 @click.option("--month", type=click.IntRange(1, 12), help="When the records count, 1 to 12.")
 @click.option("--rank", help="Answer at this rank, however unsure: species, genus, family …")
 @click.option("--threshold", type=click.FloatRange(0, 1), help="Probability a name must reach.  [default: 0.65]")
-@click.option("--target-accuracy", type=click.FloatRange(0, 1), help="Share of names that shall be right, such as 0.95; needs a calibrated index.")
+@click.option("--target-accuracy", type=ACCURACY, help="Share of names that shall be right, such as 0.95; needs a calibrated index.")
 @click.option("--min-rank", metavar="RANK", help="Never answer below this rank: genus gives no species.")
 @click.option("--max-rank", metavar="RANK", help="Never answer above this rank: with family, a picture of which only the order is sure gets no answer.")
 @click.option("--calibration", type=click.Path(), help="A file that `calibrate --out` wrote, for pictures of another kind than the index was calibrated on.")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.calibration.fitting import SHARE_FOR_TEACHING
+from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING
 from bioclip_search.calibration.judge import teach_judge
 from bioclip_search.calibration.lesson import LabelledPictures, gather
 from bioclip_search.calibration.promise import boldest

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.calibration.fitting import SHARE_FOR_TEACHING
+from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING
 from bioclip_search.calibration.lesson import LabelledPictures, gather
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import LabelledSet

@@ -42,11 +42,10 @@ def test_ranks_that_may_not_be_answered_at_make_a_promise_of_their_own():
 @pytest.mark.parametrize(
     ("evidence", "words"),
     [
-        pytest.param(
-            doubtful_species(20), r"20 labelled pictures do not show that 0.9.*at most 20 of them.*even if all were right 40 would be needed", id="too few"
-        ),
+        # 40 that show, and as six in ten show, 40 / .6 = 67 in all.
+        pytest.param(doubtful_species(20), r"The 20 labelled .* do not show that 0.9.*20 of them get .* and 40 must.*at least 67\.", id="too few"),
         pytest.param(doubtful_species(200, right_family=0.8), r"at best 0\.\d+ of 200 names were right. Ask for less", id="out of reach"),
-        pytest.param(doubtful_species(35), r"at best 1.000 of 35 names were right. With about 40 such pictures", id="a few more"),
+        pytest.param(doubtful_species(35), r"at best 1.000 of 35 names were right. Calibrated on about 67 pictures it might be promised", id="a few more"),
     ],
 )
 def test_a_promise_that_cannot_be_made_is_refused_with_what_would_help(evidence, words):
@@ -54,10 +53,16 @@ def test_a_promise_that_cannot_be_made_is_refused_with_what_would_help(evidence,
         evidence.setting(0.9)
 
 
+def test_no_fewer_answers_are_asked_for_than_are_looked_at():
+    """Twenty answers, all right, would show 80 %, yet fewer than thirty are never looked at: 30 / .6 = 50."""
+    with pytest.raises(NotCalibratedError, match=r"25 of them get .* and 30 must.*at least 50\."):
+        doubtful_species(25).setting(0.8)
+
+
 def test_all_wrong_and_all_undecided_are_refused():
     evidence = doubtful_species()
-    for verdict in (WRONG, UNDECIDED):
-        with pytest.raises(NotCalibratedError):
+    for verdict, words in ((WRONG, "at best 0.000 of 200 names were right"), (UNDECIDED, "none of them gets an answer that can be judged")):
+        with pytest.raises(NotCalibratedError, match=words):
             Evidence(evidence.probability, evidence.leaves, np.full((200, 2), verdict), evidence.best_score, 256).setting(0.8)
 
 

@@ -37,7 +37,7 @@ def test_an_index_is_calibrated_over_all_its_taxa(own_index, encoder, labelled):
     assert setting.right == setting.answers == 48
     with pytest.raises(NotCalibratedError, match="it might be promised"):  # 48 of 48 is not enough for 99 %
         record.evidence.setting(0.99)
-    with pytest.raises(TableError, match="fewer than 10 labelled pictures"):
+    with pytest.raises(TableError, match="10 are the least"):
         calibrate(Searcher(Index(own_index), encoder), labelled, parts=["train"])
 
 

@@ -12,6 +12,7 @@ import click
 from bioclip_search.cli.evaluate.printing import tell_failures
 from bioclip_search.cli.labelled_sets import labelled_sets, looked_up
 from bioclip_search.cli.progress import progress_steps
+from bioclip_search.cli.values import OutputFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from bioclip_search.evaluation.picture_vectors import EmbeddedSet
 
 datasets_argument = click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
-out_option = click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures to this JSON file as well.")
+out_option = click.option("--out", type=OutputFile(), help="Write all figures to this JSON file as well.")
 index_option = click.option(
     "--index", default="starter", show_default=True, help="Index whose encoder sees the pictures and whose names tell what labels mean."
 )

@@ -14,6 +14,7 @@ import click
 from bioclip_search.cli.evaluate.printing import print_scores, tell_failures, write_out
 from bioclip_search.cli.identify import device_option, format_option, list_images, precision_option, workers_option
 from bioclip_search.cli.progress import progress_bar, progress_steps
+from bioclip_search.cli.values import ACCURACY, OutputFile
 
 if TYPE_CHECKING:
     from bioclip_search.evaluation.run import RunEvaluation
@@ -37,11 +38,11 @@ DEFAULT_INDEX = "starter"
 @click.option("--distractors", metavar="TABLE", type=click.Path(), help="Measure also among the labels of all sets and these taxa (list `mixed`).")
 @click.option("--part", "parts", multiple=True, help="Measure only this part; may be given several times.  [default: all that is not train]")
 @click.option("--seen", metavar="TABLE", type=click.Path(), help="Tell taxa of this table (say, those trained on) and all others apart.")
-@click.option("--target-accuracy", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Share of fallback answers that shall be right.")
+@click.option("--target-accuracy", type=ACCURACY, default=0.9, show_default=True, help="Share of fallback answers that shall be right.")
 @click.option("--detector", default="none", show_default=True, help="With --truth and pictures: how organisms are found in them.")
 @click.option("--every-crop", is_flag=True, help="With --truth: count every crop, not only the surest answer of each picture.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures to this file as well: JSON, or CSV if it ends so.")
-@click.option("--report", metavar="FILE.html", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with plots and the worst mistakes.")
+@click.option("--out", type=OutputFile(), help="Write all figures to this file as well: JSON, or CSV if it ends so.")
+@click.option("--report", metavar="FILE.html", type=OutputFile(), help="Write a page with plots and the worst mistakes.")
 @workers_option
 @precision_option
 @device_option

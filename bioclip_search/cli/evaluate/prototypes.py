@@ -12,6 +12,7 @@ from bioclip_search.cli.evaluate.embedding import datasets_argument, embedded_se
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import parts_option
+from bioclip_search.cli.values import OutputFile
 
 if TYPE_CHECKING:
     from bioclip_search.evaluation.prototype_ladder import PrototypeLadder
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 @datasets_argument
 @index_option
 @click.option("--leaves-only", is_flag=True, help="Without the prototypes of the taxa above, which share what a new species is like.")
-@click.option("--plot", metavar="FILE.svg", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curves of the first set (extra evaluate).")
+@click.option("--plot", metavar="FILE.svg", type=OutputFile(), help="Draw the curves of the first set (extra evaluate).")
 @parts_option
 @out_option
 @workers_option

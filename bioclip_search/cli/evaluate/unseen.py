@@ -10,6 +10,7 @@ from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option
 from bioclip_search.cli.progress import progress_steps
+from bioclip_search.cli.values import ACCURACY, OutputFile
 
 COLUMNS = {
     "names a species": "answered_species",
@@ -28,11 +29,11 @@ COLUMNS = {
 @set_option
 @click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
 @parts_option
-@click.option("--target-accuracy", type=click.FloatRange(0, 1), default=0.9, show_default=True, help="Share of right names that is promised.")
+@click.option("--target-accuracy", type=ACCURACY, default=0.9, show_default=True, help="Share of right names that is promised.")
 @click.option(
     "--taken-out", type=click.FloatRange(0, 0.5, min_open=True), default=0.2, show_default=True, help="Share of the species that the index is to lack."
 )
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures to this JSON file as well.")
+@click.option("--out", type=OutputFile(), help="Write all figures to this JSON file as well.")
 @workers_option
 @precision_option
 @device_option

@@ -1,0 +1,28 @@
+"""Values of options that several commands take, checked before any work begins: a file to be written, an accuracy to promise."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import click
+
+ACCURACY = click.FloatRange(0, 1, min_open=True, max_open=True)
+"""A share of right names that can be promised: neither none nor all of them."""
+
+
+class OutputFile(click.Path):
+    """A file to be written, whose folder is there and may be written to."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        path = super().convert(value, param, ctx)
+        folder = path.absolute().parent
+        if not folder.is_dir():
+            self.fail(f"{path} cannot be written, for there is no folder {folder}. Make it first.", param, ctx)
+        if not os.access(folder, os.W_OK):
+            self.fail(f"{path} cannot be written, for nothing may be written in {folder}. Choose another folder.", param, ctx)
+        return path
