@@ -102,6 +102,8 @@ def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         where = f"{path}, line {number}"
         try:
             row = json.loads(line)
+            if "\\u" in line:
+                json.dumps(row, ensure_ascii=False).encode()  # half a character can be written so, and stands in no file and on no screen
         except (ValueError, RecursionError) as error:
             raise TableError(f"{where}: is no JSON ({_told(error)}). Expected one object a line.") from error
         if not isinstance(row, dict):

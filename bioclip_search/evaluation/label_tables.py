@@ -175,6 +175,8 @@ def open_parquet(file: Path) -> parquet.ParquetFile:
 def _object(line: bytes, where: str) -> dict[str, Any]:
     try:
         found = json.loads(line) if len(line) <= MAX_LINE_BYTES else None
+        if rb"\u" in line:
+            json.dumps(found, ensure_ascii=False).encode()  # half a character can be written so, and stands in no file and on no screen
     except (ValueError, RecursionError) as error:
         raise TableError(f"{where}: is no JSON ({str(error).splitlines()[0]}). Expected one object a line, in UTF-8.") from error
     if not isinstance(found, dict):

@@ -216,6 +216,8 @@ def _files_at(place: str | Path) -> list[Path]:
         return [file for match in sorted(glob(str(place))) for file in _files_at(match)] or _nothing_at(place)
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.suffix.lower() in PARQUET_SUFFIXES) or ([path] if has_pictures(path) else _nothing_at(place))
+    if not path.exists():
+        raise TableError(f"{path}: no such file or folder, and no data set of this name.")
     if path.suffix.lower() not in PARQUET_SUFFIXES | TABLE_SUFFIXES:
         raise TableError(
             f"{path}: is neither Parquet nor CSV nor JSON lines, nor a folder. Labelled pictures come as Parquet with a column image, or as a table with a column path."

@@ -76,6 +76,8 @@ def test_tables_of_labels_pictures_and_folders_are_no_answers(tmp_path):
         ({"ladder": [{"rank": "genus", "taxon": "Panthera"}]}, "probability is missing"),
         ({"ladder": [{"rank": "genus", "taxon": "Panthera", "probability": float("nan")}]}, "probability of a rung is nan"),
         ({"image": ""}, "it has no image"),
+        ({"image": "a\ud800.jpg"}, "line 1: is no JSON .*surrogates not allowed"),
+        ({"ladder": [{"rank": "genus", "taxon": "\udc00", "probability": 1}]}, "line 1: is no JSON .*surrogates not allowed"),
         ({"box_xyxy": [1, 2, 3]}, "not four numbers"),
         ({"lineage": 7}, "is no answer"),
     ],

@@ -98,6 +98,9 @@ def test_what_is_missing_is_told(tmp_path):
         find_sets([tmp_path / "z.parquet"])
     with pytest.raises(TableError, match="there are no Parquet files"):
         find_sets([f"{tmp_path}/nothing-*.parquet"])
+    with pytest.raises(TableError, match="photo.jpg: no such file or folder, and no data set of this name"):
+        find_sets([tmp_path / "photo.jpg"])
+    (tmp_path / "photo.jpg").touch()
     with pytest.raises(TableError, match="neither Parquet nor CSV"):
         find_sets([tmp_path / "photo.jpg"])
     with pytest.raises(TableError, match="has no files"):
@@ -225,7 +228,12 @@ def test_json_lines_are_a_table_too(tmp_path):
     (found,) = find_sets([tmp_path / "a.jsonl"])
     assert found.written.to_pylist() == ["Felidae", None]
     assert found.taxa["family"].to_pylist() == [None, "Felidae"]
-    for content, message in (("", "is empty"), ("[1]", "line 1: expected a JSON object"), ("{", "line 1: is no JSON")):
+    for content, message in (
+        ("", "is empty"),
+        ("[1]", "line 1: expected a JSON object"),
+        ("{", "line 1: is no JSON"),
+        (r'{"image": "\ud800"}', "line 1: is no JSON .*surrogates"),
+    ):
         (tmp_path / "b.jsonl").write_text(content)
         with pytest.raises(TableError, match=message):
             find_sets([tmp_path / "b.jsonl"])
