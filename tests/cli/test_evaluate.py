@@ -51,8 +51,9 @@ def test_a_broken_picture_is_told_and_gives_exit_status_1(folder, tmp_path):  # 
 def test_what_cannot_be_asked_is_refused(folder, lions):  # noqa: F811
     with pytest.raises(click.UsageError, match="either FILES or --config"):
         run("evaluate", "--index", folder)
+    (lions.parent / "notes.md").write_text("lions", encoding="utf-8")
     with pytest.raises(TableError, match="neither Parquet nor CSV"):
-        run("evaluate", "notes.md", "--index", folder)
+        run("evaluate", lions.parent / "notes.md", "--index", folder)
     with pytest.raises(click.UsageError, match="photo.jpg is a picture; say what it shows with --truth"):
         run("evaluate", "photo.jpg", "--index", folder)
     with pytest.raises(TableError, match="no such file"):
