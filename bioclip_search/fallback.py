@@ -13,7 +13,7 @@ The rules, of those that are asked for the first match:
 5. Weighing: of the most probable taxa of all ranks the one with the largest chance × ((1 - c) × information + c), where
    the chance of being right is the probability or what a judge makes of it, the information of a taxon says how much of
    the tree it rules out, and the caution c how much being right counts beside it (Deng et al., "Hedging Your Bets",
-   CVPR 2012, there with c = lambda / (1 + lambda)).
+   CVPR 2012, there with c = lambda / (1 + lambda)). Of equal ones the lowest.
 6. No answer: no taxon is worth c × target. Of all ways to answer, these two tell most for a share of right answers
    that reaches the target, if the chances hold: c is the price of that share, and silence costs nothing.
 """
@@ -142,7 +142,8 @@ class Weighing:
             return Choice(None, 6, f"no answer, for no {row.rank(open_to[0])} reached {self.caution * self.target / weights[open_to[0]]:.2f}")
         depth, below = open_to[chosen], open_to[chosen + 1 :]
         if below:
-            words = f"for no {row.rank(below[0])} reached {chances[depth] * weights[depth] / weights[below[0]]:.2f}"
+            needed = chances[depth] * weights[depth] / weights[below[0]]
+            words = f"for no {row.rank(below[0])} reached {needed:.2f}" if needed <= 1 else f"for the most probable {row.rank(below[0])} would tell less"
         else:
             others = [chances[other] * weights[other] for other in open_to[:chosen]]
             words = f"for it reached {max(self.caution * self.target, *others, 0.0) / weights[depth]:.2f}"
@@ -158,7 +159,9 @@ class Weighing:
 
 
 def weigh(chances: np.ndarray, weights: np.ndarray, least: float) -> np.ndarray:
-    """Which taxon rule 5 takes: its place along the last axis, -1 where none is worth `least`. Of equal ones the first wins.
+    """Which taxon rule 5 takes: its place along the last axis, -1 where none is worth `least`.
+
+    Of equal ones the lowest wins: a genus with one species here says no more than that species, and is no surer.
 
     Args:
         chances: (…, k) of being right, highest rank first; 0 where there is no taxon.
@@ -172,7 +175,8 @@ def weigh(chances: np.ndarray, weights: np.ndarray, least: float) -> np.ndarray:
     """
     worth = chances * weights
     best = worth.max(axis=-1, initial=0.0)
-    return np.where((best > 0) & (best >= least), worth.argmax(axis=-1), -1)
+    lowest = worth.shape[-1] - 1 - worth[..., ::-1].argmax(axis=-1)
+    return np.where((best > 0) & (best >= least), lowest, -1)
 
 
 def weights_of(information: np.ndarray, caution: float) -> np.ndarray:

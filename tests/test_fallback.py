@@ -154,6 +154,22 @@ def test_rule_5_says_what_the_lowest_rank_had_to_reach():
     assert (decision.chosen.depth, decision.why) == (SPECIES, "rule 5: species, for it reached 0.76")
 
 
+def test_rule_5_takes_the_lowest_of_taxa_that_hold_the_same_leaves():
+    """Aves, Turdus and merula are one leaf here: .9 of it is worth .9, and Animalia's .94 × (.173 + 1) / 2 = .551."""
+    decision = decide(np.array([0.02, 0.01, 0.01, 0, 0.9, 0.03, 0.03], np.float32), TREE, Weighing(0.5, 0.9))
+    assert (decision.chosen.depth, decision.chosen.number) == (SPECIES, 4)
+
+
+def test_rule_5_says_where_the_taxon_below_would_tell_less():
+    # The best family is Canidae, .45 and one leaf; the best genus Oenanthe, .40 and two leaves, which tell .644.
+    # At caution 0 it would need .45 / .644 = .70. At .5 and chances of .9 it would need .9 / .822 = 1.09.
+    row = np.array([0.05, 0.02, 0.03, 0.45, 0.05, 0.25, 0.15], np.float32)
+    tree = (TREE[FAMILY], level("genus", (0, 2), (2, 3), (5, 7)))
+    assert decide(row, tree, Weighing(0.0, 0.9)).why == "rule 5: family, for no genus reached 0.70"
+    sure = Weighing(0.5, 0.9, lambda probability, information, best_score: np.full(probability.shape, 0.9))
+    assert decide(row, tree, sure).why == "rule 5: family, for the most probable genus would tell less"
+
+
 def test_a_judge_may_think_otherwise_of_the_chances():
     """It sees the best taxon of every rank, what each tells, and the best cosine; here it trusts the cosine alone."""
 
