@@ -49,6 +49,7 @@ class LabelledSet:
         written: (n,) str; the bare name of a label that the ranks do not tell, which `labels.resolve_labels` looks up; None: there is none.
         authorship: (n,) str; the authors of `written`, where a column tells them.
         notes: What is worth telling of the set, in words.
+        picture_of_row: (n,) int64; rows with one number are crops of one picture, or the picture twice; None: each row is another.
         state: Gives a text that is another when a file of the set has changed; None: nobody knows.
     """
 
@@ -60,6 +61,7 @@ class LabelledSet:
     written: pa.ChunkedArray | None = None
     authorship: pa.ChunkedArray | None = None
     notes: tuple[str, ...] = ()
+    picture_of_row: np.ndarray | None = None
     state: Callable[[], str] | None = None
 
     def __len__(self) -> int:
@@ -115,6 +117,7 @@ def read_set(name: str, files: Sequence[Path], ranks: Sequence[str] = RANKS) -> 
         written=labels["written"],
         authorship=labels["authorship"],
         notes=tuple(f"{name}: {note}" for _, notes in read for note in notes),
+        picture_of_row=_picture_of_row(labels["image"].to_pylist()),
         state=partial(_state_of, tuple(zip(files, tables, strict=True))),
     )
 
@@ -166,6 +169,13 @@ def pictures_of_files(files: Sequence[tuple[Path, pa.Table]], wanted: np.ndarray
         first += len(table)
         for row, picture in zip(np.flatnonzero(here).tolist(), _pictures_of(file, table, here), strict=True):
             yield picture if boxes[row] is None else cut_out(picture, boxes[row])
+
+
+def _picture_of_row(images: Sequence[str | None]) -> np.ndarray | None:
+    """`LabelledSet.picture_of_row`; a row that does not say where its picture is holds one of its own."""
+    numbers: dict[str | int, int] = {}
+    found = np.array([numbers.setdefault(row if image is None else image, len(numbers)) for row, image in enumerate(images)], np.int64)
+    return found if len(numbers) < len(images) else None
 
 
 def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:

@@ -243,7 +243,7 @@ def _scores(
         crops = None if picture_of_row is None else picture_of_row[rows]
         of_group = marks.take(rows)
         figures = {key: value for key, value in summarise(of_group, ranks, picture_of_row=crops).items() if not key.startswith(left_out)}
-        scores.append(Score(name, group.name, "as answered", figures, of_group, tuple(images[row] for row in rows.tolist()), rows, group.is_half))
+        scores.append(Score(name, group.name, "as answered", figures, of_group, tuple(images[row] for row in rows.tolist()), rows, group.is_half, crops))
     return tuple(scores)
 
 

@@ -30,7 +30,8 @@ class Score:
     """The figures of one part of one set, with one list of labels; `measures.summarise` says what they are.
 
     `marks` are what the figures were made of, `pictures` how each of its rows is spoken of, and `rows` which rows of the set
-    they are. A half is told beside the part that it belongs to.
+    they are. A half is told beside the part that it belongs to. `picture_of_row` is the picture that each row is cut out of;
+    None: each is another.
     """
 
     set_name: str
@@ -41,6 +42,7 @@ class Score:
     pictures: tuple[str, ...] = field(default=(), compare=False, repr=False)
     rows: np.ndarray | None = field(default=None, compare=False, repr=False)
     is_half: bool = False
+    picture_of_row: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     @property
     def title(self) -> str:

@@ -202,9 +202,10 @@ def _measure_set(
 
 def _score(labelled: LabelledSet, group: Group, rows: np.ndarray, candidates: Candidates, marks: Marks) -> Score:
     of_group, own = marks.take(group.members), rows[group.members]
-    figures = {"candidates": len(candidates), **summarise(of_group, candidates.taxonomy.ranks)}
+    crops = None if labelled.picture_of_row is None else labelled.picture_of_row[own]
+    figures = {"candidates": len(candidates), **summarise(of_group, candidates.taxonomy.ranks, picture_of_row=crops)}
     names = tuple(labelled.names[row] for row in own.tolist())
-    return Score(labelled.name, group.name, candidates.name, figures, of_group, names, own, group.is_half)
+    return Score(labelled.name, group.name, candidates.name, figures, of_group, names, own, group.is_half, crops)
 
 
 def _is_unlabelled(labelled: LabelledSet) -> np.ndarray:

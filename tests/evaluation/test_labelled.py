@@ -215,6 +215,7 @@ def test_a_row_with_a_box_is_cut_out_as_identify_cuts_it(tmp_path):
     rows = "".join(f'a.png,"{box}",Felis catus\n' for box in boxes)
     (tmp_path / "boxes.csv").write_text("path,box_xyxy,species\n" + rows + 'gone.png,"0 0 5 5",Felis catus\n')
     (found,) = find_sets([tmp_path / "boxes.csv"])
+    assert found.picture_of_row.tolist() == [0, 0, 0, 0, 0, 1]
     cuts = list(found.pictures(np.ones(6, bool)))
     assert [cut.size for cut in cuts[:2]] == [(22, 12), (22, 12)]  # a twentieth of the longer side, 1 px, all around
     assert np.asarray(cuts[0])[1:-1, 1:-1].min() == 255
@@ -227,6 +228,7 @@ def test_json_lines_are_a_table_too(tmp_path):
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n", encoding="utf-8")
     (found,) = find_sets([tmp_path / "a.jsonl"])
     assert found.written.to_pylist() == ["Felidae", None]
+    assert found.picture_of_row is None
     assert found.taxa["family"].to_pylist() == [None, "Felidae"]
     for content, message in (
         ("", "is empty"),

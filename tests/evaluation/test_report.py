@@ -122,6 +122,19 @@ def test_crops_are_told_as_organisms_in_pictures(searcher, photos, tmp_path, sma
     assert "about 4 organisms in 2 pictures (<bdi>run</bdi>)" in html_of(subject_of_answers(found, truth))
 
 
+def test_pictures_that_a_list_names_twice_tell_no_more_than_once(searcher, photos, tmp_path):
+    header, *rows = written_list(tmp_path / "list.csv").read_text(encoding="utf-8").splitlines()
+    told = []
+    for times in (1, 2):
+        (tmp_path / "list.csv").write_text("\n".join([header, *rows * times]) + "\n", encoding="utf-8")
+        sets = find_sets([tmp_path / "list.csv"])
+        told.append(subject_of_pictures(evaluate(searcher, sets, labels=["index"]), sets, searcher))
+    once, twice = told
+    assert (once.pictures, twice.pictures, twice.whole.metrics["n"]) == (5, 5, 10)
+    assert twice.whole.metrics | {"n": 5} == once.whole.metrics
+    assert "10 organisms in 5 pictures" in html_of(twice)
+
+
 def test_parts_are_told_together_first_and_drawn_one_by_one_below(searcher, photos, tmp_path, small_index):
     rows = written_list(tmp_path / "truth.csv").read_text(encoding="utf-8").splitlines()
     split = [f"{row},{part}" for row, part in zip(rows, ["split", *"ddnnn"], strict=True)]

@@ -135,7 +135,7 @@ def _subject(
         raise TableError("There is nothing to report: no picture could be measured.")
     told = max(measured, key=lambda score: score.metrics.get("candidates", 0)).labels
     parts = [score for score in measured if score.labels == told and not score.is_half]
-    whole = parts[0] if len(parts) == 1 else _together(parts, found.ranks, is_run)
+    whole = parts[0] if len(parts) == 1 else _together(parts, found.ranks)
     unread = [f"{len(found.failures):,} {'picture' if len(found.failures) == 1 else 'pictures'} could not be read"] if found.failures else []
     return Subject(
         whole=whole,
@@ -148,19 +148,22 @@ def _subject(
         pairs=tuple(mixed_up_pairs(whole.marks.calls, found.ranks, found.names)) if whole.marks else (),
         mistakes=tuple(_mistakes(parts, found.ranks, found.names, pictures)),
         mistakes_in_all=sum(int((score.marks.height > 0).sum()) for score in parts if score.marks),
-        pictures=len(set(whole.pictures)) if is_run else len(whole.pictures),
+        pictures=len(whole.pictures) if whole.picture_of_row is None else len(np.unique(whole.picture_of_row)),
         notes=(*notes, *unread, *(line.strip() for line in labels)),
         stands_on=tuple(stands_on),
         is_run=is_run,
     )
 
 
-def _together(parts: Sequence[Score], ranks: tuple[str, ...], is_run: bool) -> Score:
-    """All parts as one; in a run, crops of one picture are told by its name."""
+def _together(parts: Sequence[Score], ranks: tuple[str, ...]) -> Score:
+    """All parts as one; a picture is of one part."""
     marks: Marks = join_rows([score.marks for score in parts if score.marks])
     names = tuple(name for score in parts for name in score.pictures)
-    picture_of_row = np.unique(names, return_inverse=True)[1] if is_run and len(set(names)) < len(names) else None
-    return Score(ALL_SETS, "", parts[0].labels, summarise(marks, ranks, picture_of_row=picture_of_row), marks, names)
+    crops = None
+    if any(score.picture_of_row is not None for score in parts):
+        own = [np.arange(len(score.pictures)) if score.picture_of_row is None else score.picture_of_row for score in parts]
+        crops = np.unique([(number, row) for number, rows in enumerate(own) for row in rows.tolist()], axis=0, return_inverse=True)[1].ravel()
+    return Score(ALL_SETS, "", parts[0].labels, summarise(marks, ranks, picture_of_row=crops), marks, names, picture_of_row=crops)
 
 
 def _mistakes(
