@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from bioclip_search.errors import NotCalibratedError, TableError
 from bioclip_search.evaluation.candidates import INDEX, MIXED, OWN, Candidates, are_listed, candidates_of_index, candidates_of_labels, taxa_of
 from bioclip_search.evaluation.labelled import TRAIN, LabelledSet
-from bioclip_search.evaluation.labels import LabelReport
+from bioclip_search.evaluation.labels import UNMATCHED, LabelReport
 from bioclip_search.evaluation.marking import Ruling, mark
 from bioclip_search.evaluation.measures import PRIMARY_METRIC, Marks, summarise
 from bioclip_search.evaluation.picture_vectors import embedded
@@ -58,6 +58,11 @@ class Evaluation:
     ranks: tuple[str, ...]
     names: dict[int, str] = field(default_factory=dict, repr=False)
     labels: LabelReport | None = field(default=None, repr=False)
+
+    @property
+    def nameless(self) -> int:
+        """The unlabelled rows that name nothing at all; the names that mean nothing are told by `labels`."""
+        return self.unlabelled - (self.labels.pictures[UNMATCHED] if self.labels else 0)
 
     def metrics(self) -> dict[str, float]:
         """Every figure under "set/part/labels/name"; the names are those of `measures.summarise`."""

@@ -106,6 +106,18 @@ def test_answers_given_before_are_measured_beside_their_truth(folder, answered):
     assert (told["primary_metric"], told["without_truth"], told["without_answer"]) == ("answer_accuracy", 1, 1)
 
 
+def test_answers_in_several_files_are_measured_together_but_not_with_pictures(folder, answered):  # noqa: F811
+    lines = (answered / "answers.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    files = [answered / "one.jsonl", answered / "two.jsonl"]
+    for file, line in zip(files, lines, strict=False):
+        file.write_text(line, encoding="utf-8")
+    asked = ("--truth", answered / "truth.csv", "--index", folder, "--format", "jsonl")
+    whole, apart = (json.loads(run("evaluate", *given, *asked).stdout) for given in ([answered / "answers.jsonl"], files))
+    assert apart == whole
+    with pytest.raises(click.UsageError, match="one.jsonl holds answers and .*0.png does not"):
+        run("evaluate", answered / "0.png", files[0], *asked)
+
+
 def test_pictures_with_a_truth_are_identified_first_and_give_the_figures_of_their_answers(folder, answered):  # noqa: F811
     shown = [answered / f"{number}.png" for number in range(3)]
     (answered / "run.jsonl").write_text(run("identify", *shown, "--index", folder, "--format", "jsonl").stdout, encoding="utf-8")

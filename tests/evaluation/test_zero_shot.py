@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pytest
 
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import find_sets
+from bioclip_search.evaluation.labels import UNMATCHED, LabelReport, ResolvedLabel
 from bioclip_search.evaluation.zero_shot import evaluate
 from bioclip_search.fallback import Climbing
 from bioclip_search.index import Index
@@ -106,7 +108,8 @@ def test_broken_pictures_and_rows_without_a_taxon_are_counted_and_the_rest_is_me
     found = evaluate(searcher, find_sets([tmp_path / "cats"]), progress=lambda done, total: ticks.append((done, total)))
     assert [failure.image for failure in found.failures] == ["cats/a.jpg", "cats/b.jpg"]
     assert "0 bytes" in found.failures[1].error
-    assert found.unlabelled == 1
+    assert (found.unlabelled, found.nameless) == (1, 1)
+    assert replace(found, labels=LabelReport((ResolvedLabel("quux", UNMATCHED, None, None, 1),))).nameless == 0  # its label is told by the report
     assert [(score.part, score.metrics["n"], score.metrics["top1"]) for score in found.scores] == [("val", 1, 1)]
     assert ticks[-1] == (3, 3)
 

@@ -125,9 +125,12 @@ def _measure_answers(files: Sequence[str], truth_file: str, question: dict[str, 
 
     if not files:
         raise click.UsageError("Give the answers of `identify` (.jsonl or .csv), or pictures, beside --truth.")
-    name = Path(files[0]).stem or "pictures"
-    if are_answers(files[0]) and len(files) == 1:
-        records: Any = list(read_answers(files[0]))
+    given = [are_answers(file) for file in files]
+    name = Path(files[0]).stem if len(files) == 1 else "answers" if all(given) else "pictures"
+    if any(given):
+        if not all(given):
+            raise click.UsageError(f"{files[given.index(True)]} holds answers and {files[given.index(False)]} does not; measure them one after the other.")
+        records: Any = [record for file in files for record in read_answers(file)]
         named = next((record.index for record in records if hasattr(record, "index")), DEFAULT_INDEX)
         catalogue = Catalogue.open(question["index"] or named)
     else:
@@ -171,8 +174,8 @@ def _tell(*told: Sequence[str]) -> None:
 def _tell_what_it_stands_on(found: Evaluation) -> None:
     for part, count in found.skipped.items():
         click.echo(f"Passed over: {count:,} pictures of part {part}.", err=True)
-    if found.unlabelled:
-        click.echo(f"Passed over: {found.unlabelled:,} {'picture' if found.unlabelled == 1 else 'pictures'} labelled with no taxon.", err=True)
+    if found.nameless:
+        click.echo(f"Passed over: {found.nameless:,} {'picture' if found.nameless == 1 else 'pictures'} without a label.", err=True)
     ruling = found.ruling.to_dict()
     numbers = ", ".join(f"{name} {ruling[name]:.3g}" for name in ("threshold", "caution") if name in ruling)
     click.echo(f"Index {found.index}, temperature {ruling['temperature']:g}, {ruling['rule']} with {numbers} ({ruling['rules_from']}).", err=True)

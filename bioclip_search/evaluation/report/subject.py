@@ -102,7 +102,7 @@ def subject_of_pictures(found: Evaluation, sets: Sequence[LabelledSet], searcher
         ("Rule", f"{ruling['rule']}: {rule} (from {ruling['rules_from']})"),
     ]
     notes = [f"{count:,} pictures of part {part} were passed over" for part, count in found.skipped.items()]
-    notes += [f"{found.unlabelled:,} pictures are labelled with no taxon"] if found.unlabelled else []
+    notes += [f"{found.nameless:,} {'picture bears' if found.nameless == 1 else 'pictures bear'} no label"] if found.nameless else []
     return _subject(found, found.labels.lines() if found.labels else [], notes, stands_on, len(searcher.taxonomy), pictures, False)
 
 
