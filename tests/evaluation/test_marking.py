@@ -66,7 +66,7 @@ def test_weighing_chooses_among_the_most_probable_taxa_of_all_ranks_and_is_swept
     """The four leaves of above; of the ranks above family all are certain and tell nothing.
 
     Species cat .3 × 1, genus Panthera .45 × (1 - 1 / 2) = .225, family Felidae .75 × .2075 = .156: careless is the cat.
-    At caution .9 they weigh .3, .45 × .95 = .4275, .75 × (.1 × .2075 + .9) = .6906 and kingdom 1 × .9.
+    At caution .9 they weigh .3, .45 × .95 = .4275, .75 × (.1 × .2075 + .9) = .6906 and every rank above 1 × .9: the lowest of these, the order.
     """
     table = small_table().filter(pa.array([name in {"Felis catus", "Panthera leo", "Panthera uncia", "Vulpes vulpes"} for name in SPECIES]))
     tree, numbers = label_tree(table, RANKS), {}
@@ -76,7 +76,7 @@ def test_weighing_chooses_among_the_most_probable_taxa_of_all_ranks_and_is_swept
     bold = mark(scores.copy(), truths, candidates, Ruling(1.0, 1.0, Weighing(0.0, 0.9), "a test"))
     shy = mark(scores.copy(), truths, candidates, Ruling(1.0, 1.0, Weighing(0.9, 0.9), "a test"))
     assert (bold.depth.tolist(), bold.answer.tolist()) == ([RANKS.index("species")], [RIGHT])
-    assert (shy.depth.tolist(), shy.answer.tolist(), shy.information.tolist()) == ([RANKS.index("kingdom")], [RIGHT], [0.0])
+    assert (shy.depth.tolist(), shy.answer.tolist(), shy.information.tolist()) == ([RANKS.index("order")], [RIGHT], [0.0])
     reach = bold.attempts.reach[0]
     assert reach[reach > 0].tolist() == sorted(reach[reach > 0].tolist())
     assert bold.attempts.depths[0][reach > 0][0] == RANKS.index("species")
