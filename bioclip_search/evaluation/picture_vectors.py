@@ -52,7 +52,7 @@ class Batch:
 class EmbeddedSet:
     """n pictures of a set with a unit vector each, (n, dim) float32; the labels as `LabelledSet` has them.
 
-    `labels` are those of all pictures of the set, whether they are among these or not.
+    `labels` are those of all pictures of the set, whether they are among these or not; `picture_of_row` is as `LabelledSet` has it.
     """
 
     name: str
@@ -62,13 +62,27 @@ class EmbeddedSet:
     names: tuple[str, ...]
     labels: pa.Table
     failures: tuple[Failure, ...] = ()
+    picture_of_row: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def take(self, rows: np.ndarray) -> EmbeddedSet:
         names = tuple(self.names[row] for row in rows.tolist())
-        return replace(self, vectors=self.vectors[rows], taxa=self.taxa.take(pa.array(rows)), parts=self.parts[rows], names=names)
+        crops = None if self.picture_of_row is None else self.picture_of_row[rows]
+        return replace(self, vectors=self.vectors[rows], taxa=self.taxa.take(pa.array(rows)), parts=self.parts[rows], names=names, picture_of_row=crops)
+
+    def without_repeats(self) -> EmbeddedSet:
+        """The first row of every picture and label: another crop of a picture, or its copy, would teach the very thing that is asked."""
+        kept, seen = [], set()
+        for row, label in enumerate(self.taxa.to_pylist()):
+            told = tuple(label.values())
+            keys = {(told, self.vectors[row].tobytes())}
+            keys |= set() if self.picture_of_row is None else {(told, int(self.picture_of_row[row]))}
+            if not keys & seen:
+                kept.append(row)
+            seen |= keys
+        return self.take(np.array(kept, np.int64))
 
 
 def embedded(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, workers: int | None = None) -> Iterator[Batch]:
@@ -114,6 +128,7 @@ def vectors_of(
         names=tuple(labelled.names[row] for row in found.rows.tolist()),
         labels=labelled.taxa,
         failures=found.failures,
+        picture_of_row=None if labelled.picture_of_row is None else labelled.picture_of_row[found.rows],
     )
 
 

@@ -38,6 +38,15 @@ def test_few_shot_on_vectors_needs_no_index_and_every_format_tells_the_same(vect
     assert table[1].startswith("clouds")
 
 
+@pytest.mark.parametrize("task", ["few-shot", "prototypes"])
+def test_what_is_learned_from_is_never_asked_again_by_a_copy(vectors, tmp_path, task):
+    table = parquet.read_table(vectors)
+    parquet.write_table(pa.concat_tables([table, table]), tmp_path / "clouds.parquet")
+    once, twice = (run("evaluate", task, file, "--format", "jsonl") for file in (vectors, tmp_path / "clouds.parquet"))
+    assert once.stdout == twice.stdout
+    assert "40 rows show pictures again that have the same label" in twice.stderr
+
+
 def test_few_shot_on_a_folder_of_taxa_looks_its_names_up(folder, tmp_path):  # noqa: F811
     write_tree(tmp_path / "cats", *(f"{name}/{number}.png" for name in ("Panthera leo", "Domestic cat", "Quux") for number in range(3)))
     (tmp_path / "cats/Panthera leo/9.png").write_bytes(b"broken")

@@ -81,6 +81,20 @@ def test_progress_counts_pictures_that_cannot_be_read_too(cats, tmp_path):
     assert told == [(32, 40), (40, 40)]
 
 
+def test_copies_of_a_picture_and_further_crops_of_it_are_repeats_unless_they_bear_another_label(tmp_path):
+    root = write_tree(tmp_path, *(f"{number}.png" for number in range(4)))
+    (root / "3.png").write_bytes(png(1))  # a copy of 1
+    rows = ['0.png,"0 0 4 4",Felis catus', '0.png,"2 2 7 7",Felis catus', '0.png,"0 0 3 3",Canis lupus', "1.png,,Felis catus", "2.png,,Felis catus"]
+    (root / "list.csv").write_text("\n".join(["path,box_xyxy,species", *rows, "3.png,,Felis catus"]) + "\n")
+    (found,) = find_sets([root / "list.csv"])
+    every = vectors_of(CountingEncoder(), found, np.ones(6, bool), home=tmp_path / "cache")
+    once = every.without_repeats()
+    assert once.names == tuple(f"list/{name}.png" for name in (0, 0, 1, 2))
+    assert once.taxa["species"].to_pylist() == ["Felis catus", "Canis lupus", "Felis catus", "Felis catus"]
+    assert once.picture_of_row.tolist() == [0, 0, 1, 2]
+    assert len(once.without_repeats()) == 4
+
+
 def test_no_wanted_picture_is_no_batch(cats):
     assert list(embedded(CountingEncoder(), cats, np.zeros(40, bool))) == []
 

@@ -52,6 +52,15 @@ def embedded_sets(
             yield found, searcher.taxonomy.ranks
 
 
+def each_once(found: EmbeddedSet) -> EmbeddedSet:
+    """The set without repeats of its pictures, for tasks that learn from some and ask others; how many were left out goes to stderr."""
+    kept = found.without_repeats()
+    if left_out := len(found) - len(kept):
+        told = "row shows a picture again that has" if left_out == 1 else "rows show pictures again that have"
+        click.echo(f"{found.name}: {left_out:,} {told} the same label (a copy, or another crop), and would teach what is asked; left out.", err=True)
+    return kept
+
+
 def _wanted(labelled: LabelledSet, parts: Collection[str] | None) -> np.ndarray:
     """The rows to measure, (n,) bool; at least one."""
     from bioclip_search.errors import TableError

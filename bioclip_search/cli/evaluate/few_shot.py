@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bioclip_search.cli.evaluate.embedding import datasets_argument, embedded_sets, index_option, out_option
+from bioclip_search.cli.evaluate.embedding import datasets_argument, each_once, embedded_sets, index_option, out_option
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, tell_too_few, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import parts_option
@@ -55,6 +55,7 @@ def few_shot(
     records, failed = [], False
     wanted = (*parts, *({teach} if teach and parts else ())) or (("all",) if teach else None)
     for found, ranks in embedded_sets(datasets, wanted, index=index, device=device, precision=precision, workers=workers):
+        found = each_once(found)
         shot = measure(found, ranks, shots=shots, repeats=repeats)
         for number, classes in shot.too_few.items():
             tell_too_few(classes, f"{number} {'picture' if number == 1 else 'pictures'} or fewer, for {number}-shot of {found.name}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bioclip_search.cli.evaluate.embedding import datasets_argument, embedded_sets, index_option, out_option
+from bioclip_search.cli.evaluate.embedding import datasets_argument, each_once, embedded_sets, index_option, out_option
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import parts_option
@@ -57,6 +57,7 @@ def prototypes(
         stop_if_undrawable(plot)
     records, content, failed = [], [], False
     for found, ranks in embedded_sets(datasets, parts or None, index=index, device=device, precision=precision, workers=workers):
+        found = each_once(found)
         ladder = prototype_ladder(found, ranks, use_above=not leaves_only)
         records.append({"set": found.name, **ladder.metrics})
         content.append(records[-1] | {"curves": ladder.curves, "fits": [asdict(fit) for fit in ladder.fits]})
