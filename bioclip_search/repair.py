@@ -55,17 +55,17 @@ def repair_index(folder: Path, *, encoder: Encoder | None = None, device: str = 
         raise IndexDamagedError(
             f"{folder / TAXA_FILE}: its lineages are not those that the card was written for, and cannot be made again. Build the index again."
         )
-    told_of_added = _mend_added(folder, card, taxonomy, changed)
-    if told_of_added:
+    mended = _mend_added(folder, card, taxonomy, changed) + _leave_out_calibration(folder, changed)
+    if mended:
         card = Card.read(folder)
         changed &= set(card.files)
     vectors = _vectors_again(folder, card, taxonomy, encoder, device, lost=VECTORS_FILE in changed)
     lost = sorted(name for name in changed if not _is_mended(name))
-    told = [*told_of_added, *vectors.told, *(f"{name}: was changed and cannot be made again; copy it from where it came" for name in lost)]
+    told = [*mended, *vectors.told, *(f"{name}: was changed and cannot be made again; copy it from where it came" for name in lost)]
     names_are_good = NAMES_FILE not in changed and _names_are_good(folder, taxonomy)
     others_are_good = not changed - {NAMES_FILE, *lost} and np.array_equal(vectors.zero, flags_of(taxonomy.leaves))
     if names_are_good and others_are_good and not vectors.encoded:
-        return told if told_of_added else [*told, "nothing was mended"]
+        return told if mended else [*told, "nothing was mended"]
     with new_contents(folder) as fresh:
         for name in card.files:
             if (folder / name).is_file() and (not _is_mended(name) or (name == NAMES_FILE and names_are_good)):
@@ -103,6 +103,18 @@ def _mend_added(folder: Path, card: Card, base: Taxonomy, changed: set[str]) -> 
     change_card(folder, files=files_built(card), added=None)
     drop_unnamed(folder, None)
     return [f"{home.name}: is damaged, so the {card.added.count:,} taxa that were added are left out. Add them again with `bioclip-search index add`."]
+
+
+def _leave_out_calibration(folder: Path, changed: set[str]) -> list[str]:
+    """Takes the evidence of a calibration off the card where it is lost, for it cannot be made again; its temperature stays."""
+    card = Card.read(folder)
+    evidence = card.calibration.evidence if card.calibration else None
+    if evidence not in changed:
+        return []
+    files = {name: note for name, note in card.files.items() if name != evidence}
+    change_card(folder, calibration=replace(card.calibration, evidence=None), files=files)
+    (folder / evidence).unlink(missing_ok=True)
+    return [f"{evidence}: is damaged, so no accuracy can be promised any more. Calibrate the index again with `bioclip-search calibrate`."]
 
 
 def _is_mended(name: str) -> bool:

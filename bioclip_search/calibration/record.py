@@ -127,6 +127,7 @@ def record_of(index: Index) -> CalibrationRecord | None:
 
     Raises:
         IndexDamagedError: Its file is none.
+        IndexMismatchError: The index was calibrated anew after it was opened.
     """
     note = index.card.calibration
     if note is None or note.evidence is None:
@@ -134,7 +135,9 @@ def record_of(index: Index) -> CalibrationRecord | None:
     try:
         return CalibrationRecord.read(index.folder / note.evidence)
     except TableError as error:
-        raise IndexDamagedError(str(error)) from error
+        if Card.read(index.folder).calibration != note:
+            raise IndexMismatchError(f"{index.folder}: was calibrated anew after it was opened. Open it again.") from error
+        raise IndexDamagedError(f"{error} `bioclip-search index check --repair` leaves it out.") from error
 
 
 def keep(index: Index, record: CalibrationRecord) -> Index:
@@ -146,9 +149,9 @@ def keep(index: Index, record: CalibrationRecord) -> Index:
         IndexMismatchError: It belongs to another index.
         IndexFolderError: The folder may not be written.
     """
-    record.stop_if_foreign(index.card)
     with alone_in(index.folder), writing(index.folder):
-        card = Card.read(index.folder)
+        card = Card.read(index.folder)  # as it is by now
+        record.stop_if_foreign(card)
         before = card.calibration.evidence if card.calibration else None
         number = int(Path(before).stem.removeprefix(CALIBRATION_PREFIX)) + 1 if before else 1
         path = index.folder / f"{CALIBRATION_PREFIX}{number}.parquet"

@@ -62,7 +62,7 @@ class TaxonomyNote:
 class Calibration:
     """What was fitted on labelled pictures: a temperature, and the file with the evidence for what accuracy may be promised.
 
-    `evidence` is None in an index that was calibrated before there was such a file.
+    `evidence` is None in an index that was calibrated before there was such a file, or that lost it.
     """
 
     temperature: float

@@ -14,6 +14,7 @@ from bioclip_search.calibration.record import METADATA, CalibrationRecord, Origi
 from bioclip_search.errors import IndexDamagedError, IndexMismatchError, TableError
 from bioclip_search.evaluation.verdicts import UNDECIDED
 from bioclip_search.index import Index
+from bioclip_search.repair import repair_index
 from bioclip_search.searcher import Searcher
 from tests.calibration.test_evidence import doubtful_species
 
@@ -117,6 +118,25 @@ def test_no_file_and_no_parquet_are_told(tmp_path):
     (tmp_path / "c.parquet").write_text("hello")
     with pytest.raises(TableError, match="is no calibration"):
         CalibrationRecord.read(tmp_path / "c.parquet")
+
+
+def test_an_index_that_was_calibrated_anew_after_it_was_opened_says_so(own_index, encoder):
+    keep(Index(own_index), record_for(Index(own_index)))
+    searcher = Searcher(Index(own_index), encoder)
+    keep(Index(own_index), record_for(Index(own_index)))
+    with pytest.raises(IndexMismatchError, match="was calibrated anew after it was opened. Open it again"):
+        searcher.identify([], target_accuracy=0.6)
+
+
+def test_a_calibration_that_is_lost_is_left_out_by_a_repair(own_index, encoder):
+    index = keep(Index(own_index), record_for(Index(own_index)))
+    (own_index / index.card.calibration.evidence).unlink()
+    (told,) = repair_index(own_index, encoder=encoder)
+    assert told.startswith("calibration-1.parquet: is damaged, so no accuracy can be promised any more")
+    mended = Index(own_index)
+    assert record_of(mended) is None
+    assert mended.card.calibration.temperature == 1.25
+    assert record_of(keep(mended, record_for(mended))) is not None
 
 
 def test_the_card_vouches_for_the_file(own_index):
