@@ -182,7 +182,7 @@ def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:
     """Where every file and picture is, how large, and when it was last changed."""
     lines = []
     for file, table in files:
-        pictures = [_home(file) / place for place in table["image"].to_pylist() if place]
+        pictures = [_place(file, place) for place in table["image"].to_pylist() if place]
         for path in ([] if file.is_dir() else [file]) + pictures:
             try:
                 told = path.stat()
@@ -192,9 +192,11 @@ def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:
     return "\n".join(lines)
 
 
-def _home(file: Path) -> Path:
-    """The folder from which the paths of a table, or of a folder of taxa, are told."""
-    return file if file.is_dir() else file.parent
+def _place(file: Path, image: str) -> Path:
+    """Where a picture is whose path is told from a folder of taxa or from where a table lies, by whatever system it was written."""
+    home = file if file.is_dir() else file.parent
+    is_foreign = "\\" in image and not (home / image).exists()
+    return home / (image.replace("\\", "/") if is_foreign else image)
 
 
 def cut_out(picture: bytes | Path, box_xyxy: Sequence[float]) -> Any:
@@ -209,7 +211,7 @@ def cut_out(picture: bytes | Path, box_xyxy: Sequence[float]) -> Any:
 def _pictures_of(file: Path, table: pa.Table, wanted: np.ndarray) -> Iterator[bytes | Path]:
     """The wanted pictures of one file as they are kept: bytes, or where they are."""
     if file.suffix.lower() not in PARQUET_SUFFIXES:
-        yield from (_home(file) / (place or "") for place in table["image"].filter(pa.array(wanted)).to_pylist())
+        yield from (_place(file, place or "") for place in table["image"].filter(pa.array(wanted)).to_pylist())
         return
     opened, row = open_parquet(file), 0
     column = next(name for name in opened.schema_arrow.names if name.lower() in IMAGE_COLUMNS)

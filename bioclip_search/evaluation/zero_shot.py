@@ -109,8 +109,7 @@ def evaluate(
     unlabelled, skipped = _left_out(sets, wanted)
     total = sum(int(mask.sum()) for mask in wanted)
     if not total:
-        told = ", ".join(f"{count:,} in part {part}" for part, count in skipped.items()) or "none at all"
-        raise TableError(f"No labelled picture is left to measure (passed over: {told}). Name the part with --part; all takes even those trained on.")
+        raise TableError(_nothing_left(unlabelled, skipped))
     numbers: dict[str, int] = {}
     lists = _candidate_lists(searcher, sets, labels, distractors, numbers)
     known = None if seen is None else taxa_of(seen, searcher.taxonomy.ranks)
@@ -223,6 +222,12 @@ def _left_out(sets: Sequence[LabelledSet], wanted: Sequence[np.ndarray]) -> tupl
     unlabelled = [_is_unlabelled(labelled) for labelled in sets]
     parts = Counter(chain.from_iterable(s.parts[~mask & ~empty] for s, mask, empty in zip(sets, wanted, unlabelled, strict=True)))
     return int(sum(empty.sum() for empty in unlabelled)), dict(sorted(parts.items()))
+
+
+def _nothing_left(unlabelled: int, skipped: dict[str, int]) -> str:
+    told = [f"{count:,} in part {part}" for part, count in skipped.items()] + [f"{unlabelled:,} that name no taxon"] * bool(unlabelled)
+    hint = " Name the part with --part; all takes even those trained on." if skipped else ""
+    return f"No labelled picture is left to measure (passed over: {', '.join(told) or 'none at all'}).{hint}"
 
 
 def _list_name(source: Any) -> str:

@@ -223,6 +223,13 @@ def test_a_row_with_a_box_is_cut_out_as_identify_cuts_it(tmp_path):
     assert cuts[5] == tmp_path / "gone.png"  # opening it will tell what is wrong
 
 
+def test_paths_that_windows_wrote_are_found_elsewhere_too(tmp_path):
+    write_tree(tmp_path, "site 1/a.png", r"b\c.png")
+    (tmp_path / "list.csv").write_text("path,species\nsite 1\\a.png,Felis catus\nb\\c.png,Felis catus\nno\\d.png,Felis catus\n")
+    (found,) = find_sets([tmp_path / "list.csv"])
+    assert list(found.pictures(np.ones(3, bool))) == [tmp_path / "site 1/a.png", tmp_path / r"b\c.png", tmp_path / "no/d.png"]
+
+
 def test_json_lines_are_a_table_too(tmp_path):
     lines = [{"image": "a.png", "box_xyxy": [0, 0, 4, 4], "taxon": "Felidae"}, {"image": "b.png", "family": "Felidae", "more": {"deep": 1}}]
     (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, lines)) + "\n\n", encoding="utf-8")

@@ -124,6 +124,9 @@ def test_nothing_to_measure_is_refused(searcher, tmp_path, leaf):
     write_set(tmp_path / "cats/a.parquet", ["Panthera leo"], ["Panthera leo"], leaf, ["train"])
     with pytest.raises(TableError, match="No labelled picture is left to measure .passed over: 1 in part train"):
         evaluate(searcher, find_sets([tmp_path / "cats"]))
+    write_parquet(tmp_path / "none/a.parquet", [0], species=pa.array([None], pa.string()))
+    with pytest.raises(TableError, match=r"passed over: 1 that name no taxon\)\.$"):
+        evaluate(searcher, find_sets([tmp_path / "none"]))
     with pytest.raises(TableError, match="no list of labels"):
         evaluate(searcher, find_sets([tmp_path / "cats"]), parts=["all"], labels=[])
 
