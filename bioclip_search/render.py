@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import os
-import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from bioclip_search.fonts import OVERSAMPLING, Typeface, fit, is_drawable, tidy, wrap
 from bioclip_search.results import Alternative, Answer, Rung, percent, remarks, shown_chance
+from bioclip_search.swapping import whole_file
 
 # By the nomenclatural codes, names of genera and of everything below them are set in italics, higher taxa upright.
 ITALIC_RANKS = frozenset(("genus", "subgenus", "section", "subsection", "species", "subspecies", "infraspecies", "variety", "subvariety", "form", "forma"))
@@ -78,13 +78,8 @@ def save_png(image: Image.Image, path: str | os.PathLike[str]) -> None:
     Raises:
         OSError: the folder is missing or cannot be written to; nothing is left behind.
     """
-    path = Path(path)
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
+    with whole_file(Path(path)) as part:
         image.save(part, format="PNG")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 # The sheet: a mounted photograph and a grid of cards

@@ -1,13 +1,31 @@
-"""Lets a folder that is whole take the place of another, which goes only then.
+"""Lets a file or folder that is whole take the place of another, which goes only then.
 
-Where the new one is written, and what stands in it, is left to `index.replacing` and `checklists`.
+Where the new folder is written, and what stands in it, is left to `index.replacing` and `checklists`.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to; what stands there afterwards gets its name. Of a failure nothing is left behind.
+
+    Raises:
+        OSError: The folder is missing or cannot be written to.
+    """
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def swap(fresh: Path, folder: Path, old: Path) -> None:

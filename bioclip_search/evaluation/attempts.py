@@ -24,15 +24,6 @@ def weighing_attempts(evidence: Evidence, target: float, depths: Sequence[int] |
     return _boldest_first(reach, evidence)
 
 
-def lowest_attempts(evidence: Evidence) -> Attempts:
-    """What "the lowest rank whose most probable taxon reaches the threshold" answers (rules 2 to 4 without the climb from the best leaf)."""
-    n, ranks = evidence.probability.shape
-    lowest_first = np.tile(np.arange(ranks)[::-1], (n, 1))
-    return Attempts(
-        *(np.take_along_axis(array, lowest_first, axis=1) for array in (evidence.probability, evidence.verdicts, _depths(evidence), evidence.information))
-    )
-
-
 def _boldest_first(reach: np.ndarray, evidence: Evidence) -> Attempts:
     order = np.where(reach > 0, reach, np.inf).argsort(axis=1, kind="stable")
     return Attempts(*(np.take_along_axis(array, order, axis=1) for array in (reach, evidence.verdicts, _depths(evidence), evidence.information)))

@@ -163,11 +163,6 @@ def curve_figures(sweep: Sweep) -> dict[str, Figure]:
     return {"haurc": lambda weights: haurc(points(weights)), **at_targets}
 
 
-def point_at(points: Points, threshold: float) -> int:
-    """The number of the point that a threshold stands for: the lowest that does not lie below it."""
-    return int(np.searchsorted(-points.thresholds, -threshold, side="right")) - 1
-
-
 def curve_record(attempts: Attempts, most: int = 100) -> dict[str, list[float | None]]:
     """The curves of all pictures as lists of at most so many points, for a file: only JSON types, None where there is no number."""
     points = Sweep(attempts).points(np.ones((1, len(attempts))))

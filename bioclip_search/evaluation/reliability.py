@@ -78,11 +78,6 @@ def calibration_error(probability: np.ndarray, is_right: np.ndarray, of: np.ndar
     return figure
 
 
-def brier_score_loss(probability: np.ndarray, is_right: np.ndarray) -> float:
-    """The mean squared distance between probability and outcome, 0 at best."""
-    return float(np.mean((probability - is_right) ** 2))
-
-
 def _bins_of(probability: np.ndarray, bins: int) -> np.ndarray:
     if np.isnan(probability).any():
         raise ValueError("Probabilities hold NaN; each must be a number from 0 to 1.")

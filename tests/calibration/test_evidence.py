@@ -6,7 +6,7 @@ import pytest
 from bioclip_search.calibration.evidence import CAUTIONS, Evidence, evidence_of, join_evidence
 from bioclip_search.calibration.judge import teach_judge
 from bioclip_search.errors import NotCalibratedError
-from bioclip_search.evaluation.attempts import lowest_attempts, weighing_attempts
+from bioclip_search.evaluation.attempts import weighing_attempts
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG, Lineages
 from bioclip_search.fallback import Weighing, decide
 from bioclip_search.prompts import RANKS
@@ -95,13 +95,6 @@ def test_the_attempts_are_what_is_chosen_at_every_caution():
         reaches = attempts.reach >= caution
         depth = np.where(reaches.any(axis=1), attempts.depths[np.arange(200), reaches.argmax(axis=1)], -1)
         assert depth.tolist() == evidence.chosen(caution, 0.9).tolist()
-
-
-def test_the_lowest_rank_is_tried_first():
-    evidence = doubtful_species(3)
-    attempts = lowest_attempts(evidence)
-    assert attempts.depths.tolist() == [[1, 0]] * 3
-    assert attempts.reach[:, 1].tolist() == [0.99] * 3
 
 
 def test_a_picture_is_unlike_the_labelled_ones_if_hardly_any_matched_so_poorly():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bioclip_search.evaluation.curves import Attempts, Sweep, curve_figures, haurc, information_at, point_at, thinned
+from bioclip_search.evaluation.curves import Attempts, Sweep, curve_figures, haurc, information_at, thinned
 from bioclip_search.evaluation.resample import with_intervals
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG
 from bioclip_search.fallback import information
@@ -68,11 +68,6 @@ def test_the_curves_of_the_seven_leaved_tree_worked_by_hand():
     told = with_intervals(curve_figures(sweep), 3)
     assert (told["haurc"], told["information_at_80"], told["information_at_95"]) == (0.1419, 0.6931, 0.6931)
     assert told["haurc_low"] == 0  # a draw of picture 1 alone
-
-
-def test_a_threshold_is_found_on_the_curve():
-    points = Sweep(seven()).points(ONCE)
-    assert [points.thresholds[point_at(points, t)] for t in (1.0, 0.95, 0.9, 0.65, 0.6, 0.1)] == [np.inf, 0.95, 0.9, 0.7, 0.6, 0.4]
 
 
 # ---- an independent, slow implementation

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+
+from bioclip_search.swapping import whole_file
 
 CLASSES_SHOWN = 5
 
@@ -53,12 +53,8 @@ def write_json(path: Path | None, content: Any) -> None:
     """Writes to the file, if there is one to write; whole or not at all."""
     if path is None:
         return
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as part:
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
 
 def tell_too_few(classes: Sequence[str], why: str) -> None:

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import sys
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+
+from bioclip_search.cli.evaluate.figures import write_json
+from bioclip_search.swapping import whole_file
 
 if TYPE_CHECKING:
     from bioclip_search.evaluation.score import Score
@@ -46,16 +47,11 @@ def print_scores(scores: Sequence[Score], format: str, ranks: Sequence[str]) -> 
 
 def write_out(path: Path, told: Mapping[str, Any], scores: Iterable[Score]) -> None:
     """Writes everything to a file, as long CSV where its name ends so, else as JSON; never half of it."""
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as out:
-            if path.suffix.lower() == ".csv":
-                write_long(scores, out)
-            else:
-                out.write(json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    if path.suffix.lower() != ".csv":
+        write_json(path, told)
+        return
+    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as out:
+        write_long(scores, out)
 
 
 def write_long(scores: Iterable[Score], out: TextIO) -> None:

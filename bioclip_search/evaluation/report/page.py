@@ -5,8 +5,6 @@ The parts come from `sections`; a policy in the page forbids the browser to load
 
 from __future__ import annotations
 
-import os
-import uuid
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +21,7 @@ from bioclip_search.evaluation.report.sections import (
     sisters_section,
 )
 from bioclip_search.evaluation.report.subject import Subject
+from bioclip_search.swapping import whole_file
 
 MOST_BYTES = 5_000_000
 """A page that can be sent by mail."""
@@ -39,12 +38,8 @@ def write_report(path: Path, subject: Subject) -> None:
     Raises:
         OSError: The folder is missing or cannot be written to; nothing is left behind.
     """
-    part = path.with_name(f".{uuid.uuid4().hex}.part")
-    try:
+    with whole_file(path) as part:
         part.write_text(html_of(subject), encoding="utf-8", newline="\n")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def html_of(subject: Subject) -> str:
