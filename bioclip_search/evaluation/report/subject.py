@@ -181,9 +181,11 @@ def _mistakes(
     for _, _, number, row in sorted(candidates):
         told = _words(parts[number], row, ranks, names)
         key = (told.truth, told.answer)
-        if key not in said and len(chosen) < MOST_MISTAKES:
+        if key not in said:
             said.add(key)
             chosen.append((number, row))
+        if len(chosen) == MOST_MISTAKES:
+            break
     found: dict[tuple[int, int], Mistake] = {}
     for number, score in enumerate(parts):
         rows = [row for of, row in chosen if of == number]
