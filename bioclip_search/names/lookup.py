@@ -68,7 +68,7 @@ class Names:
         entries = self.entries(last) or self._of_bare_words(last)
         for kinds in (lambda entry: entry.kind == ACCEPTED, lambda entry: entry.kind != VERNACULAR, lambda entry: entry.kind == VERNACULAR):
             taxa = {self.taxon(entry) for entry in entries if kinds(entry)}
-            taxa = [taxon for taxon in sorted(taxa, key=_depth_first) if self.is_below(taxon, ancestors)]
+            taxa = [taxon for taxon in sorted(taxa, key=self._depth_first) if self.is_below(taxon, ancestors)]
             if taxa:
                 return taxa
         return []
@@ -170,6 +170,10 @@ class Names:
         lineage = list(self.taxonomy.lineage(taxon.start, down_to=taxon.rank).values())
         return f" {PATH_SIGN} ".join(lineage)
 
+    def _depth_first(self, taxon: Taxon) -> tuple[int, int, int]:
+        """Where a taxon stands among others; of two with the same leaves the higher stands first."""
+        return taxon.start, -taxon.stop, self.taxonomy.ranks.index(taxon.rank)
+
     def _vernacular(self, taxon: Taxon, wanted: Sequence[str]) -> str | None:
         found = sorted(self.own_entries(taxon, VERNACULAR, wanted), key=lambda entry: wanted.index(entry.language))
         return found[0].name if found else None
@@ -184,7 +188,3 @@ class Names:
     @cached_property
     def _rows_are_leaves(self) -> bool:
         return np.array_equal(self._leaf_of_row, np.arange(len(self.taxonomy)))
-
-
-def _depth_first(taxon: Taxon) -> tuple[int, int]:
-    return taxon.start, -taxon.stop
