@@ -1,6 +1,6 @@
 """Gives the three-letter code of a country for its two-letter one, and back (ISO 3166-1).
 
-Knows codes only; where a taxon lives is left to `checklists`.
+Knows codes only; where a taxon lives is left to `geography`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Says whether an answer is right, given a label that may stop above species.
 
-Pure numpy over numbered names; which answer was given is left to `evaluate`, what is counted to `measures`.
+Pure numpy over numbered names; which answer was given is left to `marking`, what is counted to `measures`.
 
 The rules, for an answer at some rank:
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,8 @@ def _from_json(path: Path, text: str) -> Rules:
 def _once(path: Path, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     told = dict(pairs)
     if len(told) < len(pairs):
-        names = [name for name, _ in pairs]
-        doubled = next(name for name in names if names.count(name) > 1)
-        raise TableError(f"{path}: has {doubled!r} twice in one object. Keep one.")
+        doubled = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise TableError(f"{path}: has {_shortly(doubled)} twice in one object. Keep one.")
     return told
 
 

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 KEY_RANKS = ("class", "order", "family", "genus", "epithet")
 """What a key tells, parted by semicolons; what it leaves empty at its end makes it a higher taxon."""
 
-SHOWN = 5
-"""How many names a note tells one by one."""
+SHOWN, LETTERS_SHOWN = 5, 80
+"""How many names a note tells one by one, and how much of each."""
 
 Regions = Mapping[str, tuple[str, ...]]
 
@@ -165,7 +165,12 @@ def keys_above(key: str) -> list[str]:
 
 def some(names: tuple[str, ...]) -> str:
     """The first of some names."""
-    return ", ".join(names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+    return ", ".join(shortly(name) for name in names[:SHOWN]) + (" …" if len(names) > SHOWN else "")
+
+
+def shortly(name: str) -> str:
+    """A name that somebody else wrote, short enough for a message."""
+    return name if len(name) <= LETTERS_SHOWN else name[: LETTERS_SHOWN - 1] + "…"
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -67,7 +67,7 @@ def locality(
         if not isinstance(occurrences, Occurrences):
             occurrences = Occurrences.read(occurrences, catalogue.taxonomy, catalogue.names)
         prior = occurrences.prior(place, month)
-        said = "count wherever they lie; say where with --near or --country" if place == ANYWHERE else f"speak of {prior.words}"
+        said = "taken wherever they lie; say where with --near or --country" if place == ANYWHERE else f"for {prior.words}"
         notes += [*occurrences.notes, f"{occurrences.name}: {counted(round(prior.records), 'record')} {said}"]
     ruled = str(Place(place.country, place.region))
     words = ruled if prior is None else prior.words if leaves is None or place.point is None else f"{ruled}; {prior.words}"

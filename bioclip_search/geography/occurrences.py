@@ -14,7 +14,7 @@ import numpy as np
 
 from bioclip_search.countries import alpha3
 from bioclip_search.errors import TableError
-from bioclip_search.geography.geofence import counted
+from bioclip_search.geography.geofence import SHOWN, counted, shortly, some
 from bioclip_search.geography.place import ANYWHERE, Place
 from bioclip_search.geography.records import Records, read_records
 from bioclip_search.geography.resolving import Resolved, resolve
@@ -109,7 +109,7 @@ class Occurrences:
         found = resolve(records.names, taxonomy, names)
         known = found.depth[records.number] >= 0
         if not known.any():
-            first = ", ".join(records.names["name"].to_pylist()[:3])
+            first = some(tuple(records.names["name"].to_pylist()[:3]))
             raise TableError(f"{path}: none of its {counted(len(records.names), 'name')} is known to this index (such as {first}).")
         nodes, numbers = np.unique(np.stack([found.depth, found.start, found.stop], axis=1), axis=0, return_inverse=True)
         names_of = records.names["name"].to_pylist()
@@ -193,12 +193,12 @@ def _notes(name: str, records: Records, found: Resolved, unknown: list[tuple[flo
     if higher.any():
         told.append(f"{counted(int(higher.sum()), 'name')} known by genus or family only ({counted(int(per_name[higher].sum()), 'record')})")
     if unknown:
-        examples = ", ".join(f"{word} {n:,.0f}" for n, word in unknown[:5])
+        examples = ", ".join(f"{shortly(word)} {n:,.0f}" for n, word in unknown[:SHOWN])
         told.append(
-            f"{counted(len(unknown), 'name')} unknown, {counted(int(sum(n for n, _ in unknown)), 'record')} ({examples}{' …' if len(unknown) > 5 else ''})"
+            f"{counted(len(unknown), 'name')} unknown, {counted(int(sum(n for n, _ in unknown)), 'record')} ({examples}{' …' if len(unknown) > SHOWN else ''})"
         )
     if odd_countries:
-        told.append(f"no codes of countries: {', '.join(sorted(odd_countries)[:5])}")
+        told.append(f"no codes of countries: {some(tuple(sorted(odd_countries)))}")
     for count, words in (
         (records.unnamed, "without a name"),
         (records.absent, "of absence, or with a count that is none"),

@@ -83,6 +83,15 @@ def test_files_of_another_form_are_refused_with_what_was_expected(tmp_path, text
         read(tmp_path, text)
 
 
+def test_of_many_keys_the_one_that_stands_twice_is_told_in_few_letters(tmp_path):
+    """Found in one pass: to count each of 200,000 keys among all others would take hours."""
+    doubled = "x" * 100_000
+    keys = [*(f"{number};;;;" for number in range(200_000)), doubled, doubled]
+    with pytest.raises(TableError, match="has 'xxx.* twice in one object") as error:
+        read(tmp_path, "{" + ", ".join(f'"{key}": 1' for key in keys) + "}")
+    assert len(str(error.value)) < 300
+
+
 def test_files_that_cannot_be_read_are_told(tmp_path, monkeypatch):
     with pytest.raises(TableError, match=r"gone\.json: cannot be read"):
         Geofence.read(tmp_path / "gone.json")

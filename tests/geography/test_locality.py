@@ -119,7 +119,7 @@ def test_a_place_of_rules_and_one_of_records_are_both_told(small_index, fence, s
     words = [catalogue.restrict(country="NOR", geofence=fence, occurrences=seen, near=near, month=12).place.words for near in (None, "60,10")]
     assert words == ["NOR in December", "NOR; 60, 10 in December"]
     notes = catalogue.restrict(occurrences=seen).notes
-    assert notes[-1] == "seen.csv: 41 records count wherever they lie; say where with --near or --country"
+    assert notes[-1] == "seen.csv: 41 records taken wherever they lie; say where with --near or --country"
 
 
 def test_without_a_place_an_answer_says_nothing_of_one(searcher, leaf):
