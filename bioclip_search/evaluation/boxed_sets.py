@@ -121,18 +121,30 @@ def read_parquet_boxes(file: Path) -> BoxedSet:
     told = [name for name in ("objects", "box_xyxy", "split", "source_id", "category") if name in columns]
     rows = parquet.read_table(file, columns=told).to_pylist()
     found, dropped = [], 0
-    for row in rows:
-        objects = row.get("objects")
-        if objects is not None:
-            pairs = zip(map(_from_corner, objects["bbox"]), objects.get("category") or [ORGANISM] * len(objects["bbox"]), strict=True)
-        else:
-            pairs = iter([(_checked(row["box_xyxy"]), row.get("category") or ORGANISM)] if row.get("box_xyxy") else [])
-        boxes = [(box, str(category)) for box, category in pairs]
+    for number, row in enumerate(rows, start=1):
+        try:
+            boxes = list(_boxes_of_row(row))
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise TableError(
+                f"{file}, row {number}: has no boxes that could be read ({type(error).__name__}: {error}). Expected objects with bbox, a list of "
+                "[left, top, width, height], and category, as many; or box_xyxy, [left, top, right, bottom]."
+            ) from error
         dropped += sum(box is None for box, _ in boxes)
         found.append([TrueBox(box, category) for box, category in boxes if box is not None and is_organism(category)])
     names = [row.get("source_id") or f"row {number}" for number, row in enumerate(rows, start=1)]
     table = pa.table({"image": pa.nulls(len(rows), pa.string()), "box_xyxy": pa.nulls(len(rows), BOX)})
     return _set(file, found, [row.get("split") for row in rows], names, table, dropped)
+
+
+def _boxes_of_row(row: dict[str, Any]) -> Iterator[tuple[Box | None, str]]:
+    """The boxes of a row with their categories; None for those without an area."""
+    objects = row.get("objects")
+    if objects is not None:
+        corners = objects["bbox"] or []
+        for corner, category in zip(corners, objects.get("category") or [ORGANISM] * len(corners), strict=True):
+            yield _from_corner(corner), str(category)
+    elif row.get("box_xyxy"):
+        yield _checked(row["box_xyxy"]), str(row.get("category") or ORGANISM)
 
 
 def is_organism(category: str) -> bool:

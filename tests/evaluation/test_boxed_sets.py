@@ -68,6 +68,30 @@ def test_parquet_with_objects_or_with_one_box_a_picture(tmp_path):
     assert list(one.pictures(np.array([False, True]))) == [png(2)]
 
 
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"objects": [{"bbox": [[1.0, 1.0, 5.0, 5.0]], "category": ["Puma", "x"]}]}, "row 1: has no boxes that could be read .ValueError"),
+        ({"objects": [{"bbox": [[1.0, 1.0, 5.0]], "category": ["Puma"]}]}, "row 1: .*expected 4, got 3"),
+        ({"objects": [{"boxes": [1.0]}]}, "row 1: .*KeyError: 'bbox'"),
+        ({"objects": ["Puma"]}, "row 1: .*TypeError"),
+        ({"box_xyxy": [[1, 2, 3, 4], [1, 2, 3]]}, "row 2: .*expected 4, got 3"),
+    ],
+)
+def test_boxes_that_are_none_are_refused_with_their_row(tmp_path, columns, message):
+    (values,) = columns.values()
+    parquet.write_table(pa.table({"image": [{"bytes": png(1), "path": None}] * len(values), **columns}), tmp_path / "a.parquet")
+    with pytest.raises(TableError, match=message):
+        find_boxed_sets([tmp_path / "a.parquet"])
+
+
+def test_a_row_without_objects_is_a_picture_of_nothing(tmp_path):
+    objects = pa.array([None, {"bbox": None, "category": None}], pa.struct({"bbox": pa.list_(pa.list_(pa.float64())), "category": pa.list_(pa.string())}))
+    parquet.write_table(pa.table({"image": [{"bytes": png(1), "path": None}] * 2, "objects": objects}), tmp_path / "a.parquet")
+    (found,) = find_boxed_sets([tmp_path / "a.parquet"])
+    assert (found.boxes, found.dropped) == (((), ()), 0)
+
+
 def test_other_files_are_refused(tmp_path):
     with pytest.raises(TableError, match="neither COCO"):
         find_boxed_sets([tmp_path / "a.csv"])

@@ -68,9 +68,12 @@ def detector(
     for boxed in find_boxed_sets(datasets, images):
         wanted = np.isin(boxed.parts, parts) | ("all" in parts) if parts else boxed.parts != TRAIN
         if not wanted.any():
-            raise TableError(f"{boxed.name}: no picture is left to measure. Its parts are {', '.join(sorted(set(boxed.parts)))}; name one with --part.")
+            there = f"Its parts are {', '.join(sorted(set(boxed.parts)))}; name one with --part." if len(boxed) else "It holds none."
+            raise TableError(f"{boxed.name}: no picture is left to measure. {there}")
         if boxed.dropped:
-            click.echo(f"{boxed.name}: {boxed.dropped:,} {'box has' if boxed.dropped == 1 else 'boxes have'} no area and do not count.", err=True)
+            click.echo(
+                f"{boxed.name}: {boxed.dropped:,} {'box has no area and does' if boxed.dropped == 1 else 'boxes have no area and do'} not count.", err=True
+            )
         with progress_steps(boxed.name) as progress:
             looked = look(finder, boxed, wanted, progress)
         tell_failures(looked.failures)
