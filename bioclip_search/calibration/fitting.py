@@ -10,8 +10,9 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 
 from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING
-from bioclip_search.calibration.lesson import gather
+from bioclip_search.calibration.lesson import LabelledPictures, gather
 from bioclip_search.calibration.record import CalibrationRecord, Origin
+from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import LabelledSet
 from bioclip_search.searcher import Searcher
 
@@ -23,6 +24,7 @@ def calibrate(
     sets: Sequence[LabelledSet],
     *,
     parts: Collection[str] | None = None,
+    strangers: float = 0.0,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CalibrationRecord:
@@ -31,12 +33,16 @@ def calibrate(
     Every picture counts alike, so what the promise holds for is this mixture of pictures.
 
     Args:
+        strangers: The share of the species with pictures that can be no answer meanwhile, so that the index learns what a species looks
+            like that it lacks; the promise then holds for pictures of which about so many show such a species.
         progress: Called with the pictures embedded and the pictures in all.
 
     Raises:
         TableError: Fewer than `LEAST_PICTURES` pictures can be read, or none is labelled with a taxon of the index.
     """
     pictures = gather(searcher, sets, parts=parts, workers=workers, progress=progress)
+    if strangers:
+        pictures = pictures.without(_drawn(pictures, strangers))
     shuffled = np.random.default_rng(SEED).permutation(len(pictures))
     taught, shown = np.split(shuffled, [int(np.ceil(SHARE_FOR_TEACHING * len(pictures)))])
     temperature, judge = pictures.teach(taught)
@@ -48,7 +54,22 @@ def calibrate(
         ranks=tuple(searcher.taxonomy.ranks),
         fitted_on=(
             f"{len(pictures):,} pictures of {', '.join(one.name for one in sets)}; on {len(taught):,} of them the temperature {temperature:g} and "
-            f"the judge, on the other {len(shown):,} what is promised"
+            f"the judge, on the other {len(shown):,} what is promised" + (f"; {strangers:.0%} of the species taken out meanwhile" if strangers else "")
         ),
     )
     return CalibrationRecord(temperature, judge, pictures.evidence(shown, temperature).judged(judge), origin)
+
+
+def _drawn(pictures: LabelledPictures, share: float) -> np.ndarray:
+    """A share of the species that pictures are labelled with, as leaves.
+
+    Raises:
+        TableError: There are too few species for that.
+    """
+    held = np.unique(pictures.species[pictures.species >= 0])
+    count = round(share * len(held))
+    if not 0 < count < len(held):
+        raise TableError(
+            f"Pictures are labelled with {len(held)} species of the index, of which {share:.0%} cannot be taken out. Give pictures of more species."
+        )
+    return np.random.default_rng(SEED).permutation(held)[:count]

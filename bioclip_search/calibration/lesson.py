@@ -7,7 +7,8 @@ promised with them is left to `evidence`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -40,6 +41,23 @@ class LabelledPictures:
 
     def __len__(self) -> int:
         return len(self.vectors)
+
+    @cached_property
+    def species(self) -> np.ndarray:
+        """The leaf of the species that each picture is labelled with, (n,); -1 where the label stops above or the taxa lack it."""
+        intervals = self.candidates.intervals(self.truths)[:, -1]  # (n, 2)
+        return np.where(intervals[:, 1] > intervals[:, 0], intervals[:, 0], -1)
+
+    def without(self, leaves: np.ndarray) -> LabelledPictures:
+        """The same pictures where some leaves can be no answer."""
+        scores = self.candidates.scores
+
+        def masked(vectors: np.ndarray) -> np.ndarray:
+            found = scores(vectors)
+            found[:, leaves] = -np.inf
+            return found
+
+        return replace(self, candidates=replace(self.candidates, scores=masked))
 
     def blocks(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, Lineages]]:
         """The cosines with all taxa, which may be overwritten, and the labels, block by block."""

@@ -28,6 +28,13 @@ COLUMN_WIDTH = 9
 @parts_option
 @click.option("--out", type=OutputFile(), help="Write the calibration to this file, for --calibration, and leave the index as it is.")
 @click.option("--target-accuracy", "targets", type=ACCURACY, multiple=True, help="Shares of right names to tell about.  [default: 0.8, 0.9, 0.95]")
+@click.option(
+    "--strangers",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    metavar="SHARE",
+    help="Take this share of the labelled species out of the index meanwhile, where many of your pictures show species that it lacks: 0.2.",
+)
 @workers_option
 @precision_option
 @device_option
@@ -40,6 +47,7 @@ def calibrate(
     parts: tuple[str, ...],
     out: Path | None,
     targets: tuple[float, ...],
+    strangers: float,
     workers: int | None,
     precision: str,
     device: str,
@@ -69,7 +77,7 @@ def calibrate(
             pass
     sets = labelled_sets(files, config, only, searcher, truth)
     with progress_steps("pictures") as progress:
-        record = fit(searcher, sets, parts=parts or None, workers=workers, progress=progress)
+        record = fit(searcher, sets, parts=parts or None, strangers=strangers, workers=workers, progress=progress)
     if out is None:
         keep(searcher.index, record)
         click.echo(f"Kept in the index {searcher.index.card.name}.", err=True)

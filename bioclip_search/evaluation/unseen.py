@@ -6,7 +6,7 @@ Composes other rooms: the rules come from `fallback`, what is fitted from `calib
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -69,7 +69,7 @@ def unseen_among(pictures: LabelledPictures, target: float, share_taken_out: flo
         TableError: Too few species have pictures.
         NotCalibratedError: The target cannot be promised on the pictures of the other species.
     """
-    species = _leaf_of_species(pictures)
+    species = pictures.species
     held = np.unique(species[species >= 0])
     count = round(share_taken_out * len(held))
     if not 0 < count < len(held) / 2:
@@ -80,12 +80,12 @@ def unseen_among(pictures: LabelledPictures, target: float, share_taken_out: flo
         asked, strangers = shuffled[:count], shuffled[count : 2 * count]
         rows = np.flatnonzero(np.isin(species, asked))
         others = np.random.default_rng(SEED + draw).permutation(np.flatnonzero(~np.isin(species, asked)))
-        without = _without(pictures, asked)
+        without = pictures.without(asked)
         plain = seen_at(without, rows, 1.0)
         for rule in AS_IT_IS:
             answers = RULES[rule](plain, Lesson(target, None))
             found.setdefault(rule, []).append(_became(answers.depths[0], answers.verdicts[0]))
-        for name, world in ((KNOWN, without), (STRANGERS, _without(pictures, np.concatenate([asked, strangers])))):
+        for name, world in ((KNOWN, without), (STRANGERS, pictures.without(np.concatenate([asked, strangers])))):
             depths, verdicts = _calibrated(world, without, others, rows, target)
             found.setdefault(f"weighing, {name}", []).append(_became(depths, verdicts))
     ranks = pictures.candidates.taxonomy.ranks
@@ -100,24 +100,6 @@ def _calibrated(world: LabelledPictures, without: LabelledPictures, others: np.n
     evidence = without.evidence(rows, temperature).judged(judge)
     depths = evidence.chosen(caution, target)
     return depths, np.where(depths >= 0, evidence.verdicts[np.arange(len(rows)), depths], WRONG)
-
-
-def _leaf_of_species(pictures: LabelledPictures) -> np.ndarray:
-    """The leaf of the species that each picture is labelled with, (n,); -1 where the label stops above or the index lacks it."""
-    intervals = pictures.candidates.intervals(pictures.truths)[:, -1]  # (n, 2)
-    return np.where(intervals[:, 1] > intervals[:, 0], intervals[:, 0], -1)
-
-
-def _without(pictures: LabelledPictures, leaves: np.ndarray) -> LabelledPictures:
-    """The same pictures where some leaves can be no answer."""
-    scores = pictures.candidates.scores
-
-    def masked(vectors: np.ndarray) -> np.ndarray:
-        found = scores(vectors)
-        found[:, leaves] = -np.inf
-        return found
-
-    return replace(pictures, candidates=replace(pictures.candidates, scores=masked))
 
 
 def _became(depths: np.ndarray, verdicts: np.ndarray) -> dict[str, np.ndarray]:

@@ -7,6 +7,7 @@ from bioclip_search.calibration.fitting import calibrate
 from bioclip_search.calibration.record import keep, record_of
 from bioclip_search.errors import NotCalibratedError, TableError
 from bioclip_search.evaluation.labelled import find_sets
+from bioclip_search.evaluation.verdicts import WRONG
 from bioclip_search.fallback import Weighing
 from bioclip_search.index import Index
 from bioclip_search.prompts import RANKS
@@ -60,3 +61,13 @@ def test_a_second_calibration_takes_the_place_of_the_first(own_index, encoder, l
     keep(keep(Index(own_index), record), record)
     assert [path.name for path in own_index.glob("calibration-*")] == ["calibration-2.parquet"]
     assert Index(own_index).card.calibration.evidence == "calibration-2.parquet"
+
+
+def test_species_taken_out_meanwhile_are_never_answered_and_teach_caution(own_index, encoder, labelled):
+    searcher = Searcher(Index(own_index), encoder)
+    plain, wary = calibrate(searcher, labelled), calibrate(searcher, labelled, strangers=0.5)
+    assert (wary.evidence.verdicts[:, -1] == WRONG).sum() > (plain.evidence.verdicts[:, -1] == WRONG).sum() + 10
+    assert wary.evidence.chance[:, -1].mean() < plain.evidence.chance[:, -1].mean()
+    assert "50% of the species taken out meanwhile" in wary.origin.fitted_on
+    with pytest.raises(TableError, match="of which 5% cannot be taken out"):
+        calibrate(searcher, labelled, strangers=0.05)
