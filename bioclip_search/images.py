@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import stat
 import threading
 import warnings
 from pathlib import Path
@@ -59,15 +60,28 @@ def open_picture(source: Any, *, enough_px: int | None = None) -> PIL.Image.Imag
         raise PictureError(f"a picture is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
     path = Path(source)
     try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise PictureError("is a folder, not a picture")
+        size = _size_bytes(path)
         with path.open("rb") as file:
             return _decode(file, size, enough_px)
     except FileNotFoundError as error:
         raise PictureError("no such file") from error
     except PermissionError as error:
         raise PictureError("may not be read (permission denied)") from error
+    except OSError as error:
+        raise PictureError(f"cannot be opened ({error.strerror or error})") from error
+
+
+def _size_bytes(path: Path) -> int:
+    """Raises: PictureError: it is a folder, a pipe, which may never end, or no path at all."""
+    try:
+        told = path.stat()
+    except ValueError as error:  # a NUL, which a table may hold and no path can
+        raise PictureError("no such file") from error
+    if stat.S_ISDIR(told.st_mode):
+        raise PictureError("is a folder, not a picture")
+    if not stat.S_ISREG(told.st_mode):
+        raise PictureError("is no file that could hold a picture")
+    return told.st_size
 
 
 def _decode(file: Any, size_bytes: int, enough_px: int | None) -> PIL.Image.Image:

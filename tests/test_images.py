@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 
@@ -94,9 +95,18 @@ def test_what_is_no_picture_is_refused_with_its_reason(data, reason):
         open_picture(data)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_pipe_that_nobody_writes_to_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(PictureError, match="is no file that could hold a picture"):
+        open_picture(tmp_path / "pipe.jpg")
+
+
 def test_missing_files_folders_and_wrong_arrays_are_refused(tmp_path):
     for source, reason in [
         (tmp_path / "no.jpg", "no such file"),
+        ("a\0b.jpg", "no such file"),
+        ("a" * 5000, "cannot be opened .File name too long"),
         (tmp_path, "is a folder"),
         (np.zeros((4, 4)), "uint8"),
         (np.zeros((0, 4, 3), np.uint8), "uint8"),

@@ -187,7 +187,7 @@ def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:
             try:
                 told = path.stat()
                 lines.append(f"{path.absolute()} {told.st_size} {told.st_mtime_ns}")
-            except OSError:
+            except (OSError, ValueError):  # a NUL, which a table may hold and no path can
                 lines.append(f"{path.absolute()} missing")
     return "\n".join(lines)
 

@@ -95,6 +95,13 @@ def test_copies_of_a_picture_and_further_crops_of_it_are_repeats_unless_they_bea
     assert len(once.without_repeats()) == 4
 
 
+def test_a_path_that_none_can_be_is_told_as_missing(tmp_path):
+    (tmp_path / "list.csv").write_text("path,species\na\0b.png,Felis catus\n")
+    (found,) = find_sets([tmp_path / "list.csv"])
+    looked = vectors_of(CountingEncoder(), found, np.ones(1, bool), home=tmp_path / "cache")
+    assert [failure.error for failure in looked.failures] == ["no such file"]
+
+
 def test_no_wanted_picture_is_no_batch(cats):
     assert list(embedded(CountingEncoder(), cats, np.zeros(40, bool))) == []
 
