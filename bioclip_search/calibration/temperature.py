@@ -16,16 +16,23 @@ TEMPERATURES = np.geomspace(0.2, 10, 81)
 
 LEAST_PROBABILITY = 1e-30
 
+SHRINKAGE = 3.0
+"""Weight of the squared logarithm of the temperature beside the summed losses, for a dozen pictures that are all right would else have
+no doubt left: with it the loss on further pictures was less for 12 monkeys (0.69 for 1.09) and for 12 birds (9.4 for 9.7), alike for 100."""
 
-def fit_temperature(blocks: Iterable[tuple[np.ndarray, np.ndarray]], logit_scale: float, temperatures: np.ndarray = TEMPERATURES) -> tuple[float, np.ndarray]:
+
+def fit_temperature(
+    blocks: Iterable[tuple[np.ndarray, np.ndarray]], logit_scale: float, temperatures: np.ndarray = TEMPERATURES, shrinkage: float = SHRINKAGE
+) -> tuple[float, np.ndarray]:
     """The temperature with the least loss, and the mean loss at each of `temperatures`, (t,) float64.
 
     The loss of a picture is -log P of its true taxon, summed over the ranks that its label names and the tree has;
-    pictures without such a rank do not count. Of equal losses the temperature nearest to 1 wins.
+    pictures without such a rank do not count. Few pictures do not take it far from 1 (`best_temperature`).
 
     Args:
         blocks: (b, n) cosines, -inf where a leaf is left out, and (b, ranks, 2) the leaves `[start, stop)` of the true taxon,
             0, 0 where there is none. Blocks are used once and not changed.
+        shrinkage: As `best_temperature` takes it; 0 where no temperature is likelier than another.
 
     Raises:
         TableError: No picture has a true taxon in the tree.
@@ -37,13 +44,13 @@ def fit_temperature(blocks: Iterable[tuple[np.ndarray, np.ndarray]], logit_scale
         summed, pictures = summed + losses[counted].sum(axis=0), pictures + int(counted.sum())
     if not pictures:
         raise TableError("No label names a taxon of the tree, so no temperature can be fitted. Give pictures of taxa that the index holds.")
-    losses = summed / pictures
-    return best_temperature(losses, temperatures), losses
+    return best_temperature(summed, temperatures, shrinkage), summed / pictures
 
 
-def best_temperature(losses: np.ndarray, temperatures: np.ndarray = TEMPERATURES) -> float:
-    """The temperature with the least of the losses, (t,); of equal ones the nearest to 1."""
+def best_temperature(summed: np.ndarray, temperatures: np.ndarray = TEMPERATURES, shrinkage: float = SHRINKAGE) -> float:
+    """The temperature with the least summed loss, (t,), and distance from 1; of equal ones the nearest to 1."""
     nearest_first = np.argsort(np.abs(np.log(temperatures)), kind="stable")
+    losses = summed + shrinkage * np.log(temperatures) ** 2
     return float(temperatures[nearest_first[np.argmin(losses[nearest_first])]])
 
 

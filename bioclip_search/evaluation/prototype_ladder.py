@@ -191,7 +191,7 @@ def _fit(left_out: LeftOut, rows: np.ndarray, intervals: np.ndarray, weights: Se
 
     best = None
     for weight in weights:
-        temperature, losses = fit_temperature(blocks(weight), 1.0, 1 / SCALES)
+        temperature, losses = fit_temperature(blocks(weight), 1.0, 1 / SCALES, shrinkage=0)
         found = Fit(1 / temperature, weight, float(losses.min()))
         best = found if best is None or found.loss < best.loss else best
     return best

@@ -140,7 +140,7 @@ class World:
         """The first half of the pictures in this order, which teaches and shows, and the second."""
         first, others = np.array_split(order, 2)
         taught, shown = np.split(first, [int(np.ceil(SHARE_FOR_TEACHING * len(first)))])
-        temperature = best_temperature(np.nanmean(self._losses[taught], axis=0), TEMPERATURES_NEAR)
+        temperature = best_temperature(np.nansum(self._losses[taught], axis=0), TEMPERATURES_NEAR)
         lesson = self.at(temperature).evidence.take(taught)
         return Split(temperature, teach_judge(lesson.probability, lesson.information, lesson.best_score, lesson.verdicts), shown, others)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bioclip_search.calibration.temperature import fit_temperature
+from bioclip_search.calibration.temperature import TEMPERATURES, best_temperature, fit_temperature
 from bioclip_search.errors import TableError
 
 
@@ -31,6 +31,20 @@ def test_labels_drawn_from_a_tempered_softmax_give_its_temperature_back():
     assert found == pytest.approx(2.5, rel=0.1)
     assert fit_temperature([(scores, truths)], 10.0)[0] == found  # whatever the blocks
     assert losses.min() < losses[0]
+
+
+def test_a_few_pictures_that_are_all_right_do_not_take_all_doubt_away():
+    """Each loses ln(1 + e^(-4 / T)), so that their losses alone would have the lowest temperature there is."""
+    right = (np.tile(np.array([[4.0, 0.0]], np.float32), (12, 1)), np.tile(intervals((0, 1)), (12, 1, 1)))
+    few, _ = fit_temperature([right], 1.0)
+    many, losses = fit_temperature([right] * 100, 1.0)
+    assert losses.argmin() == 0
+    assert 0.5 < few < 1
+    assert many < few
+
+
+def test_pictures_that_tell_nothing_leave_the_temperature_at_one():
+    assert best_temperature(np.zeros(len(TEMPERATURES))) == pytest.approx(1, rel=0.05)
 
 
 def test_a_leaf_that_is_left_out_takes_no_mass_and_certain_error_is_a_finite_loss():
