@@ -115,6 +115,15 @@ def test_a_run_is_reported_with_its_boxes_and_with_what_was_left_out(searcher, p
     assert "no such file" in html
 
 
+def test_an_answer_about_a_path_that_none_can_be_is_shown_without_its_picture(searcher, photos, tmp_path, small_index):
+    name = "a" * 5000 + ".png"
+    (tmp_path / "truth.csv").write_text(f"path,species\n{name},Panthera leo\n", encoding="utf-8")
+    answers = [replace(answer, image=name) for answer in searcher.identify(sorted(photos.iterdir())[1:2])]
+    truth = read_truth(tmp_path / "truth.csv")
+    told = subject_of_answers(evaluate_run(answers, truth, Catalogue(Index(small_index))), truth)
+    assert [mistake.why_no_picture for mistake in told.mistakes] == ["cannot be opened (File name too long)"]
+
+
 def test_crops_are_told_as_organisms_in_pictures(searcher, photos, tmp_path, small_index):
     truth = read_truth(written_list(tmp_path / "truth.csv"))
     answers = searcher.identify(sorted(photos.iterdir())[:2])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from os.path import isfile  # which a path too long to be one does not trouble, as it does Path.is_file
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def subject_of_answers(found: RunEvaluation, truth: Truth, taxa: int | None = No
         for row in score.rows[list(rows)].tolist():  # type: ignore[index]
             answer = found.answers[row]
             near = truth.home / Path(answer.image).name
-            yield (near if near.is_file() and not Path(answer.image).is_file() else answer.image), answer.box_xyxy
+            yield (near if isfile(near) and not isfile(answer.image) else answer.image), answer.box_xyxy
 
     stands_on = [("Index", found.index), ("Encoder", found.encoder)]
     if any("haurc" in score.metrics for score in found.scores):
@@ -217,8 +218,6 @@ def _words(score: Score, row: int, ranks: tuple[str, ...], names: Mapping[int, s
 def _thumbnail(picture: Any) -> tuple[bytes | None, str]:
     """A small JPEG of a picture, or of a picture with a box around what was answered about; or the reason why there is none."""
     source, box = picture if isinstance(picture, tuple) else (picture, None)
-    if isinstance(source, str | Path) and not Path(source).is_file():  # an answer may name a pipe, which would never end
-        return None, "no such file"
     try:
         opened = open_picture(source)
     except PictureError as error:
