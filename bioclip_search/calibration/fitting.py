@@ -61,7 +61,7 @@ def calibrate(
 
 
 def _drawn(pictures: LabelledPictures, share: float) -> np.ndarray:
-    """A share of the species that pictures are labelled with, as leaves.
+    """A share of the species that pictures are labelled with, by their numbers.
 
     Raises:
         TableError: There are too few species for that.

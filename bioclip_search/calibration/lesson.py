@@ -44,13 +44,22 @@ class LabelledPictures:
 
     @cached_property
     def species(self) -> np.ndarray:
-        """The leaf of the species that each picture is labelled with, (n,); -1 where the label stops above or the taxa lack it."""
-        intervals = self.candidates.intervals(self.truths)[:, -1]  # (n, 2)
-        return np.where(intervals[:, 1] > intervals[:, 0], intervals[:, 0], -1)
+        """The number of the species that each picture is labelled with, (n,); -1 where the label stops above or the taxa lack it.
 
-    def without(self, leaves: np.ndarray) -> LabelledPictures:
-        """The same pictures where some leaves can be no answer."""
-        scores = self.candidates.scores
+        In a tree without species that of the lowest rank.
+        """
+        starts, stops = self.candidates.intervals(self.truths)[:, self._species_depth].T  # (n,) each
+        return np.where(stops > starts, self.candidates.taxonomy.levels[self._species_depth].numbers(starts), -1)
+
+    @property
+    def _species_depth(self) -> int:
+        ranks = self.candidates.taxonomy.ranks
+        return ranks.index("species") if "species" in ranks else len(ranks) - 1
+
+    def without(self, species: np.ndarray) -> LabelledPictures:
+        """The same pictures where some species can be no answer, nor any leaf below them."""
+        scores, level = self.candidates.scores, self.candidates.taxonomy.levels[self._species_depth]
+        leaves = np.flatnonzero(np.isin(level.numbers(np.arange(len(self.candidates.taxonomy))), species))
 
         def masked(vectors: np.ndarray) -> np.ndarray:
             found = scores(vectors)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from bioclip_search.calibration.lesson import LabelledPictures
+from bioclip_search.evaluation.candidates import Candidates
+from bioclip_search.evaluation.verdicts import Lineages
+from bioclip_search.taxonomy import Taxonomy
+
+LEOPARDS = {"genus": ["Panthera"] * 3, "species": ["Panthera leo", "Panthera pardus", "Panthera pardus"], "subspecies": ["leo", "orientalis", "pardus"]}
+
+
+def pictures_of(columns: dict[str, list[str | None]], truths: dict[str, list[str | None]]) -> LabelledPictures:
+    """Pictures that match all leaves alike."""
+    ranks, numbers = list(columns), {}
+    table, labels = (pa.table({"common_name": pa.nulls(len(told[ranks[0]]), pa.string())} | told) for told in (columns, truths))
+    taxonomy = Taxonomy.from_table(table, ranks)
+    candidates = Candidates(
+        "index", taxonomy, Lineages.of(taxonomy.leaves, ranks, numbers), lambda vectors: np.zeros((len(vectors), len(taxonomy)), np.float32)
+    )
+    return LabelledPictures(np.zeros((len(labels), 2), np.float32), Lineages.of(labels, ranks, numbers), candidates, 1.0)
+
+
+def test_a_species_is_taken_out_with_all_that_is_below_it():
+    pictures = pictures_of(LEOPARDS, {"genus": ["Panthera"] * 3, "species": ["Panthera pardus", "Panthera leo", None], "subspecies": [None, "leo", None]})
+    assert pictures.species.tolist() == [1, 0, -1]
+    scores = pictures.without(np.array([1])).candidates.scores(np.zeros((1, 2)))
+    assert np.isneginf(scores).tolist() == [[False, True, True]]
+
+
+@pytest.mark.parametrize("taken", [[], [0]])
+def test_a_tree_without_species_is_thinned_at_its_lowest_rank(taken):
+    pictures = pictures_of({"genus": ["Felis", "Panthera"]}, {"genus": ["Felis", "Canis"]})
+    assert pictures.species.tolist() == [0, -1]
+    assert np.isneginf(pictures.without(np.array(taken)).candidates.scores(np.zeros((1, 2)))).sum() == len(taken)
