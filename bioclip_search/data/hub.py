@@ -73,7 +73,7 @@ def _labels(library: ModuleType, manifest: Manifest, told: dict[str, str], featu
 def _pictures(manifest: Manifest, column: str, wanted: np.ndarray) -> Iterator[Any]:
     """The bytes of the wanted pictures, in order; an empty file where there is none, which will tell so."""
     library = _library()
-    rows = _load(library, manifest, [column])
+    rows = _guarded(manifest, lambda: _load(library, manifest, [column]))
     if isinstance(rows.features[column], library.Image):
         rows = rows.cast_column(column, library.Image(decode=False))
     numbers = np.flatnonzero(wanted)

@@ -106,6 +106,14 @@ def test_a_split_that_is_not_there_is_told_with_what_to_do(tmp_path):
         labelled_set_of(read_manifest(write_set(tmp_path, split="test")))
 
 
+def test_pictures_that_are_gone_when_they_are_asked_for_are_told_with_what_to_do(tmp_path):
+    found = labelled_set_of(read_manifest(write_set(tmp_path)))
+    for file in (tmp_path / "cats/data").iterdir():
+        file.unlink()
+    with pytest.raises(TableError, match=r"felines \(cats\) cannot be had: .*hf download cats"):
+        next(found.pictures(np.ones(6, bool)))
+
+
 def test_pictures_of_other_sets_stand_before_named_ones(tmp_path):
     manifest = write_set(tmp_path)
     (tmp_path / "list.csv").write_text("path,species\na.png,Felis catus\n")
