@@ -9,6 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from bioclip_search.evaluation.labelled import LabelledSet
+    from bioclip_search.evaluation.labels import Resolution
     from bioclip_search.searcher import Searcher
 
 files_argument = click.argument("files", nargs=-1, metavar="[FILE]...")
@@ -32,29 +33,43 @@ def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str],
         TableError: A file cannot be read, or a set of this name is not among them.
     """
     from bioclip_search.errors import TableError
-    from bioclip_search.evaluation.labelled import find_sets, sets_of_training
-    from bioclip_search.evaluation.truth import set_of_run
 
-    if bool(files) == (config is not None):
-        raise click.UsageError("Give either FILES or --config.")
-    ranks = searcher.taxonomy.ranks
-    if config is not None:
-        from bioclip_search.train.config import EncoderConfig
-
-        sets = sets_of_training(EncoderConfig.from_toml(config), ranks)
-    else:
-        sets = looked_up(find_sets(files, ranks) if truth is None else [set_of_run(file, truth, ranks) for file in files], searcher)
+    sets = resolved_sets(files, config, searcher, truth).sets
     names = [labelled.name for labelled in sets]
     if missing := [name for name in only if name not in names]:
         raise TableError(f"There is no set {', '.join(missing)}; there are {', '.join(names)}.")
     return [labelled for labelled in sets if not only or labelled.name in only]
 
 
-def looked_up(sets: Sequence[LabelledSet], searcher: Searcher, truth: str | None = None) -> list[LabelledSet]:
+def resolved_sets(files: Sequence[str], config: str | None, searcher: Searcher, truth: str | None = None) -> Resolution:
+    """All sets of the files, or of a training run, whose labels stay as they were taught; and what became of the labels.
+
+    Raises:
+        TableError: A file cannot be read.
+    """
+    from bioclip_search.evaluation.labelled import find_sets, sets_of_training
+    from bioclip_search.evaluation.labels import LabelReport, Resolution
+    from bioclip_search.evaluation.truth import set_of_run
+
+    stop_unless_one_is_given(files, config)
+    ranks = searcher.taxonomy.ranks
+    if config is not None:
+        from bioclip_search.train.config import EncoderConfig
+
+        return Resolution(tuple(sets_of_training(EncoderConfig.from_toml(config), ranks)), LabelReport(()))
+    return looked_up(find_sets(files, ranks) if truth is None else [set_of_run(file, truth, ranks) for file in files], searcher)
+
+
+def stop_unless_one_is_given(files: Sequence[str], config: str | None) -> None:
+    if bool(files) == (config is not None):
+        raise click.UsageError("Give either FILES or --config.")
+
+
+def looked_up(sets: Sequence[LabelledSet], searcher: Searcher) -> Resolution:
     """The sets with their labels looked up in the index; what is worth telling of sets and labels goes to stderr."""
     from bioclip_search.evaluation.labels import resolve_labels
 
     resolution = resolve_labels(sets, searcher.names)
     for line in [*(note for labelled in sets for note in labelled.notes), *resolution.report.lines()]:
         click.echo(line, err=True)
-    return list(resolution.sets)
+    return resolution

@@ -39,7 +39,7 @@ def embedded_sets(
     for place in tables:
         labelled, vectors = labels_with_vectors(Path(place), RANKS)
         if _has_bare_names(labelled):
-            (labelled,) = looked_up([labelled], Searcher.open(index, device=device))
+            (labelled,) = looked_up([labelled], Searcher.open(index, device=device)).sets
         every = EmbeddedSet(labelled.name, vectors, labelled.taxa, labelled.parts, labelled.names, labelled.taxa)
         yield every.take(_wanted(labelled, parts).nonzero()[0]), RANKS
     pictures = [place for place in datasets if place not in tables]

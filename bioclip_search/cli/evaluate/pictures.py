@@ -13,6 +13,7 @@ import click
 
 from bioclip_search.cli.evaluate.printing import print_scores, tell_failures, write_out
 from bioclip_search.cli.identify import device_option, format_option, list_images, precision_option, workers_option
+from bioclip_search.cli.labelled_sets import resolved_sets, stop_unless_one_is_given
 from bioclip_search.cli.progress import progress_bar, progress_steps
 from bioclip_search.cli.values import ACCURACY, OutputFile
 
@@ -77,43 +78,31 @@ def pictures(files: tuple[str, ...], truth: str | None, config: str | None, out:
 def _measure_pictures(files: Sequence[str], config: str | None, question: dict[str, Any], is_drawn: bool) -> tuple[Evaluation, Any]:
     """What labelled pictures show, and what a report needs beside it."""
     from bioclip_search.evaluation.answers import are_answers
-    from bioclip_search.evaluation.labelled import find_sets, sets_of_training
-    from bioclip_search.evaluation.labels import resolve_labels
     from bioclip_search.evaluation.zero_shot import evaluate
     from bioclip_search.images import SUFFIXES
     from bioclip_search.searcher import Searcher
 
-    if bool(files) == (config is not None):
-        raise click.UsageError("Give either FILES or --config.")
+    stop_unless_one_is_given(files, config)
     for file in files:
         if are_answers(file):
             raise click.UsageError(f"{file} holds answers; say what is true of its pictures with --truth.")
         if Path(file).suffix.lower() in SUFFIXES:
             raise click.UsageError(f"{file} is a picture; say what it shows with --truth.")
     searcher = Searcher.open(question["index"] or DEFAULT_INDEX, device=question["device"], precision=question["precision"])
-    ranks, labels = searcher.taxonomy.ranks, None
-    if config is None:
-        found_sets = find_sets(files, ranks)
-        resolution = resolve_labels(found_sets, searcher.names)
-        sets, labels = resolution.sets, resolution.report
-        _tell([note for labelled in found_sets for note in labelled.notes], labels.lines())
-    else:
-        from bioclip_search.train.config import EncoderConfig
-
-        sets = sets_of_training(EncoderConfig.from_toml(config), ranks)
+    resolution = resolved_sets(files, config, searcher)
     asked = {
         "labels": question["labels"] or (("index",) if is_drawn else ("own",)),
         "parts": question["parts"] or None,
         **{name: question[name] for name in ("distractors", "seen", "target_accuracy", "workers")},
     }
     with progress_steps("pictures") as progress:
-        found = evaluate(searcher, sets, **asked, resolved=labels, progress=progress)
+        found = evaluate(searcher, resolution.sets, **asked, resolved=resolution.report if config is None else None, progress=progress)
     _tell_what_it_stands_on(found)
     if not is_drawn:
         return found, None
     from bioclip_search.evaluation.report.subject import subject_of_pictures
 
-    return found, subject_of_pictures(found, sets, searcher)
+    return found, subject_of_pictures(found, resolution.sets, searcher)
 
 
 def _measure_answers(files: Sequence[str], truth_file: str, question: dict[str, Any], is_drawn: bool) -> tuple[RunEvaluation, Any]:
@@ -137,7 +126,8 @@ def _measure_answers(files: Sequence[str], truth_file: str, question: dict[str, 
         records, catalogue = _identified(files, question)
     truth = read_truth(truth_file, catalogue.taxonomy.ranks)
     found = evaluate_run(records, truth, catalogue, name=name, every_crop=question["every_crop"], seen=question["seen"])
-    _tell(found.notes, found.labels.lines())
+    for line in (*found.notes, *found.labels.lines()):
+        click.echo(line, err=True)
     if not is_drawn:
         return found, None
     from bioclip_search.evaluation.report.subject import subject_of_answers
@@ -164,11 +154,6 @@ def _identified(files: Sequence[str], question: dict[str, Any]) -> tuple[Iterato
                 yield from several
 
     return records(), searcher.catalogue
-
-
-def _tell(*told: Sequence[str]) -> None:
-    for line in (line for lines in told for line in lines):
-        click.echo(line, err=True)
 
 
 def _tell_what_it_stands_on(found: Evaluation) -> None:
