@@ -44,10 +44,11 @@ class Answer:
     `taxon` and `rank` are None when no taxon was sure enough; `probability` is then 1.0, that of "some organism
     of this index". Where the detector saw no organism at all, `probability` too is None. `chance` is how likely the name
     is right, as labelled pictures taught it, where an accuracy was promised; the probability only compares it with the
-    other names of the index. `box_xyxy` is in pixels of the upright picture, None for the whole of it. `ladder` runs from the highest rank to the lowest: the ancestors of
-    the answer, then its most probable descendant at each rank. `alternatives` are the runners-up of the answer's
-    rank, of the lowest rank where there is no answer. `beyond_calibration` says, where an accuracy was promised, what of
-    the question lies outside of what the calibration was fitted on; the promise does not hold there.
+    other names of the index. `box_xyxy` is in pixels of the upright picture, None for the whole of it. `ladder` runs from
+    the highest rank to the lowest: the ancestors of the answer, then its most probable descendant at each rank.
+    `alternatives` are the runners-up of the answer's rank, of the lowest rank where there is no answer.
+    `beyond_calibration` says, where an accuracy was promised, what of the question lies outside of what the calibration
+    was fitted on; the promise does not hold there.
 
     Where something was said of the place: `place` is what, in words, `without_place` the answer as it would be without
     it, `removed` the taxon that a country, region or geofence took out, with the probability that it would have, and

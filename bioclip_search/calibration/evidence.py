@@ -22,7 +22,8 @@ CAUTIONS = np.round(np.arange(100, 0, -1) / 100, 2)
 """Cautions tried, highest first: finer than a thousand pictures can tell apart."""
 
 SHARE_FOR_TEACHING = 0.4
-"""The temperature and the judge are fitted on this share of the labelled pictures, and the evidence is what the others show: a promise is exact only for numbers that were chosen without them."""
+"""The temperature and the judge are fitted on this share of the labelled pictures, and the evidence is what the others show: a promise is exact
+only for numbers that were chosen without them."""
 
 UNLIKE = 0.01
 """Share of the labelled pictures whose best match is poorer than what still counts as a picture of their kind."""

@@ -19,9 +19,6 @@ from bioclip_search.taxonomy import Taxon, Taxonomy
 KINGDOMS = frozenset(("animalia", "plantae", "fungi"))
 """Kingdoms on which lists agree, so that two of them contradict each other."""
 
-HIGHER_RANKS = ("genus", "family")
-"""What stands in for an unknown name; a higher taxon would say next to nothing."""
-
 
 @dataclass(frozen=True, eq=False)
 class Resolved:
@@ -87,6 +84,7 @@ def _looked_up(row: Mapping[str, str | None], names: Names) -> tuple[Taxon | Non
 
 
 def _higher(row: Mapping[str, str | None]) -> Iterator[tuple[str, str]]:
+    """What stands in for an unknown name, by rank; a taxon above the family would say next to nothing."""
     first = row["name"].split()[0]
     yield from (("genus", name) for name in dict.fromkeys((row["genus"], first if first[:1].isupper() else None)) if name)
     if row["family"]:
