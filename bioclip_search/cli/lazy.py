@@ -5,11 +5,16 @@ What the commands do is left to their modules.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import click
+
+NEAR = 0.8
+"""How alike the first word must be to a command to be taken for a slip of it, as `difflib` counts, 0 to 1."""
 
 
 class Place(NamedTuple):
@@ -42,5 +47,8 @@ class LazyGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if self.default and not (args and (args[0] in self.places or args[0] in ctx.help_option_names)):
+            near = get_close_matches(args[0], self.places, n=1, cutoff=NEAR) if args and not os.path.exists(args[0]) else []
+            if near:
+                raise click.UsageError(f"There is no file and no task {args[0]!r}. Did you mean {near[0]}?", ctx)
             args = [self.default, *args]
         return super().parse_args(ctx, args)

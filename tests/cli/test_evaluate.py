@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 
 import click
 import pytest
@@ -66,6 +67,14 @@ def test_each_task_tells_what_it_takes_and_the_list_tells_them_all():
         assert f"\n  {task} " in told
         assert f"evaluate {task} " in run("evaluate", task, "--help").output
         assert "Example: bioclip-search evaluate" in run("evaluate", task, "--help").output
+
+
+def test_a_task_that_is_misspelt_is_told_unless_a_file_is_called_so(folder, lions, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(click.UsageError, match="no task 'fewshot'. Did you mean few-shot"):
+        run("evaluate", "fewshot", lions)
+    shutil.copytree(lions.parent, "fewshot")
+    assert json.loads(run("evaluate", "fewshot", "--index", folder, "--format", "jsonl").stdout)["set"] == "fewshot"
 
 
 def test_a_line_that_names_no_task_is_one_of_zero_shot(folder, lions):  # noqa: F811
