@@ -59,7 +59,8 @@ def linear_probe(embedded: EmbeddedSet, ranks: Sequence[str], *, teach: str | No
     """
     classes, is_taught = classes_of(embedded, ranks), _taught_part(embedded, teach)
     enough = np.bincount(classes.of[is_taught & (classes.of >= 0)], minlength=len(classes.names)) >= LEAST_PICTURES
-    rows = np.flatnonzero((classes.of >= 0) & enough[classes.of])
+    named = np.flatnonzero(classes.of >= 0)
+    rows = named[enough[classes.of[named]]]
     if enough.sum() < 2 or (teach is not None and is_taught[rows].all()):
         raise TableError(
             f"{embedded.name}: {int(enough.sum())} of {len(classes.names):,} classes have {LEAST_PICTURES} pictures to teach or more, and "

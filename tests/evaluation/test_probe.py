@@ -4,6 +4,7 @@ import sys
 from dataclasses import replace
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from bioclip_search.errors import MissingExtraError, TableError
@@ -54,6 +55,13 @@ def test_classes_with_too_few_pictures_are_left_out_and_told():
     assert found.too_few == ("Genus0 species2",)
     with pytest.raises(TableError, match="1 of 2 classes have 5 pictures to teach or more"):
         linear_probe(embedded.take(np.r_[0:6, 12:16]), RANKS)
+
+
+def test_pictures_without_a_label_are_no_class():
+    embedded = clouds(2, 6, spread=0.1)
+    nameless = replace(embedded, taxa=pa.table({name: pa.nulls(12, pa.string()) for name in embedded.taxa.column_names}))
+    with pytest.raises(TableError, match="0 of 0 classes have 5 pictures to teach or more"):
+        linear_probe(nameless, RANKS)
 
 
 def test_the_same_question_has_the_same_answer():
