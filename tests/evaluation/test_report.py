@@ -115,6 +115,17 @@ def test_a_run_is_reported_with_its_boxes_and_with_what_was_left_out(searcher, p
     assert "no such file" in html
 
 
+def test_a_picture_that_was_moved_is_shown_from_where_the_truth_says_it_is(searcher, photos, tmp_path, small_index):
+    answers = [replace(answer, image=f"/card/site 1/{number}.png") for number, answer in enumerate(searcher.identify(sorted(photos.iterdir())[:2]))]
+    (tmp_path / "site 1").mkdir()
+    (photos / "1.png").rename(tmp_path / "site 1/1.png")
+    (tmp_path / "1.png").write_bytes(b"another picture of this name")
+    (tmp_path / "truth.csv").write_text("path,species\nsite 1/1.png,Panthera leo\nsite 2/1.png,Vulpes vulpes\n", encoding="utf-8")
+    truth = read_truth(tmp_path / "truth.csv")
+    (mistake,) = subject_of_answers(evaluate_run(answers, truth, Catalogue(Index(small_index))), truth).mistakes
+    assert mistake.thumbnail.startswith(b"\xff\xd8")
+
+
 def test_an_answer_about_a_path_that_none_can_be_is_shown_without_its_picture(searcher, photos, tmp_path, small_index):
     name = "a" * 5000 + ".png"
     (tmp_path / "truth.csv").write_text(f"path,species\n{name},Panthera leo\n", encoding="utf-8")

@@ -9,7 +9,6 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import isfile  # which a path too long to be one does not trouble, as it does Path.is_file
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,13 +107,14 @@ def subject_of_pictures(found: Evaluation, sets: Sequence[LabelledSet], searcher
 
 
 def subject_of_answers(found: RunEvaluation, truth: Truth, taxa: int | None = None) -> Subject:
-    """The subject of `evaluate --truth`: pictures are looked for where the answers say they are, then beside the truth."""
+    """The subject of `evaluate --truth`: pictures are looked for where the answers say they are, then where the truth does."""
+    row_of = truth.rows_of([answer.image for answer in found.answers])
 
     def pictures(score: Score, rows: Sequence[int]) -> Iterator[Any]:
         for row in score.rows[list(rows)].tolist():  # type: ignore[index]
             answer = found.answers[row]
-            near = truth.home / Path(answer.image).name
-            yield (near if isfile(near) and not isfile(answer.image) else answer.image), answer.box_xyxy
+            there = truth.home / (truth.images[row_of[row]] or "")
+            yield (there if isfile(there) and not isfile(answer.image) else answer.image), answer.box_xyxy
 
     stands_on = [("Index", found.index), ("Encoder", found.encoder)]
     if any("haurc" in score.metrics for score in found.scores):
