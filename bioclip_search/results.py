@@ -35,6 +35,7 @@ class WithoutPlace:
     taxon: str | None
     rank: str | None
     probability: float
+    chance: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,13 +111,13 @@ def remarks(answer: Answer) -> list[str]:
         taxon = without.taxon if without is not None and without.taxon and not (removed and removed.taxon == without.taxon) else answer.taxon
         told.append(f"Out of range: {taxon} is not recorded there ({answer.place})")
     if is_changed:
-        told.append(f"Without the place: {f'{without.taxon}, {without.rank}, {percent(without.probability)}' if without.taxon else 'no answer'}")
+        told.append(f"Without the place: {f'{without.taxon}, {without.rank}, {percent(shown_chance(without))}' if without.taxon else 'no answer'}")
     if removed is not None:
         told.append(f"Shut out there: {removed.taxon}, {percent(removed.probability)} without the place ({answer.place})")
     return told + [f"Beyond the calibration: {reason}" for reason in answer.beyond_calibration]
 
 
-def shown_chance(answer: Answer) -> float | None:
+def shown_chance(answer: Answer | WithoutPlace) -> float | None:
     """The number that a person reads beside the name: the chance of being right where it was learned, else the probability."""
     return answer.probability if answer.chance is None else answer.chance
 

@@ -192,7 +192,7 @@ class Searcher:
         restriction = restriction or self.restrict(within=within, checklist=checklist, exclude=exclude, **of_place)
         self.catalogue.stop_if_silent(restriction.leaves)
         ruling = self.ruling(rank=rank, threshold=threshold, target_accuracy=target_accuracy, min_rank=min_rank, max_rank=max_rank) | {"rivals": top}
-        if restriction.leaves is not None or restriction.place is not None:
+        if restriction.wider is not None or (restriction.leaves is not None and restriction.place is None):
             ruling["rules"] = unjudged(ruling["rules"])
         batch: list[Cut] = []
         for of_one_picture in cut_crops(images, self.encoder, self.detector, workers):
@@ -274,18 +274,23 @@ class Searcher:
         comparison = Comparison(self.taxonomy.levels, len(self.taxonomy), restriction.wider, restriction.place)
 
         def decided(row: np.ndarray) -> Decided:
-            found = comparison.of(row, self._sharpness, **ruling)
-            without, removed = found.without.chosen, found.removed
-            taxon = self._taxon(without) if without else None
+            found = comparison.of(row, self._sharpness, narrowed=unjudged(ruling["rules"]), **ruling)
+            removed = found.removed
             more = {
                 "place": restriction.place.words,
                 "out_of_range": found.out_of_range,
-                "without_place": WithoutPlace(taxon.name if taxon else None, taxon.rank if taxon else None, without.probability if without else 1.0),
+                "without_place": self._without_place(found.without),
                 "removed": self._alternative(removed, language) if removed else None,
             }
             return found.decision, comparison.best_in_play(row), more
 
         return list(work_ahead(decided, self.catalogue.scores(vectors)))
+
+    def _without_place(self, decision: Decision) -> WithoutPlace:
+        if decision.chosen is None:
+            return WithoutPlace(None, None, 1.0)
+        taxon = self._taxon(decision.chosen)
+        return WithoutPlace(taxon.name, taxon.rank, decision.chosen.probability, decision.chance)
 
     def _answer(self, crop: Crop, decision: Decision, language: str | None, **more: Any) -> Answer:
         chosen = self._taxon(decision.chosen) if decision.chosen else None

@@ -85,7 +85,7 @@ def test_what_the_place_changed_stands_in_every_format():
     (row,) = csv.DictReader(io.StringIO(written([stray], "csv")))
     told = ("place", "out_of_range", "without_place", "removed", "beyond_calibration", "chance")
     assert [row[column] for column in told] == ["NOR in May", "True", "Panthera leo 0.8200", "Lynx lynx 0.1000", "fitted without a place", "0.9"]
-    assert json.loads(written([stray], "jsonl"))["without_place"] == {"taxon": "Panthera leo", "rank": "species", "probability": 0.82}
+    assert json.loads(written([stray], "jsonl"))["without_place"] == {"taxon": "Panthera leo", "rank": "species", "probability": 0.82, "chance": None}
     lines = [line.strip() for line in written([stray], "table").replace("\N{NO-BREAK SPACE}", " ").splitlines()]
     assert lines[-4:] == [
         "Out of range: Panthera leo is not recorded there (NOR in May)",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.fallback import DEFAULT_THRESHOLD, AtRank, Decision, Step, decide, decide_among
+from bioclip_search.fallback import DEFAULT_THRESHOLD, AtRank, Decision, Rules, Step, decide, decide_among
 from bioclip_search.geography.locality import Locality
 from bioclip_search.intervals import LeafSet, Level
 from bioclip_search.posterior import leaf_probabilities
@@ -46,13 +46,17 @@ class Comparison:
         self.is_kept = np.ones(len(self.wider), bool) if place.leaves is None else place.leaves.mask[self.wider]  # (k,)
         self.leaves_in_all = leaves_in_all
 
-    def of(self, scores: np.ndarray, sharpness: float, **ruling: Any) -> Compared:
-        """The decisions for the cosines of one picture with all leaves, (n,) float32; `ruling` as `fallback.decide` takes it."""
+    def of(self, scores: np.ndarray, sharpness: float, *, narrowed: Rules | None = None, **ruling: Any) -> Compared:
+        """The decisions for the cosines of one picture with all leaves, (n,) float32; `ruling` as `fallback.decide` takes it.
+
+        Args:
+            narrowed: The rules where the place leaves out some taxa or weighs them; by default those of the ruling.
+        """
         cosines = scores[self.wider]
         (wide,) = leaf_probabilities(cosines[None].copy(), sharpness)
         without = self._decided(self.wider, wide, ruling | {"best_score": float(cosines.max(initial=-np.inf))})
         kept, cosines = self.wider[self.is_kept], cosines[self.is_kept]
-        ruling = ruling | {"best_score": float(cosines.max(initial=-np.inf))}
+        ruling = ruling | {"best_score": float(cosines.max(initial=-np.inf))} | ({"rules": narrowed} if narrowed else {})
         plain = without if self.is_kept.all() else self._decided(kept, leaf_probabilities(cosines[None].copy(), sharpness)[0], ruling)
         decision, out_of_range = plain, None
         if self.prior is not None:

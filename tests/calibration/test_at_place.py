@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from bioclip_search.calibration.fitting import calibrate
 from bioclip_search.calibration.record import keep
 from bioclip_search.index import Index
-from bioclip_search.results import remarks
+from bioclip_search.results import WithoutPlace, remarks
 from bioclip_search.searcher import Searcher
 from tests.calibration.test_fitting import labelled  # noqa: F401
 
@@ -21,5 +22,10 @@ def test_records_of_a_place_lie_beyond_the_calibration(own_index, encoder, label
     assert answer.rule.startswith("rule 5: ")
     assert answer.beyond_calibration == ("fitted without a place, and here the records of NOR count",)
     assert remarks(answer)[-1] == "Beyond the calibration: fitted without a place, and here the records of NOR count"
-    (fenced,) = searcher.identify(picture, target_accuracy=0.9)
-    assert fenced.beyond_calibration == ()
+    (anywhere,) = searcher.identify(picture, target_accuracy=0.9)
+    assert anywhere.beyond_calibration == ()
+    assert answer.chance is None  # the judge was not taught what records of a place make sure
+    assert anywhere.chance is not None
+    assert answer.without_place == WithoutPlace(
+        anywhere.taxon, anywhere.rank, pytest.approx(anywhere.probability, abs=1e-5), pytest.approx(anywhere.chance, abs=1e-5)
+    )

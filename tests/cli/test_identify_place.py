@@ -40,7 +40,7 @@ def test_jsonl_and_csv_tell_the_place_and_what_it_took_out(run):
     assert found.return_value == 0
     answer = json.loads(found.stdout)
     assert (answer["place"], answer["out_of_range"], answer["lineage"]["class"] != "Mammalia") == ("NOR", None, True)
-    assert set(answer["without_place"]) == {"taxon", "rank", "probability"}
+    assert set(answer["without_place"]) == {"taxon", "rank", "probability", "chance"}
     assert "Note: fence.json: 943 taxa shut out of NOR." in found.stderr
     assert "of 2 keys 1 without a taxon in this index (mammalia;carnivora;canidae;canis;lupus dingo)" in found.stderr
     found = run("--occurrences", "seen.csv", "--near", "60.1,10.1", "--month", "5", "--rank", "species", "--format", "csv")
