@@ -33,6 +33,8 @@ def test_few_shot_on_vectors_needs_no_index_and_every_format_tells_the_same(vect
     assert json.loads((tmp_path / "all.json").read_text()) == [record]
     rows = {row["metric"]: row for row in csv.DictReader(run("evaluate", "few-shot", vectors, "--format", "csv").stdout.splitlines())}
     assert float(rows["simpleshot_1"]["low"]) == record["simpleshot_1_low"]
+    assert float(rows["simpleshot_1_draws_low"]["value"]) == record["simpleshot_1_draws_low"]  # the end of no interval of its own
+    assert "simpleshot_1_low" not in rows
     table = run("evaluate", "few-shot", vectors).stdout.splitlines()
     assert table[0].split()[:3] == ["SET", "simpleshot_1", "right"]
     assert table[1].startswith("clouds")

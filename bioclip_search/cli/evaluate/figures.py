@@ -37,6 +37,8 @@ def print_rows(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 def print_figures(records: Sequence[Mapping[str, Any]], format: str) -> None:
     """One JSON object a set, or in CSV a row a figure: set, metric, value, low, high."""
+    from bioclip_search.evaluation.score import HIGH, LOW, figures_of
+
     if format == "jsonl":
         for record in records:
             click.echo(json.dumps(record, ensure_ascii=False))
@@ -44,9 +46,9 @@ def print_figures(records: Sequence[Mapping[str, Any]], format: str) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["set", "metric", "value", "low", "high"])
     for record in records:
-        for name, value in record.items():
-            if name != "set" and not name.endswith(("_low", "_high")):
-                writer.writerow([record["set"], name, value, record.get(f"{name}_low", ""), record.get(f"{name}_high", "")])
+        for name, value in figures_of(record).items():
+            if name != "set":
+                writer.writerow([record["set"], name, value, record.get(name + LOW, ""), record.get(name + HIGH, "")])
 
 
 def write_json(path: Path | None, content: Any) -> None:
