@@ -1,4 +1,4 @@
-"""How bold a rule may be so that its promise holds: a finite-sample guarantee, whatever the distribution of the pictures.
+"""How bold a rule may be so that its promise holds: a finite-sample guarantee, whatever the distribution that pictures are drawn from, one by one.
 
 Pure numpy over counts of right answers; which answers a rule gives is left to `evidence`.
 

@@ -57,6 +57,7 @@ def calibrate(
     A FILE is a folder with one sub-folder a taxon, a CSV with a column path and a name, or Parquet with the columns
     image and species; or the answers of `identify` beside a --truth. Take pictures of the kind that will be identified:
     the promise holds for those, and for no others. A few hundred are enough; with too few it is said how many would be.
+    Of a burst give one picture: ten of the same animal tell as much as one, and would be taken for ten.
 
     \b
     Example: bioclip-search calibrate known-photos/ --index my-birds
