@@ -39,13 +39,16 @@ def test_a_few_pictures_move_it_a_little():
 
 
 def test_the_undecided_teach_nothing():
-    probability, information, score, verdicts = pictures(200)
-    half = np.where(np.arange(200)[:, None] < 100, verdicts, UNDECIDED)
-    with_undecided = teach_judge(probability, information, score, half)
-    chance = with_undecided(probability, information, score)
-    other = teach_judge(probability, information, score, np.where(half == UNDECIDED, UNDECIDED, half))(probability, information, score)
-    assert chance == pytest.approx(other)
-    all_undecided = teach_judge(probability, information, score, np.full((200, 2), UNDECIDED))(probability, information, score)
+    """The same hundred pictures twice, of which the second time none can be judged, teach what they teach once."""
+    probability, information, score, verdicts = pictures(100)
+    twice = [np.concatenate([array, array]) for array in (probability, information, score)]
+    half = teach_judge(*twice, np.concatenate([verdicts, np.full((100, 2), UNDECIDED)]))
+    once = teach_judge(probability, information, score, verdicts)
+    assert half(probability, information, score) == pytest.approx(once(probability, information, score), abs=1e-6)
+    assert half(probability, information, score) != pytest.approx(
+        teach_judge(*twice, np.concatenate([verdicts] * 2))(probability, information, score), abs=1e-3
+    )
+    all_undecided = teach_judge(probability, information, score, np.full((100, 2), UNDECIDED))(probability, information, score)
     assert all_undecided[:, 1] == pytest.approx(probability[:, 1])
 
 
