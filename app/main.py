@@ -74,7 +74,7 @@ def ask() -> tuple[Searcher, dict[str, Any]]:
             disabled=rank is not None,
             help="The probability that a taxon must reach to be the answer. Not used where a rank is asked for.",
         )
-    return searcher, {"within": within.strip() or None, "rank": rank, "threshold": threshold}
+    return searcher, {"within": within.strip() or None, "rank": rank, "threshold": None if rank else threshold}
 
 
 def take_pictures() -> list[Picture]:
