@@ -51,6 +51,9 @@ FATE_WORDS = {
 EXAMPLES = 5
 """How many labels of each fate are told."""
 
+UNMATCHED_TOLD = 100
+"""How many of those that mean nothing, each of which may be a slip to mend; `to_dict` holds all."""
+
 LEAST_CONFIDENCE = 80
 """A misspelling is corrected from this confidence of `names.match` on: one slip in a name of seven letters or more."""
 
@@ -89,7 +92,7 @@ class LabelReport:
         return tuple(label for label in self.labels if label.fate == fate)
 
     def lines(self, most: int = EXAMPLES) -> list[str]:
-        """The report in words, empty where every label is named as in the index; all unmatched labels, `most` of every other fate."""
+        """The report in words, empty where every label is named as in the index: `most` labels of every fate, more of those unmatched."""
         lines = []
         for fate in FATES[1:]:
             found = self.of(fate)
@@ -98,7 +101,7 @@ class LabelReport:
                 lines.append(
                     f"{pictures:,} {'picture' if pictures == 1 else 'pictures'} ({len(found):,} {'label' if len(found) == 1 else 'labels'}) {FATE_WORDS[fate]}:"
                 )
-                shown = found if fate == UNMATCHED else found[:most]
+                shown = found[: UNMATCHED_TOLD if fate == UNMATCHED else most]
                 lines += [f"  {label}" for label in shown]
                 lines += [f"  and {len(found) - len(shown):,} more"] if len(found) > len(shown) else []
         return lines

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 
 from bioclip_search.evaluation.labelled import find_sets
-from bioclip_search.evaluation.labels import FATES, resolve_labels
+from bioclip_search.evaluation.labels import FATES, LabelReport, ResolvedLabel, resolve_labels
 from bioclip_search.prompts import RANKS
 from tests.names.conftest import names, store  # noqa: F401  a store over the nine leaves, with synonyms
 
@@ -143,6 +143,13 @@ def test_labels_are_counted_in_pictures_the_most_frequent_first_and_rows_without
     assert [label.label for label in report.of("unmatched")] == ["quux", "blank"]
     assert rows[4] == dict.fromkeys(RANKS)
     assert report.lines()[:2] == ["2 pictures (1 label) by a synonym:", "  Felis leo → species Panthera leo"]
+
+
+def test_a_table_of_nonsense_is_told_in_a_hundred_lines_and_kept_whole():
+    report = LabelReport(tuple(ResolvedLabel(f"quux {number}", "unmatched", None, None, 1) for number in range(5000)))
+    lines = report.lines()
+    assert (lines[0], lines[-1], len(lines)) == ("5,000 pictures (5,000 labels) of no taxon that could be found: not measured:", "  and 4,900 more", 102)
+    assert len(report.to_dict()["unmatched"]) == 5000
 
 
 def test_one_class_and_no_class_at_all(resolved, tmp_path, names):  # noqa: F811
