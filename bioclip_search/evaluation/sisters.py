@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.evaluation.resample import Figure, ratio
+from bioclip_search.evaluation.resample import Figure, share
 from bioclip_search.evaluation.verdicts import UNDECIDED, WRONG
 
 SISTER_RANKS = (("species", "genus"), ("genus", "family"))
@@ -74,7 +74,7 @@ def sister_figures(calls: Calls, ranks: Sequence[str]) -> dict[str, Figure]:
     for rank, parent in _sister_ranks(ranks):
         depth = ranks.index(rank)
         mistakes = (calls.verdicts[:, depth] == WRONG) & (calls.truth[:, depth - 1] >= 0)
-        figures[f"{rank}_mistakes_in_{parent}"] = ratio(calls.stays_within(depth), mistakes)
+        figures[f"{rank}_mistakes_in_{parent}"] = share(calls.stays_within(depth), mistakes)
     return figures
 
 

@@ -32,6 +32,12 @@ def test_the_sisters_taken_for_one_another_worked_by_hand():
     assert (genus.one, genus.other, genus.one_as_other, genus.other_as_one, genus.pictures) == ("Felis", "Panthera", 0, 1, 6)
 
 
+def test_of_two_mistakes_that_stay_within_the_genus_not_all_need_to():
+    """2 of 2: the lower end p has p² = .025, so p = .1581."""
+    told = with_intervals(sister_figures(calls((LION, LEOPARD), (LEOPARD, LION), (CAT, CAT)), RANKS), 3)
+    assert (told["species_mistakes_in_genus"], told["species_mistakes_in_genus_low"]) == (1, 0.1581)
+
+
 def test_pairs_come_by_how_often_they_are_mixed_up_then_by_name_and_no_more_than_asked_for():
     shown = calls((CAT, (0, 2, 4)), (LEOPARD, LION), (LEOPARD, LION), (FOX, (6, 7, 3)))
     pairs = mixed_up_pairs(shown, RANKS, dict(enumerate(NAMES)), most=2)
