@@ -164,7 +164,7 @@ def _promised(world: World, rule: str, target: float, drawn: Sequence[Split]) ->
         place = _covering(answers, split.shown, target) if rule == CONFORMAL else boldest(*answers.counts(split.shown), target)
         if place is not None:
             figures.append(answers.at(place, split.others))
-    kept = float(np.mean([one["accuracy"] >= target for one in figures])) if figures else None
+    kept = float(np.mean([not one["accuracy"] < target for one in figures])) if figures else None  # who names nothing breaks no promise
     return _fared(rule, target, kept, 1 - len(figures) / len(drawn), figures)
 
 
@@ -192,12 +192,15 @@ def _as_it_is(world: World, rule: str, drawn: Sequence[Split]) -> Fared:
             hits, all_given = mine.counts(split.shown)
             enough = np.flatnonzero(hits * given >= right * all_given)
             ours += [mine.at(int(place), split.others) for place in enough[-1:]]
-    told = {name: float(np.mean([one[name] for one in ours])) for name in ("information", "accuracy")} if ours else {}
-    return replace(_fared(rule, None, None, 0.0, figures), ours=told.get("information"), our_accuracy=told.get("accuracy"))
+    return replace(_fared(rule, None, None, 0.0, figures), ours=_mean(ours, "information"), our_accuracy=_mean(ours, "accuracy"))
 
 
 def _fared(rule: str, target: float | None, kept: float | None, refused: float, figures: Sequence[dict[str, Any]]) -> Fared:
-    def mean(name: str) -> Any:
-        return np.round(np.mean([one[name] for one in figures], axis=0), 4).tolist() if figures else None
+    accuracy, coverage, information, answered = (_mean(figures, name) for name in ("accuracy", "coverage", "information", "answered"))
+    return Fared(rule, target, kept, refused, accuracy, coverage, information, tuple(answered or ()))
 
-    return Fared(rule, target, kept, refused, mean("accuracy"), mean("coverage"), mean("information"), tuple(mean("answered") or ()))
+
+def _mean(figures: Sequence[dict[str, Any]], name: str) -> Any:
+    """The mean of a figure over the splits that have it, None where none has."""
+    told = [one[name] for one in figures if not np.isnan(one[name]).any()]
+    return np.round(np.mean(told, axis=0), 4).tolist() if told else None

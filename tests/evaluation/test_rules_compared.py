@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -78,6 +81,14 @@ def test_the_table_has_a_row_for_every_rule_and_its_shares_add_up(world):
     assert by_name["best match always"].coverage == 1.0
     assert by_name["best match always"].ours is not None
     assert found.to_dict()["fared"][0]["rule"] == OURS
+
+
+def test_a_rule_that_names_nothing_has_no_accuracy(world):
+    """Of pictures that match all taxa alike no leaf is sure, nor the sum of five."""
+    found = compare_on(replace(world, candidates=replace(world.candidates, scores=np.zeros_like)), (0.99,), 2)
+    silent = next(one for one in found.fared if one.rule == "SpeciesNet's as it is")
+    assert (silent.accuracy, silent.coverage, silent.information) == (None, 0.0, 0.0)
+    assert "NaN" not in json.dumps(found.to_dict())
 
 
 def test_of_species_taken_out_every_species_that_is_named_is_wrong(world):
