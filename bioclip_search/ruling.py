@@ -106,7 +106,7 @@ def beyond_calibration(record: CalibrationRecord | None, taxonomy: Taxonomy, res
     reasons, evidence, leaves = [], record.evidence, restriction.leaves
     if restriction.place is not None and restriction.place.prior is not None:
         reasons.append(f"fitted without a place, and here the records of {restriction.place.prior.words} count")
-    if leaves is not None:
+    if leaves is not None and len(leaves) < len(taxonomy):
         reasons.append(f"fitted on all {evidence.leaves_in_all:,} taxa, of which the filters leave {len(leaves):,}")
     elif evidence.is_unlike(best_score):
         reasons.append(f"fitted on pictures that match some name better than this one (cosine {best_score:.2f})")

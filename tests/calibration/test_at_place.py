@@ -22,8 +22,12 @@ def test_records_of_a_place_lie_beyond_the_calibration(own_index, encoder, label
     assert answer.rule.startswith("rule 5: ")
     assert answer.beyond_calibration == ("fitted without a place, and here the records of NOR count",)
     assert remarks(answer)[-1] == "Beyond the calibration: fitted without a place, and here the records of NOR count"
+    (tmp_path / "fence.json").write_text('{"aves;;;;": {"block": {"PER": []}}}')
+    (unfenced,) = searcher.identify(picture, target_accuracy=0.9, geofence=tmp_path / "fence.json", country="NOR")
     (anywhere,) = searcher.identify(picture, target_accuracy=0.9)
     assert anywhere.beyond_calibration == ()
+    assert unfenced.beyond_calibration == ()  # nothing is shut out there, so the promise holds
+    assert (unfenced.taxon, unfenced.chance) == (anywhere.taxon, pytest.approx(anywhere.chance, abs=1e-5))
     assert answer.chance is None  # the judge was not taught what records of a place make sure
     assert anywhere.chance is not None
     assert answer.without_place == WithoutPlace(
