@@ -106,6 +106,8 @@ def gather(
 ) -> LabelledPictures:
     """All pictures of the parts (by default all but what was trained on) that can be read, beside all taxa of the index.
 
+    Of copies of a picture, and of its crops that bear one label, the first counts.
+
     Args:
         progress: Called with the pictures embedded and the pictures in all.
 
@@ -113,21 +115,22 @@ def gather(
         TableError: There are fewer than `LEAST_PICTURES`.
     """
     numbers: dict[str, int] = {}
-    vectors, codes, vernacular, before = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], 0
+    vectors, codes, vernacular, before, repeats = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], 0, 0
     wanted = [wanted_rows(labelled, parts) for labelled in sets]
     in_all = sum(int(rows.sum()) for rows in wanted)
     for labelled, rows in zip(sets, wanted, strict=True):
         tick = None if progress is None else lambda done, _, before=before: progress(before + done, in_all)
         found = vectors_of(searcher.encoder, labelled, rows, workers=workers, progress=tick)
-        truths = Lineages.of(found.taxa, searcher.taxonomy.ranks, numbers)
-        vectors, codes, vernacular = [*vectors, found.vectors], [*codes, truths.codes], [*vernacular, truths.vernacular]
-        before += len(found) + len(found.failures)
-    _stop_if_few(sum(map(len, vectors)), in_all, sum(map(len, sets)))
+        kept = found.without_repeats()  # or what teaches would show as well
+        truths = Lineages.of(kept.taxa, searcher.taxonomy.ranks, numbers)
+        vectors, codes, vernacular = [*vectors, kept.vectors], [*codes, truths.codes], [*vernacular, truths.vernacular]
+        before, repeats = before + len(found) + len(found.failures), repeats + len(found) - len(kept)
+    _stop_if_few(sum(map(len, vectors)), in_all, sum(map(len, sets)), repeats)
     truths = Lineages(np.concatenate(codes), np.concatenate(vernacular))
     return LabelledPictures(np.concatenate(vectors), truths, candidates_of_index(searcher, numbers), searcher.index.card.encoder.logit_scale)
 
 
-def _stop_if_few(usable: int, wanted: int, in_all: int) -> None:
+def _stop_if_few(usable: int, wanted: int, in_all: int, repeats: int) -> None:
     """Says why pictures are too few to learn from.
 
     Raises:
@@ -136,5 +139,5 @@ def _stop_if_few(usable: int, wanted: int, in_all: int) -> None:
     if usable < LEAST_PICTURES:
         raise TableError(
             f"There are {usable} labelled pictures to learn from: of {in_all:,}, {in_all - wanted:,} belong to another part or bear no name that was found, "
-            f"and {wanted - usable:,} cannot be read. {LEAST_PICTURES} are the least, and some hundreds are wanted to promise anything."
+            f"{repeats:,} repeat another, and {wanted - usable - repeats:,} cannot be read. {LEAST_PICTURES} are the least, and some hundreds are wanted to promise anything."
         )

@@ -10,14 +10,13 @@ from bioclip_search.calibration.record import keep
 from bioclip_search.index import Index
 from bioclip_search.results import WithoutPlace, remarks
 from bioclip_search.searcher import Searcher
-from tests.calibration.test_fitting import labelled  # noqa: F401
 
 
-def test_records_of_a_place_lie_beyond_the_calibration(own_index, encoder, labelled, tmp_path):  # noqa: F811
+def test_records_of_a_place_lie_beyond_the_calibration(own_index, encoder, labelled, tmp_path):
     keep(Index(own_index), calibrate(Searcher(Index(own_index), encoder), labelled))
     searcher = Searcher(Index(own_index), encoder)
     (tmp_path / "seen.csv").write_text("species,country\nVulpes vulpes,NO\n")
-    picture = next(iter(labelled[0].pictures(np.arange(80) == 3)))
+    picture = next(iter(labelled[0].pictures(np.arange(81) == 3)))
     (answer,) = searcher.identify(picture, target_accuracy=0.9, occurrences=tmp_path / "seen.csv", country="NOR")
     assert answer.rule.startswith("rule 5: ")
     assert answer.beyond_calibration == ("fitted without a place, and here the records of NOR count",)
