@@ -35,7 +35,7 @@ def own_index(small_index, tmp_path) -> Path:
     return Path(shutil.copytree(small_index, tmp_path / "own"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def encoder(encoder) -> SpeckledEncoder:
     return SpeckledEncoder(encoder.texts)
 
