@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING
-from bioclip_search.calibration.lesson import LabelledPictures, gather
+from bioclip_search.calibration.lesson import LabelledPictures, gather, taught_and_shown
 from bioclip_search.calibration.record import CalibrationRecord, Origin
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import LabelledSet
@@ -44,7 +43,7 @@ def calibrate(
     if strangers:
         pictures = pictures.without(_drawn(pictures, strangers))
     shuffled = np.random.default_rng(SEED).permutation(len(pictures))
-    taught, shown = np.split(shuffled, [int(np.ceil(SHARE_FOR_TEACHING * len(pictures)))])
+    taught, shown = taught_and_shown(shuffled)
     temperature, judge = pictures.teach(taught)
     card = searcher.index.card
     origin = Origin(
@@ -66,7 +65,7 @@ def _drawn(pictures: LabelledPictures, share: float) -> np.ndarray:
     Raises:
         TableError: There are too few species for that.
     """
-    held = np.unique(pictures.species[pictures.species >= 0])
+    held = pictures.species_held
     count = round(share * len(held))
     if not 0 < count < len(held):
         raise TableError(

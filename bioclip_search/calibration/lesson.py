@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bioclip_search.calibration.evidence import Evidence, evidence_of, join_evidence
+from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING, Evidence, evidence_of, join_evidence
 from bioclip_search.calibration.judge import Judge, teach_judge
 from bioclip_search.calibration.temperature import fit_temperature
 from bioclip_search.errors import TableError
@@ -56,6 +56,11 @@ class LabelledPictures:
         ranks = self.candidates.taxonomy.ranks
         return ranks.index("species") if "species" in ranks else len(ranks) - 1
 
+    @property
+    def species_held(self) -> np.ndarray:
+        """The species that the pictures are labelled with, each once, ascending."""
+        return np.unique(self.species[self.species >= 0])
+
     def without(self, species: np.ndarray) -> LabelledPictures:
         """The same pictures where some species can be no answer, nor any leaf below them."""
         scores, level = self.candidates.scores, self.candidates.taxonomy.levels[self._species_depth]
@@ -92,8 +97,18 @@ class LabelledPictures:
         few = self.blocks(rows[:MOST_FOR_TEMPERATURE])
         temperature, _ = fit_temperature(((scores, self.candidates.intervals(truths)) for scores, truths in few), self.logit_scale)
         temperature = round(temperature, 4)
-        lesson = self.evidence(rows, temperature)
-        return temperature, teach_judge(lesson.probability, lesson.information, lesson.best_score, lesson.verdicts)
+        return temperature, judge_taught_by(self.evidence(rows, temperature))
+
+
+def taught_and_shown(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the rows, which teach, and the others, which show what may be promised."""
+    taught, shown = np.split(rows, [int(np.ceil(SHARE_FOR_TEACHING * len(rows)))])
+    return taught, shown
+
+
+def judge_taught_by(lesson: Evidence) -> Judge:
+    """The judge that this evidence teaches."""
+    return teach_judge(lesson.probability, lesson.information, lesson.best_score, lesson.verdicts)
 
 
 def gather(

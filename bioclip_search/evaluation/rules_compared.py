@@ -13,9 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING
-from bioclip_search.calibration.judge import teach_judge
-from bioclip_search.calibration.lesson import LabelledPictures, gather
+from bioclip_search.calibration.lesson import LabelledPictures, gather, judge_taught_by, taught_and_shown
 from bioclip_search.calibration.promise import boldest
 from bioclip_search.calibration.temperature import best_temperature, losses_of
 from bioclip_search.evaluation.labelled import LabelledSet
@@ -139,10 +137,9 @@ class World:
     def split(self, order: np.ndarray) -> Split:
         """The first half of the pictures in this order, which teaches and shows, and the second."""
         first, others = np.array_split(order, 2)
-        taught, shown = np.split(first, [int(np.ceil(SHARE_FOR_TEACHING * len(first)))])
+        taught, shown = taught_and_shown(first)
         temperature = best_temperature(np.nansum(self._losses[taught], axis=0), TEMPERATURES_NEAR)
-        lesson = self.at(temperature).evidence.take(taught)
-        return Split(temperature, teach_judge(lesson.probability, lesson.information, lesson.best_score, lesson.verdicts), shown, others)
+        return Split(temperature, judge_taught_by(self.at(temperature).evidence.take(taught)), shown, others)
 
     def answers(self, rule: str, split: Split, target: float) -> Answers:
         """What a rule answers for all pictures, as it does in the split; a rule that asks no judge answers alike in many."""

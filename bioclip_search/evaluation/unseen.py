@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING
-from bioclip_search.calibration.lesson import LabelledPictures, gather
+from bioclip_search.calibration.lesson import LabelledPictures, gather, taught_and_shown
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import LabelledSet
 from bioclip_search.evaluation.resample import share, with_intervals
@@ -69,8 +68,7 @@ def unseen_among(pictures: LabelledPictures, target: float, share_taken_out: flo
         TableError: Too few species have pictures.
         NotCalibratedError: The target cannot be promised on the pictures of the other species.
     """
-    species = pictures.species
-    held = np.unique(species[species >= 0])
+    species, held = pictures.species, pictures.species_held
     count = round(share_taken_out * len(held))
     if not 0 < count < len(held) / 2:
         raise TableError(f"Pictures are labelled with {len(held)} species of the index; too few to take {share_taken_out:.0%} out and calibrate on others.")
@@ -94,7 +92,7 @@ def unseen_among(pictures: LabelledPictures, target: float, share_taken_out: flo
 
 def _calibrated(world: LabelledPictures, without: LabelledPictures, others: np.ndarray, rows: np.ndarray, target: float) -> tuple[np.ndarray, np.ndarray]:
     """The answers, (m,) depths and verdicts, for the pictures in `rows`, by what the `others` taught and showed in a world."""
-    taught, shown = np.split(others, [int(np.ceil(SHARE_FOR_TEACHING * len(others)))])
+    taught, shown = taught_and_shown(others)
     temperature, judge = world.teach(taught)
     caution = world.evidence(shown, temperature).judged(judge).setting(target).caution
     evidence = without.evidence(rows, temperature).judged(judge)
