@@ -15,7 +15,7 @@ import numpy as np
 from bioclip_search.calibration.promise import CONFIDENCE, MIN_ANSWERS, answers_needed, boldest
 from bioclip_search.errors import NotCalibratedError
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
-from bioclip_search.fallback import Judge, Row, information, weigh, weights_of
+from bioclip_search.fallback import Judge, Row, Step, information, weigh, weights_of
 from bioclip_search.taxonomy import Taxonomy
 
 CAUTIONS = np.round(np.arange(100, 0, -1) / 100, 2)
@@ -156,16 +156,24 @@ def evidence_of(probabilities: np.ndarray, best_score: np.ndarray, truths: Linea
         probabilities: (b, n) of the leaves; `best_score` (b,).
         lineages: Those of the leaves, numbered as `truths` are.
     """
-    shape = (len(probabilities), len(taxonomy.ranks))
+    rows = [Row(row, taxonomy.levels) for row in probabilities]
+    best = [[row.best(depth) for depth in range(len(taxonomy.ranks))] for row in rows]
+    return evidence_of_steps(best, best_score, truths, taxonomy, lineages)
+
+
+def evidence_of_steps(
+    steps: Sequence[Sequence[Step | None]], best_score: np.ndarray, truths: Lineages, taxonomy: Taxonomy, lineages: Lineages, width: int | None = None
+) -> Evidence:
+    """As `evidence_of`, of up to k taxa for each of b pictures, in the columns where they stand; k is that of the ranks unless given."""
+    shape = (len(steps), width or len(taxonomy.ranks))
     chance, leaves, verdicts = np.zeros(shape), np.ones(shape, np.int64), np.full(shape, UNDECIDED)
-    for i, row in enumerate(probabilities):
-        tree = Row(row, taxonomy.levels)
-        steps = [step for step in map(tree.best, range(shape[1])) if step]
-        depths = np.array([step.depth for step in steps])
-        answered = lineages.take([taxonomy.levels[step.depth].start[step.number] for step in steps])
-        chance[i, depths] = [step.probability for step in steps]
-        leaves[i, depths] = [tree.size(step) for step in steps]
-        verdicts[i, depths] = judge_answers(answered, depths, truths.take([i] * len(steps)))
+    for i, of_picture in enumerate(steps):
+        columns = [column for column, step in enumerate(of_picture) if step]
+        known = [of_picture[column] for column in columns]
+        starts, stops = np.array([(taxonomy.levels[step.depth].start[step.number], taxonomy.levels[step.depth].stop[step.number]) for step in known]).T
+        chance[i, columns] = [step.probability for step in known]
+        leaves[i, columns] = stops - starts
+        verdicts[i, columns] = judge_answers(lineages.take(starts), np.array([step.depth for step in known]), truths.take([i] * len(known)))
     return Evidence(chance, leaves, verdicts, np.asarray(best_score, np.float64), len(taxonomy))
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.calibration.evidence import CAUTIONS, Evidence, evidence_of, join_evidence
+from bioclip_search.calibration.evidence import CAUTIONS, Evidence, evidence_of_steps, join_evidence
 from bioclip_search.calibration.lesson import LabelledPictures
 from bioclip_search.evaluation.candidates import Candidates
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_answers
@@ -95,21 +95,16 @@ def seen_at(pictures: LabelledPictures, rows: np.ndarray, temperature: float) ->
 
 def _seen(probabilities: np.ndarray, best_score: np.ndarray, truths: Lineages, candidates: Candidates) -> Seen:
     taxonomy, lineages = candidates.taxonomy, candidates.lineages
-    ranks = len(taxonomy.ranks)
-    shape = (len(probabilities), 2 * ranks)
-    chance, leaves, verdicts, depths = np.zeros(shape), np.ones(shape, np.int64), np.full(shape, UNDECIDED), np.full(shape, -1)
-    for i, row in enumerate(probabilities):
-        tree = Row(row, taxonomy.levels)
-        steps = [step for _, step in tree.attempts(range(ranks))]
-        first = slice(0, len(steps))
-        depths[i, first] = [step.depth for step in steps]
-        chance[i, first], leaves[i, first] = [step.probability for step in steps], [tree.size(step) for step in steps]
-        found = lineages.take([taxonomy.levels[step.depth].start[step.number] for step in steps])
-        verdicts[i, first] = judge_answers(found, depths[i, first], truths.take([i] * len(steps)))
+    every = range(len(taxonomy.ranks))
+    rows = [Row(row, taxonomy.levels) for row in probabilities]
+    best, climbed = [[row.best(depth) for depth in every] for row in rows], [[step for _, step in row.attempts(every)] for row in rows]
+    depths = np.full((len(rows), 2 * len(every)), -1)
+    for i, steps in enumerate(climbed):
+        depths[i, : len(steps)] = [step.depth for step in steps]
     top = np.stack([_best_first(row, min(TOP_CLASSES, len(taxonomy))) for row in probabilities])
     return Seen(
-        evidence=evidence_of(probabilities, best_score, truths, taxonomy, lineages),
-        climb=Evidence(chance, leaves, verdicts, best_score, len(taxonomy)),
+        evidence=evidence_of_steps(best, best_score, truths, taxonomy, lineages),
+        climb=evidence_of_steps(climbed, best_score, truths, taxonomy, lineages, depths.shape[1]),
         climb_depths=depths,
         top=top,
         top_chances=np.take_along_axis(probabilities, top, axis=1),
