@@ -10,12 +10,11 @@ import click
 from bioclip_search.cli.identify import device_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option, truth_option
 from bioclip_search.cli.progress import progress_steps
-from bioclip_search.cli.values import ACCURACY, OutputFile
+from bioclip_search.cli.values import ACCURACY, TARGETS, OutputFile
 
 if TYPE_CHECKING:
     from bioclip_search.calibration.record import CalibrationRecord
 
-TARGETS = (0.8, 0.9, 0.95)
 COLUMN_WIDTH = 9
 
 

@@ -1,4 +1,4 @@
-"""Values of options that several commands take, checked before any work begins: a file to be written, an accuracy to promise."""
+"""Values of options that several commands take, checked before any work begins: a file to be written, accuracies to promise."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import click
 
 ACCURACY = click.FloatRange(0, 1, min_open=True, max_open=True)
 """A share of right names that can be promised: neither none nor all of them."""
+
+TARGETS = (0.8, 0.9, 0.95)
+"""Accuracies that are told about where none is asked for."""
 
 
 class OutputFile(click.Path):

@@ -16,6 +16,7 @@ import numpy as np
 from bioclip_search.calibration.lesson import LabelledPictures, gather, judge_taught_by, taught_and_shown
 from bioclip_search.calibration.promise import boldest
 from bioclip_search.calibration.temperature import best_temperature, losses_of
+from bioclip_search.evaluation.curves import TARGETS
 from bioclip_search.evaluation.labelled import LabelledSet
 from bioclip_search.evaluation.rules_tried import AS_IT_IS, JUDGED, OURS, PROMISED, RULES, Answers, Lesson, Seen, seen_at
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
@@ -80,7 +81,7 @@ def compare_rules(
     sets: Sequence[LabelledSet],
     *,
     parts: Sequence[str] | None = None,
-    targets: Sequence[float] = (0.8, 0.9, 0.95),
+    targets: Sequence[float] = TARGETS,
     splits: int = SPLITS,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,

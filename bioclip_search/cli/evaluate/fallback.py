@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bioclip_search.cli.evaluate.embedding import out_option
 from bioclip_search.cli.evaluate.figures import print_rows, write_json
 from bioclip_search.cli.identify import device_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option
 from bioclip_search.cli.progress import progress_steps
-from bioclip_search.cli.values import ACCURACY, OutputFile
+from bioclip_search.cli.values import ACCURACY, TARGETS
 
 if TYPE_CHECKING:
     from bioclip_search.evaluation.rules_compared import Comparison, Fared
-
-TARGETS = (0.8, 0.9, 0.95)
 
 
 @click.command()
@@ -28,7 +27,7 @@ TARGETS = (0.8, 0.9, 0.95)
 @parts_option
 @click.option("--target-accuracy", "targets", type=ACCURACY, multiple=True, help="Shares of right names to aim at.  [default: 0.8, 0.9, 0.95]")
 @click.option("--splits", type=click.IntRange(1), default=200, show_default=True, help="How often the pictures are halved.")
-@click.option("--out", type=OutputFile(), help="Write all figures to this JSON file as well.")
+@out_option
 @click.option("--format", type=click.Choice(["table", "jsonl"]), default="table", show_default=True)
 @workers_option
 @precision_option

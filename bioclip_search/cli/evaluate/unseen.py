@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from bioclip_search.cli.evaluate.embedding import out_option
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
 from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option
 from bioclip_search.cli.progress import progress_steps
-from bioclip_search.cli.values import ACCURACY, OutputFile
+from bioclip_search.cli.values import ACCURACY
 
 COLUMNS = {
     "names a species": "answered_species",
@@ -33,7 +34,7 @@ COLUMNS = {
 @click.option(
     "--taken-out", type=click.FloatRange(0, 0.5, min_open=True), default=0.2, show_default=True, help="Share of the species that the index is to lack."
 )
-@click.option("--out", type=OutputFile(), help="Write all figures to this JSON file as well.")
+@out_option
 @workers_option
 @precision_option
 @device_option

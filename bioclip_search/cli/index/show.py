@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bioclip_search.cli.values import TARGETS
+
 if TYPE_CHECKING:
     from bioclip_search.index import Card, Index
-
-PROMISES_SHOWN = (0.8, 0.9, 0.95)
 
 
 @click.command()
@@ -108,7 +108,7 @@ def _promises(index: Index) -> Iterator[str]:
         yield "--target-accuracy: no accuracy can be promised before `bioclip-search calibrate`"
         return
     yield f"--target-accuracy: fitted on {record.origin.fitted_on}"
-    for target in PROMISES_SHOWN:
+    for target in TARGETS:
         try:
             setting = record.evidence.setting(target)
         except NotCalibratedError:
