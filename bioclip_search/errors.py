@@ -8,6 +8,9 @@
     ├── IndexFolderError      an index folder that cannot be opened
     │   ├── IndexDamagedError   a file is missing or its bytes have changed
     │   └── IndexMismatchError  the folder is sound but belongs to another encoder, format or recipe
+    ├── SourceError           a collection that cannot be listed: a folder, archive, table or package
+    ├── RunError              the folder of a run that cannot be read, written or gone on with
+    ├── ExportError           results that a format cannot hold, or that cannot be written
     ├── NotCalibratedError    a target accuracy was asked of an index that carries no calibration
     └── MissingExtraError     an optional dependency is not installed
 
@@ -45,6 +48,18 @@ class IndexDamagedError(IndexFolderError):
 
 class IndexMismatchError(IndexFolderError):
     """The index was made with another encoder, format or text recipe than the one in hand."""
+
+
+class SourceError(BioclipSearchError):
+    """A collection that cannot be listed: a folder, archive, table, video or package."""
+
+
+class RunError(BioclipSearchError):
+    """The folder of a run that cannot be read, written or gone on with."""
+
+
+class ExportError(BioclipSearchError):
+    """Results that a format cannot hold, that its rules forbid, or that cannot be written."""
 
 
 class NotCalibratedError(BioclipSearchError):
