@@ -1,13 +1,14 @@
 """The main job: pictures in, answers out, by one index and its encoder.
 
-Composes the other rooms and holds no method of its own: how probabilities arise is left to `posterior`, at which
-rank to answer to `fallback`, which taxa there are and which of them a filter keeps to `catalogue`.
+Composes the other rooms and holds no method of its own: what is asked, and how a vector is answered, is left to `question`,
+which taxa there are and which of them a filter keeps to `catalogue`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,28 +19,25 @@ from bioclip_search.catalogue import Catalogue, Restriction
 from bioclip_search.crops import Blank, Crop, Cut, as_pictures, cut_crops
 from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import IndexMismatchError
-from bioclip_search.fallback import Decision, Step, Weighing, decide, decide_among
+from bioclip_search.fallback import Decision
 from bioclip_search.index import Index, find_index
-from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
 from bioclip_search.names import Names
-from bioclip_search.posterior import leaf_probabilities
-from bioclip_search.results import Alternative, Answer, Failure, Rung, WithoutPlace
-from bioclip_search.ruling import beyond_calibration, ruling_for, unjudged
-from bioclip_search.stream import work_ahead
-from bioclip_search.taxonomy import Taxon, Taxonomy
+from bioclip_search.question import Question, decisions
+from bioclip_search.results import Answer, Failure
+from bioclip_search.ruling import ruling_for, unjudged
+from bioclip_search.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from bioclip_search.geography.geofence import Geofence
     from bioclip_search.geography.occurrences import Occurrences
 
-Decided = tuple[Decision, float, dict[str, Any]]
-"""A decision, the cosine of the best match in play, and what the answer tells of the place."""
-
 BATCH_CROPS = 32
 """Crops encoded and decided together; their scores take 4 bytes a crop and leaf (111 MB for 868,000 leaves)."""
 
 BLANK_RULE = "rule 0: no organism"
+
+RULES = ("rank", "threshold", "target_accuracy", "min_rank", "max_rank")
 
 
 class Searcher:
@@ -188,38 +186,50 @@ class Searcher:
             TableError: The filters leave no taxon, or none that has a vector, or a number is out of range.
             NotCalibratedError: A target accuracy was asked of an index that promises none.
         """
-        of_place = {"country": country, "region": region, "geofence": geofence, "occurrences": occurrences, "near": near, "month": month}
-        restriction = restriction or self.restrict(within=within, checklist=checklist, exclude=exclude, **of_place)
-        self.catalogue.stop_if_silent(restriction.leaves)
-        ruling = self.ruling(rank=rank, threshold=threshold, target_accuracy=target_accuracy, min_rank=min_rank, max_rank=max_rank) | {"rivals": top}
-        if restriction.wider is not None or (restriction.leaves is not None and restriction.place is None):
-            ruling["rules"] = unjudged(ruling["rules"])
+        question = self.question(
+            within=within,
+            checklist=checklist,
+            exclude=exclude,
+            country=country,
+            region=region,
+            geofence=geofence,
+            occurrences=occurrences,
+            near=near,
+            month=month,
+            rank=rank,
+            threshold=threshold,
+            target_accuracy=target_accuracy,
+            min_rank=min_rank,
+            max_rank=max_rank,
+            top=top,
+            language=language,
+            restriction=restriction,
+        )
         batch: list[Cut] = []
         for of_one_picture in cut_crops(images, self.encoder, self.detector, workers):
             batch += of_one_picture
             if sum(isinstance(item, Crop) for item in batch) >= BATCH_CROPS or len(batch) >= 2 * BATCH_CROPS:
-                yield from self._by_picture(batch, restriction, ruling, language)
+                yield from self._by_picture(batch, question)
                 batch = []
-        yield from self._by_picture(batch, restriction, ruling, language)
+        yield from self._by_picture(batch, question)
+
+    def question(self, *, top: int = 5, language: str | None = None, restriction: Restriction | None = None, **asked: Any) -> Question:
+        """The filters and rules of `identify_stream`, resolved once, to answer any vectors by.
+
+        Raises:
+            UnknownTaxonError, TableError, NotCalibratedError: As `identify_stream`.
+        """
+        rules = {name: asked.pop(name) for name in RULES if name in asked}
+        restriction = restriction or self.restrict(**asked)
+        self.catalogue.stop_if_silent(restriction.leaves)
+        ruling = self.ruling(**rules) | {"rivals": top}
+        if restriction.wider is not None or (restriction.leaves is not None and restriction.place is None):
+            ruling["rules"] = unjudged(ruling["rules"])
+        return Question(self.catalogue, restriction, ruling, self._sharpness, self.speed, language, self.calibration, self.encoder.fingerprint)
 
     def identify_vectors(self, vectors: np.ndarray, *, leaves: LeafSet | None = None, **ruling: Any) -> list[Decision]:
         """The decisions for unit rows (b, dim), without any picture; `ruling` as `ruling` gives it and `fallback.decide` takes it."""
-        return [decision for decision, _ in self._decided(vectors, leaves, ruling)]
-
-    def _decided(self, vectors: np.ndarray, leaves: LeafSet | None, ruling: dict[str, Any]) -> list[tuple[Decision, float]]:
-        """The decision for each row, and its cosine with the best match."""
-        catalogue, sharpness = self.catalogue, self._sharpness
-        found = self.index.near(vectors, sharpness, among=catalogue.rows_of(leaves), silent=catalogue.silent_rows, speed=self.speed)
-
-        def decided(near: Near) -> tuple[Decision, float]:
-            leaves, scores = catalogue.leaves_of(near)
-            best = float(scores.max(initial=-np.inf))
-            (probabilities,) = leaf_probabilities(scores[None], sharpness)
-            if len(leaves) == len(self.taxonomy):
-                return decide(probabilities, self.taxonomy.levels, best_score=best, **ruling), best
-            return decide_among(leaves, probabilities, self.taxonomy.levels, best_score=best, **ruling), best
-
-        return list(work_ahead(decided, found))  # numpy lets go of Python's lock
+        return [decision for decision, _ in decisions(self.catalogue, vectors, leaves, ruling, self._sharpness, self.speed)]
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
         """The cosine of unit rows with every leaf, whatever the speed: (b, n) float32, -inf for silent leaves."""
@@ -233,90 +243,18 @@ class Searcher:
     def _sharpness(self) -> float:
         return self.index.card.encoder.logit_scale / self.temperature
 
-    def _by_picture(self, batch: Sequence[Cut], restriction: Restriction, ruling: dict[str, Any], language: str | None) -> Iterator[list[Answer | Failure]]:
+    def _by_picture(self, batch: Sequence[Cut], question: Question) -> Iterator[list[Answer | Failure]]:
         """The results of a batch, one list per picture: a picture's crops stand together and share its number."""
         crops = [item for item in batch if isinstance(item, Crop)]
         vectors = self.encoder.encode_prepared([crop.prepared for crop in crops])  # (b, dim)
-        decide_all = self._decided_at_place if restriction.place is not None else self._decided_anywhere
-        decisions = iter(decide_all(vectors, restriction, ruling, language) if crops else ())
-        is_promised = isinstance(ruling["rules"], Weighing)
-        picture, results = None, []
-        for item in batch:
-            if results and item.picture != picture:
-                yield results
-                results = []
-            picture = item.picture
-            if isinstance(item, Crop):
-                decision, best, more = next(decisions)
-                results.append(
-                    self._answer(
-                        item,
-                        decision,
-                        language,
-                        beyond_calibration=beyond_calibration(self.calibration, self.taxonomy, restriction, best) if is_promised else (),
-                        **more,
-                    )
-                )
-            elif isinstance(item, Blank):
-                results.append(self._blank(item))
-            else:
-                results.append(Failure(item.image, item.error))
-        if results:
-            yield results
+        answers = iter(question.answers(vectors, crops))
+        for _, of_one in groupby(batch, key=lambda item: item.picture):
+            yield [
+                next(answers) if isinstance(item, Crop) else self.blank(item) if isinstance(item, Blank) else Failure(item.image, item.error) for item in of_one
+            ]
 
-    def _decided_anywhere(self, vectors: np.ndarray, restriction: Restriction, ruling: dict[str, Any], language: str | None) -> list[Decided]:
-        return [(decision, best, {}) for decision, best in self._decided(vectors, restriction.leaves, ruling)]
-
-    def _decided_at_place(self, vectors: np.ndarray, restriction: Restriction, ruling: dict[str, Any], language: str | None) -> list[Decided]:
-        """As without a place, all leaves scored, and what the place changed."""
-        from bioclip_search.geography.comparing import Comparison
-
-        comparison = Comparison(self.taxonomy.levels, len(self.taxonomy), restriction.wider, restriction.place)
-
-        def decided(row: np.ndarray) -> Decided:
-            found = comparison.of(row, self._sharpness, narrowed=unjudged(ruling["rules"]), **ruling)
-            removed = found.removed
-            more = {
-                "place": restriction.place.words,
-                "out_of_range": found.out_of_range,
-                "without_place": self._without_place(found.without),
-                "removed": self._alternative(removed, language) if removed else None,
-            }
-            return found.decision, comparison.best_in_play(row), more
-
-        return list(work_ahead(decided, self.catalogue.scores(vectors)))
-
-    def _without_place(self, decision: Decision) -> WithoutPlace:
-        if decision.chosen is None:
-            return WithoutPlace(None, None, 1.0)
-        taxon = self._taxon(decision.chosen)
-        return WithoutPlace(taxon.name, taxon.rank, decision.chosen.probability, decision.chance)
-
-    def _answer(self, crop: Crop, decision: Decision, language: str | None, **more: Any) -> Answer:
-        chosen = self._taxon(decision.chosen) if decision.chosen else None
-        return Answer(
-            image=crop.image,
-            box_xyxy=crop.box_xyxy,
-            detector_confidence=crop.confidence,
-            taxon=chosen.name if chosen else None,
-            rank=chosen.rank if chosen else None,
-            common_name=self._common_name(chosen, language) if chosen else None,
-            probability=decision.chosen.probability if decision.chosen else 1.0,
-            chance=decision.chance,
-            rule=decision.why,
-            lineage=self.taxonomy.lineage(chosen.start, down_to=chosen.rank) if chosen else {},
-            ladder=tuple(Rung(taxon.rank, taxon.name, step.probability) for step in decision.ladder for taxon in [self._taxon(step)]),
-            alternatives=tuple(self._alternative(step, language) for step in decision.rivals),
-            index=self.index.card.name,
-            encoder=self.encoder.fingerprint,
-            **more,
-        )
-
-    def _alternative(self, step: Step, language: str | None) -> Alternative:
-        taxon = self._taxon(step)
-        return Alternative(taxon.name, taxon.rank, step.probability, self._common_name(taxon, language))
-
-    def _blank(self, picture: Blank) -> Answer:
+    def blank(self, picture: Blank) -> Answer:
+        """What is said of a picture in which the detector saw no organism."""
         return Answer(
             image=picture.image,
             rule=f"{BLANK_RULE}: {picture.reason}",
@@ -324,10 +262,3 @@ class Searcher:
             index=self.index.card.name,
             encoder=self.encoder.fingerprint,
         )
-
-    def _common_name(self, taxon: Taxon, language: str | None) -> str | None:
-        (spoken,) = self.names.vernacular([taxon], language) if language else (None,)
-        return spoken or self.taxonomy.common_name(taxon)
-
-    def _taxon(self, step: Step) -> Taxon:
-        return self.taxonomy.taxon(self.taxonomy.ranks[step.depth], step.number)
