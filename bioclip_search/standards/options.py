@@ -1,0 +1,43 @@
+"""What is asked of an export besides its format, the same for all formats; a format passes over what it has no use for.
+
+Reading these from a command line is left to `cli.export`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Any
+
+from bioclip_search.media import Deployment
+
+MEDIA, EVENT, BOTH = "media", "event", "both"
+LEVELS = (MEDIA, EVENT, BOTH)
+"""Whether observations are told of single pictures, of bursts, or of both."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """
+    Attributes:
+        without_repeats: Leave out boxes that were set aside because nothing there moves.
+        without_people: Leave out every picture in which a person stands.
+        level: One of `LEVELS`, where the format knows both.
+        project: What the standard wants to know of the project; see `camtrap_project`.
+        timezone: That of the times that carry none.
+        language: Of the common names, ISO 639-3.
+        media_base: Address that stands before the names of the pictures, where they can be fetched.
+        deployments: Told over those of the run, by name.
+        overwrite: Whether what stands at the place of the export may be replaced.
+    """
+
+    without_repeats: bool = False
+    without_people: bool = False
+    level: str = BOTH
+    project: Mapping[str, Any] = field(default_factory=dict)
+    timezone: tzinfo | None = None
+    language: str = "eng"
+    media_base: str | None = None
+    deployments: tuple[Deployment, ...] = ()
+    overwrite: bool = False
