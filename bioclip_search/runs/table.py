@@ -124,10 +124,13 @@ def _rows(picture: TaggedPicture) -> list[dict[str, Any]]:
 
 def _crop_cells(crop: TaggedCrop) -> dict[str, Any]:
     cells: dict[str, Any] = {"crop": crop.number, "category": crop.category, "detector_confidence": crop.confidence, "box_xyxy": crop.box_xyxy}
-    if crop.answer is not None:
-        told = asdict(crop.answer)
-        cells |= told.pop("lineage") | {name: told[name] for name in (field.name for field in ANSWER_FIELDS) if name in told}
-    return cells
+    return cells if crop.answer is None else cells | answer_cells(crop.answer)
+
+
+def answer_cells(answer: Answer) -> dict[str, Any]:
+    """What an answer puts into the columns of `ANSWER_FIELDS`."""
+    told = asdict(answer)
+    return told.pop("lineage") | {name: told[name] for name in (field.name for field in ANSWER_FIELDS) if name in told}
 
 
 def _vectors(vectors: list[np.ndarray | None], dim: int) -> pa.Array:
@@ -174,12 +177,15 @@ def _stamp(row: dict[str, Any]) -> datetime | None:
 def _crop(row: dict[str, Any]) -> TaggedCrop:
     box = row.get("box_xyxy")
     box = None if box is None else tuple(box)
-    answer = _answer(row, box) if row.get("rule") else None
+    answer = answer_of(row, box) if row.get("rule") else None
     return TaggedCrop(row["crop"], row.get("category"), row.get("detector_confidence"), box, answer, row.get(EMBEDDING))
 
 
-def _answer(row: dict[str, Any], box: Any) -> Answer:
-    """Ranks beyond the usual seven stand in the ladder, from which the lineage is read."""
+def answer_of(row: dict[str, Any], box: Any = None) -> Answer:
+    """The answer of a row that has one.
+
+    Ranks beyond the usual seven stand in the ladder, from which the lineage is read.
+    """
     ladder = tuple(Rung(**rung) for rung in row.get("ladder") or ())
     lineage: dict[str, str] = {}
     if row.get("taxon"):
