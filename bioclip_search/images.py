@@ -10,8 +10,10 @@ import io
 import stat
 import threading
 import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import PIL.Image
@@ -37,7 +39,22 @@ MAX_FILE_BYTES = 1 << 29
 DRAFT_MARGIN = 2
 """A JPEG may be decoded smaller, but no side below this many times the side that is needed."""
 
+ORIENTATION = 0x0112
+"""The EXIF tag that says how the camera was held."""
+
+_ON_ITS_SIDE = frozenset({5, 6, 7, 8})
+"""Values of `ORIENTATION` by which width and height change places."""
+
 _warning_filters = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A picture upright and in RGB, the (width, height) it has when decoded in full, and Pillow's own object, which holds the EXIF."""
+
+    picture: PIL.Image.Image
+    size_wh: tuple[int, int]
+    header: PIL.Image.Image
 
 
 def open_picture(source: Any, *, enough_px: int | None = None) -> PIL.Image.Image:
@@ -55,14 +72,25 @@ def open_picture(source: Any, *, enough_px: int | None = None) -> PIL.Image.Imag
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if isinstance(source, bytes | bytearray):
-        return _decode(io.BytesIO(source), len(source), enough_px)
+        return decode(io.BytesIO(source), len(source), enough_px=enough_px).picture
     if not isinstance(source, str | Path):
         raise PictureError(f"a picture is a path, bytes, a PIL image or a uint8 array, not {type(source).__name__}")
-    path = Path(source)
+    with open_file(source) as (file, size_bytes):
+        return decode(file, size_bytes, enough_px=enough_px).picture
+
+
+@contextlib.contextmanager
+def open_file(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
+    """The file, opened to be read, and its size in bytes.
+
+    Raises:
+        PictureError: It is missing, may not be read, or is no plain file.
+    """
+    path = Path(path)
     try:
-        size = _size_bytes(path)
+        size_bytes = _size_bytes(path)
         with path.open("rb") as file:
-            return _decode(file, size, enough_px)
+            yield file, size_bytes
     except FileNotFoundError as error:
         raise PictureError("no such file") from error
     except PermissionError as error:
@@ -84,19 +112,27 @@ def _size_bytes(path: Path) -> int:
     return told.st_size
 
 
-def _decode(file: Any, size_bytes: int, enough_px: int | None) -> PIL.Image.Image:
+def decode(file: BinaryIO, size_bytes: int, *, enough_px: int | None = None) -> Decoded:
+    """The picture in an open file of so many bytes; see `open_picture`.
+
+    Raises:
+        PictureError: It is empty, truncated, too large, or no picture.
+    """
     if size_bytes == 0:
         raise PictureError("the file is empty (0 bytes)")
     if size_bytes > MAX_FILE_BYTES:
         raise PictureError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
     try:
         picture = _open_header(file)
+        full_wh = picture.size
         if enough_px is not None:
             _draft(picture, enough_px)
         picture.load()
-        return _to_rgb(picture)
+        return Decoded(_to_rgb(picture), full_wh[::-1] if _is_on_its_side(picture) else full_wh, picture)
     except PictureError:
         raise
+    except MemoryError as error:
+        raise PictureError("needs more memory than there is") from error
     except PIL.UnidentifiedImageError as error:
         raise PictureError(f"is no picture of a known kind ({', '.join(FORMATS)})") from error
     except Exception as error:  # Subtle: a damaged file makes Pillow's readers raise nearly anything.
@@ -105,8 +141,7 @@ def _decode(file: Any, size_bytes: int, enough_px: int | None) -> PIL.Image.Imag
 
 def _open_header(file: Any) -> PIL.Image.Image:
     """Reads no pixels yet. Pillow's own bomb check only warns up to twice its limit; ours is one clear number."""
-    with _warning_filters, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings():
         try:
             picture = PIL.Image.open(file, formats=FORMATS)
         except PIL.Image.DecompressionBombError as error:
@@ -115,6 +150,21 @@ def _open_header(file: Any) -> PIL.Image.Image:
     if width * height > MAX_PIXELS:
         raise PictureError(f"has {width}×{height} pixels, more than {MAX_PIXELS:,} (decompression bomb?)")
     return picture
+
+
+@contextlib.contextmanager
+def without_warnings() -> Iterator[None]:
+    """Keeps Pillow's warnings of odd headers from the user. Subtle: Python's filters belong to all threads, so one at a time changes them."""
+    with _warning_filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _is_on_its_side(picture: PIL.Image.Image) -> bool:
+    """Whether setting it upright makes the width the height."""
+    with contextlib.suppress(Exception):
+        return picture.getexif().get(ORIENTATION) in _ON_ITS_SIDE
+    return False
 
 
 def _draft(picture: PIL.Image.Image, enough_px: int) -> None:

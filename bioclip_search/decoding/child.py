@@ -1,0 +1,193 @@
+"""One child process that decodes: started without `multiprocessing`, asked, timed, and ended by force where it must be.
+
+What it does is left to `worker`, how many there are to `pool`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import bioclip_search
+from bioclip_search.decoding.messages import LENGTH, receive, receive_bytes, send
+from bioclip_search.errors import PictureError, RunError
+from bioclip_search.images import MAX_PIXELS
+
+START_S = 60.0
+"""How long a child may take to start, in seconds: it takes a fifth of one, and many times that on a cold network disk."""
+
+TICK_S = 0.1
+"""How often it is looked whether a child is late, in seconds."""
+
+PIPE_BYTES = 1 << 20
+"""What a pipe may hold where that can be chosen (Linux, F_SETPIPE_SZ): fewer turns between the processes a picture."""
+
+_START = "import sys; sys.path += [path for path in sys.argv[2:] if path not in sys.path]; from bioclip_search.decoding.worker import main; main(int(sys.argv[1]) or None)"
+"""Subtle: no `-m`, for that would look for modules in the folder where the user happens to stand, among downloaded pictures."""
+
+
+class ChildEnded(Exception):
+    """The child is gone, by its own fault or because it was late; the message says how it ended."""
+
+
+class Child:
+    """A child process. One thread at a time may ask it; `Watch` may end it at any time.
+
+    Attributes:
+        is_late: It was ended because an answer did not come in time.
+    """
+
+    def __init__(self, memory_mb: int | None):
+        self.is_late = False
+        self._deadline: float | None = None
+        self._lock = threading.Lock()
+        self._process = subprocess.Popen(_command(memory_mb), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **_apart())
+        _widen(self._process.stdout)
+
+    def start(self) -> None:
+        """Waits until it can be asked.
+
+        Raises:
+            RunError: It does not start.
+        """
+        try:
+            self.receive(START_S)
+        except ChildEnded as error:
+            raise RunError(f"The process that opens pictures does not start ({error}). {_complaint()}") from error
+
+    def send(self, message: dict[str, Any], data: Any = b"", *, timeout_s: float) -> None:
+        """Raises: ChildEnded: nobody takes it, or not in time."""
+        with self._in_time(timeout_s):
+            send(self._process.stdin, message, data)
+
+    def receive(self, timeout_s: float) -> tuple[dict[str, Any], np.ndarray]:
+        """The next answer and the bytes after it, (length,) uint8.
+
+        Raises:
+            PictureError: The answer is that it cannot be opened.
+            ChildEnded: None came, or not in time, or what came is no answer.
+        """
+        with self._in_time(timeout_s):
+            message = receive(self._process.stdout)
+            if message[LENGTH] > 3 * MAX_PIXELS:
+                raise ValueError("a picture larger than any that is opened")
+            data = receive_bytes(self._process.stdout, message[LENGTH])
+        if "error" in message:
+            raise PictureError(str(message["error"]))
+        return message, data
+
+    def end_if_late(self, now: float) -> None:
+        with self._lock:
+            if self._deadline is not None and now > self._deadline:
+                self.is_late = True
+                self._process.kill()
+
+    def end(self) -> str:
+        """Ends it by force and waits for that; how it ended, in words. Subtle: what it has open it only reads, so nothing is lost."""
+        self._process.kill()
+        status = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()
+        return f"signal {-status}" if status < 0 else f"exit status {status}"
+
+    @property
+    def is_there(self) -> bool:
+        return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @contextlib.contextmanager
+    def _in_time(self, timeout_s: float):
+        with self._lock:
+            self._deadline = time.monotonic() + timeout_s
+        try:
+            yield
+        except (EOFError, OSError, ValueError) as error:
+            raise ChildEnded(self._last_words()) from error
+        finally:
+            with self._lock:
+                self._deadline = None
+
+    def _last_words(self) -> str:
+        """How it ended by itself; Subtle: its pipes close a moment before its status can be asked for."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        return self.end()
+
+
+class Watch:
+    """A thread that ends the children that are late; one for all of them."""
+
+    def __init__(self):
+        self._children: set[Child] = set()
+        self._lock = threading.Lock()
+        self._is_over = threading.Event()
+        threading.Thread(target=self._look, name="late pictures", daemon=True).start()
+
+    def over(self, child: Child) -> None:
+        with self._lock:
+            self._children.add(child)
+
+    def forget(self, child: Child) -> None:
+        with self._lock:
+            self._children.discard(child)
+
+    def end(self) -> None:
+        """Ends the thread and all children that it watches over."""
+        self._is_over.set()
+        with self._lock:
+            children, self._children = self._children, set()
+        for child in children:
+            child.end()
+
+    def _look(self) -> None:
+        while not self._is_over.wait(TICK_S):
+            with self._lock:
+                children = list(self._children)
+            for child in children:
+                child.end_if_late(time.monotonic())
+
+
+def _command(memory_mb: int | None) -> list[str]:
+    """`-P` keeps the working folder out of the module path; the parent's own path goes behind the child's."""
+    if not sys.executable:
+        raise RunError("Python does not tell where its program lies (sys.executable is empty), so no process can be started to open pictures.")
+    paths = [str(Path(bioclip_search.__file__).parents[1]), *(path for path in sys.path if path)]
+    return [sys.executable, "-P", "-c", _START, str(memory_mb or 0), *paths]
+
+
+def _apart() -> dict[str, Any]:
+    """One thread a child, no window, and no share in the terminal's Ctrl-C."""
+    more: dict[str, Any] = {"env": os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}}
+    if os.name == "nt":
+        return more | {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return more | {"process_group": 0}
+
+
+def _widen(pipe: Any) -> None:
+    """Linux only, and only as far as the user's share of pipes goes."""
+    with contextlib.suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+
+def _complaint() -> str:
+    """What a child that does not start has to say, asked once more."""
+    try:
+        told = subprocess.run(_command(None), stdin=subprocess.DEVNULL, capture_output=True, timeout=START_S, **_apart())
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    lines = told.stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "It says nothing about why; does the machine have memory left?"
