@@ -1,1 +1,5 @@
-"""The parts behind `detect`: `boxes` is pure geometry, `known` finds the file, `yolo` runs it with ultralytics."""
+"""The parts behind `detect`: `boxes` is pure geometry, `known` finds the file, `pulling` fetches it, `yolo` runs it with ultralytics.
+
+`organism` is our own small detector, `tiles` lets any detector look closer, `given` takes the boxes that somebody found
+before, and `repeats` goes over a finished run for boxes where nothing moves.
+"""
