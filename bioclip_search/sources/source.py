@@ -1,0 +1,83 @@
+"""A collection of pictures that can be gone through again and again, and the tally of what was passed over on the way.
+
+How one comes about is left to `opening`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from bioclip_search.media import Deployment, Facts, Media, Video
+
+
+class Tally:
+    """Counts what is passed over or not understood, by what it is, each with its first example."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._told: dict[str, tuple[int, str]] = {}
+
+    def add(self, what: str, example: str = "") -> None:
+        with self._lock:
+            count, first = self._told.get(what, (0, example))
+            self._told[what] = (count + 1, first)
+
+    def notes(self) -> tuple[str, ...]:
+        """One sentence for each kind, in the order in which they were met first."""
+        with self._lock:
+            return tuple(f"{what}: {count:,}{f', the first {first}' if first else ''}" for what, (count, first) in self._told.items())
+
+
+Stream = Callable[[Tally], Iterator[Media | Video]]
+Placing = Callable[[str, Facts, Tally], Facts]
+"""Takes a picture's name, what is known of it and the tally; gives what is known once its deployment is."""
+
+
+def _as_told(_image: str, facts: Facts, _tally: Tally) -> Facts:
+    return facts
+
+
+@dataclass(eq=False)
+class Source:
+    """A collection; get it with `open_source`.
+
+    Attributes:
+        kind: What it is kept in: "folder", "glob", "list", "archive", "megadetector", "coco", "camtrap-dp", "data set", "picture", "video".
+        root: The folder that `Media.image` is told from; None where the pictures lie in no folder.
+        deployments: What the collection, or a table beside it, tells of its cameras' stays.
+        told: What was noticed when it was opened.
+    """
+
+    kind: str
+    root: Path | None
+    stream: Stream
+    told: tuple[str, ...] = ()
+    deployments: tuple[Deployment, ...] = ()
+    placing: Placing = _as_told
+    counting: Callable[[], int] | None = None
+    _tally: Tally = field(default_factory=Tally, init=False, repr=False)
+
+    def media(self) -> Iterator[Media | Video]:
+        """A fresh stream of the pictures and videos, in the same order each time; memory is flat in their number."""
+        self._tally = tally = Tally()
+        for one in self.stream(tally):
+            facts = one.facts if isinstance(one, Media) and one.error is not None else self.placing(one.image, one.facts, tally)
+            yield one if facts is one.facts else replace(one, facts=facts)
+
+    def count(self) -> int:
+        """The number that `media` gives, a video as one, without opening any picture."""
+        if self.counting is not None:
+            return self.counting()
+        return sum(1 for _ in self.stream(Tally()))
+
+    def facts_of(self, image: str, facts: Facts) -> Facts:
+        """What is known of a picture once its own EXIF is among the facts: a time decides between two stays of one camera."""
+        return self.placing(image, facts, self._tally)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should be told of; what was passed over is complete after a pass of `media`."""
+        return (*self.told, *self._tally.notes())
