@@ -1,14 +1,15 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [million] [identify] [import] [names] [place] [search] [starter] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [bursts] [million] [identify] [import] [names] [place] [search] [starter] [their options]`."""
 
 from __future__ import annotations
 
 import sys
 from itertools import takewhile
 
-from tests.benchmarks import bench_build, bench_identify, bench_import, bench_million, bench_names, bench_place, bench_search, bench_starter
+from tests.benchmarks import bench_build, bench_bursts, bench_identify, bench_import, bench_million, bench_names, bench_place, bench_search, bench_starter
 
 BENCHMARKS = {
     "build": bench_build.main,
+    "bursts": bench_bursts.main,
     "million": bench_million.main,
     "identify": bench_identify.main,
     "import": bench_import.main,
