@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bioclip_search.errors import ExportError, SourceError
-from bioclip_search.standards.json_stream import stream_json
+from bioclip_search.json_stream import stream_json
 
 FORMAT_VERSION = "1.6"
 IMAGES = "images"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from bioclip_search.errors import SourceError
-from bioclip_search.standards.json_stream import stream_json
+from bioclip_search.json_stream import stream_json
 from bioclip_search.standards.reading.exported import ExportedRun
 
 __all__ = ["ExportedRun", "read_export"]

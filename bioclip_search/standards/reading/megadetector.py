@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bioclip_search.errors import SourceError
+from bioclip_search.json_stream import stream_json
 from bioclip_search.media import Facts
 from bioclip_search.runs.record import PERSON, VEHICLE, TaggedCrop, TaggedPicture
-from bioclip_search.standards.json_stream import stream_json
 from bioclip_search.standards.megadetector import WHOLE_BBOX, WHOLE_CONF
 from bioclip_search.standards.megadetector_rules import IMAGES, read_head
 from bioclip_search.standards.reading.exported import UNRANKED, ExportedRun, alternatives, pixels, plain_category, read_answer, read_crop

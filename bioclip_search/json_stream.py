@@ -26,7 +26,7 @@ def stream_json(path: Path, lists: Collection[str]) -> Iterator[tuple[str, Any]]
         SourceError: The file cannot be read, or is no JSON object.
     """
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
             yield from _Reader(file).members(lists)
     except OSError as error:
         raise SourceError(f"{path}: cannot be read ({error.strerror or error}).") from error
