@@ -6,7 +6,7 @@ torch and ultralytics come in only behind `load_detector`, when there is a detec
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from bioclip_search.detectors.boxes import (
@@ -30,6 +30,7 @@ __all__ = [
     "WILDLIFE",
     "Detection",
     "Detector",
+    "categories_of",
     "category_names",
     "crop_box",
     "is_wildlife",
@@ -47,6 +48,18 @@ class Detector(Protocol):
     def detect(self, pictures: Sequence[Image.Image], min_confidence: float) -> list[list[Detection]]:
         """One list per picture, most confident first, ties by box; an empty list where nothing was found."""
         ...
+
+
+def categories_of(detector: Detector) -> tuple[str, ...] | None:
+    """The categories that a detector can answer with, each once, in order; None where it does not tell them.
+
+    Whoever is to blur people must know whether the detector would have seen any.
+    """
+    told = getattr(detector, "categories", None)
+    if told is None:
+        return None
+    names = told.values() if isinstance(told, Mapping) else told
+    return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
 def load_detector(name_or_path: str, *, device: str = "auto", trust_pickle: bool = False) -> Detector | None:

@@ -17,6 +17,7 @@ from bioclip_search.detect import (
     KNOWN_DETECTORS,
     WILDLIFE,
     Detection,
+    categories_of,
     category_names,
     crop_box,
     is_wildlife,
@@ -108,6 +109,19 @@ def test_general_categories_are_spelt_evenly():
 def test_only_people_and_vehicles_are_not_sent_to_the_index():
     assert all(map(is_wildlife, [*WILDLIFE, "Procyon lotor"]))
     assert not any(map(is_wildlife, ["person", "vehicle"]))
+
+
+def test_the_categories_of_a_detector_are_told_once_each_in_order():
+    class Coco:
+        categories = category_names({0: "person", 1: "bird", 2: "cat", 3: "teddy bear"})
+
+    class Ours:
+        categories = ("animal", "person", "vehicle")
+
+    assert categories_of(Coco()) == ("person", "bird", "cat", "teddy bear"), "few classes are not COCO's eighty"
+    assert categories_of(Ours()) == ("animal", "person", "vehicle")
+    assert categories_of(load_detector("starter", device="cpu")) == ("organism",)
+    assert categories_of(object()) is None
 
 
 # Crops
