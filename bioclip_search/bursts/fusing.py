@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bioclip_search.bursts.folder import SequenceAnswer, frame_of, write_sequences
-from bioclip_search.bursts.fusion import BATCH_CROPS, METHODS, PROBABILITIES, VOTE, agreement_of, fused_answers, vote, weights_of
+from bioclip_search.bursts.fusion import BATCH_CROPS, EMBEDDINGS, METHODS, VOTE, agreement_of, fused_answers, vote, weights_of
 from bioclip_search.bursts.sequences import GAP_S, Grouping, find_sequences
 from bioclip_search.errors import RunError
 from bioclip_search.question import Asked
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
     from bioclip_search.runs.record import TaggedCrop, TaggedPicture
     from bioclip_search.searcher import Searcher
 
-DEFAULT_METHOD = PROBABILITIES
+DEFAULT_METHOD = EMBEDDINGS
+"""Told most at a target of 0.9, which it kept: 621 bursts of 3 to 5 frames made of pictures kept back from the starter (`bench_bursts`), right
+of answered and mean information: embeddings .901 and .267, average .898 and .238, the surest crop .888 and .237, probabilities .959
+and .200, vote .953 and .179. Its gain over the surest crop is .029 (.015 to .044). Of the species alone probabilities named most: .328
+of them, embeddings .311, the surest crop .292, vote .222. Of 183 bursts of two species it told something true of one in .95 of its answers,
+probabilities in .99; so a burst gets one answer and the share of crops that agree with it, and each crop keeps its own."""
 
 HELD_CROPS = 8192
 """Crops whose sequences are not complete yet, at most: with their answers some 50 MB. A single longer sequence is held all the same."""

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from bioclip_search.bursts import fuse, read_sequences
 from bioclip_search.bursts.folder import MEMBERS_FILE, SEQUENCES_FILE
-from bioclip_search.bursts.fusion import AVERAGE, METHODS, PROBABILITIES, VOTE
+from bioclip_search.bursts.fusion import AVERAGE, EMBEDDINGS, METHODS, VOTE
 from bioclip_search.errors import RunError
 from bioclip_search.index import Index
 from bioclip_search.media import media_id
@@ -52,10 +52,10 @@ def test_a_burst_gets_one_answer_and_each_picture_keeps_its_own(searcher, tmp_pa
     found = read_sequences(run.folder)
     assert [found.of(media_id(f"{number}.jpg")) for number in (1, 2, 3)] == [f"s{media_id('1.jpg')}"] * 3
     told = found.answers[found.of(media_id("3.jpg"))]
-    assert (told.pictures, told.crops, told.method, told.agreement, told.deployment) == (3, 2, PROBABILITIES, 1.0, "A")
+    assert (told.pictures, told.crops, told.method, told.agreement, told.deployment) == (3, 2, EMBEDDINGS, 1.0, "A")
     assert (told.start, told.end) == (NOON, NOON + timedelta(seconds=2))
     assert told.answer.taxon == searcher.taxonomy.leaves["species"][1].as_py()
-    assert told.answer.rule.endswith("fused over 2 crops by probabilities")
+    assert told.answer.rule.endswith("fused over 2 crops by embeddings")
     assert run.parts[0].read_bytes() == before
 
 
