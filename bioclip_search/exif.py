@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FIRST_YEAR = 1826
 """No photograph is older; a camera that tells an earlier year has no clock that is set."""
 
+MOST_ZONE_H = 14
+"""No zone is farther from Greenwich, in hours (Kiribati)."""
+
 _EXIF, _GPS = 0x8769, 0x8825
 _MAKE, _MODEL = 0x010F, 0x0110
 _MOMENTS = (
@@ -56,7 +59,7 @@ def camera_name(make: Any, model: Any) -> str | None:
     return (kind if kind.lower().startswith(maker.lower()) else f"{maker} {kind}".strip()) or None
 
 
-def moment(words: Any, fraction: Any = None, zone: Any = None) -> datetime | None:
+def moment(words: Any, fraction: Any = None, offset: Any = None) -> datetime | None:
     """The time that EXIF's words give, None where they are blank, broken or a clock that was never set.
 
     >>> moment("2019:07:21 06:05:04", "25", "-05:00").isoformat(), moment("0000:00:00 00:00:00")
@@ -67,15 +70,15 @@ def moment(words: Any, fraction: Any = None, zone: Any = None) -> datetime | Non
         return None
     digits = re.match(r"\d*", _text(fraction))[0]
     try:
-        return datetime(*(int(part or 0) for part in found.groups()), int(digits[:6].ljust(6, "0")), _zone(zone))
+        return datetime(*(int(part or 0) for part in found.groups()), int(digits[:6].ljust(6, "0")), zone(offset))
     except ValueError:
         return None
 
 
-def _zone(words: Any) -> timezone | None:
-    """Raises: ValueError: it is a day or more away from Greenwich."""
+def zone(words: Any) -> timezone | None:
+    """The zone of words like "-05:00", None where they are none."""
     found = _ZONE.match(_text(words))
-    if not found:
+    if not found or int(found[2]) > MOST_ZONE_H:
         return None
     offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
     return timezone(-offset if found[1] == "-" else offset)
@@ -100,8 +103,7 @@ def _tags(picture: PIL.Image.Image) -> dict[int | None, dict[int, Any]]:
 
 def _timestamp(tags: dict[int | None, dict[int, Any]]) -> datetime | None:
     for folder, time_tag, fraction_tag, zone_tag in _MOMENTS:
-        words, zone = tags[folder].get(time_tag), tags[_EXIF].get(zone_tag)
-        when = moment(words, tags[_EXIF].get(fraction_tag), zone) or moment(words)
+        when = moment(tags[folder].get(time_tag), tags[_EXIF].get(fraction_tag), tags[_EXIF].get(zone_tag))
         if when is not None:
             return when
     return None

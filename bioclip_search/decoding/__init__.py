@@ -5,3 +5,8 @@ Read in this order: `messages` (what is said between the processes), `worker` (t
 
 Finding pictures is left to `sources`; what a sound picture is, to `images`; what its EXIF means, to `exif`.
 """
+
+from bioclip_search.decoding.pool import Decoders, Opened
+from bioclip_search.decoding.videos import FrameChoice, frames
+
+__all__ = ["Decoders", "FrameChoice", "Opened", "frames"]

@@ -7,12 +7,16 @@ Knows streams of bytes and nothing of pictures.
 from __future__ import annotations
 
 import json
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 LENGTH = "length"
 """The field of the line that tells how many raw bytes follow it."""
+
+AT_WORK = "is_at_work"
+"""The field of a line that is no answer yet, but tells that one step of many is done."""
 
 MAX_LINE_BYTES = 1 << 20
 """Longest line that is read, in bytes: what a file can put into it (a camera's name, an error) is far shorter."""
@@ -55,17 +59,15 @@ def receive(stream: BinaryIO) -> dict[str, Any]:
     return message
 
 
-def receive_bytes(stream: BinaryIO, length: int) -> np.ndarray:
-    """The next bytes of the stream, exactly as many: (length,) uint8.
+def receive_into(stream: BinaryIO, place: np.ndarray) -> None:
+    """Fills the place, (n,) uint8, with the next n bytes of the stream.
 
     Raises:
         EOFError: It ends before.
     """
-    data = np.empty(length, np.uint8)
-    rest = memoryview(data)
+    rest = memoryview(place)
     while rest:
         count = stream.readinto(rest)
         if not count:
             raise EOFError("the other side is gone")
         rest = rest[count:]
-    return data

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,8 +25,8 @@ WHOLE_BYTES = 1 << 26
 PIECE_BYTES = 1 << 20
 """How much of a larger file is held while it is hashed."""
 
-STRIP_BYTES = 1 << 20
-"""How much of a picture is packed at once: small enough to stay in the processor's cache."""
+STRIP_BYTES = 1 << 17
+"""How much of a picture is packed at once: small enough to stay in the processor's cache and in memory that is used again."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +54,12 @@ def read_picture(place: str | Path | bytes, enough_px: int | None) -> Read:
         return _read(file, size_bytes, content_hash, enough_px)
 
 
-def hash_of(file: BinaryIO) -> str:
-    """SHA-256 of the rest of an open file, in hexadecimal digits, read piece by piece."""
+def hash_of(file: BinaryIO, at_work: Callable[[], None] = lambda: None) -> str:
+    """SHA-256 of the rest of an open file, in hexadecimal digits, read piece by piece, `at_work` being called after each."""
     digest = hashlib.sha256()
     while piece := file.read(PIECE_BYTES):
         digest.update(piece)
+        at_work()
     return digest.hexdigest()
 
 

@@ -64,9 +64,10 @@ class Decoders:
     """
 
     def __init__(self, workers: int | None = None, *, timeout_s: float = TIMEOUT_S, memory_mb: int | None = MEMORY_MB):
+        self.workers = workers or default_workers()
         self.timeout_s = timeout_s
         self.memory_mb = memory_mb
-        self._free = threading.Semaphore(workers or default_workers())
+        self._free = threading.Semaphore(self.workers)
         self._idle: list[Child] = []
         self._aside: list[Child] = []
         self._watch = Watch()
@@ -96,7 +97,7 @@ class Decoders:
         if media.error is not None:
             raise PictureError(media.error)
         if media.frame is not None:
-            return Opened(media.frame.pixels, media.frame.pixels.size, getattr(media.frame, "content_hash", None), media.facts)
+            return Opened(media.frame.pixels, media.frame.pixels.size, media.frame.content_hash, media.facts)
         if media.file is None and media.data is None:
             raise PictureError("its source gives neither a file nor its bytes")
         for _ in range(TRIES):
@@ -166,7 +167,7 @@ class Decoders:
 
     def _open_by(self, child: Child, media: Media, enough_px: int | None) -> Opened:
         path = None if media.data is not None else os.path.abspath(media.file)
-        child.send({"path": path, "enough_px": enough_px}, media.data or b"", timeout_s=self.timeout_s)
+        child.send({"do": "picture", "path": path, "enough_px": enough_px}, media.data or b"", timeout_s=self.timeout_s)
         answer, pixels = child.receive(self.timeout_s)
         try:
             picture = to_picture(answer, pixels)

@@ -6,22 +6,30 @@ Loads Pillow and NumPy but no model. How it is started, timed and ended is left 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sys
 import threading
+import time
 import warnings
 from queue import SimpleQueue
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-import PIL.Image
-
-from bioclip_search.decoding.messages import LENGTH, receive, receive_bytes, send, write
+from bioclip_search.decoding.messages import AT_WORK, LENGTH, receive, send, write
 from bioclip_search.decoding.opening import facts_told, read_picture, strips
 from bioclip_search.errors import PictureError
 
+if TYPE_CHECKING:
+    import PIL.Image
+
+    from bioclip_search.decoding.film import Film
+
 OUT_OF_MEMORY = 3
 """Exit status of a child that found no memory where it could not say so any more."""
+
+QUIET_S = 0.2
+"""How long a child that goes through a video says nothing, in seconds; far less than any sensible limit for one frame."""
 
 
 def main(memory_mb: int | None = None) -> None:
@@ -30,13 +38,14 @@ def main(memory_mb: int | None = None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to act upon; a picture must not fail by it
     warnings.simplefilter("ignore")
     _limit_memory(memory_mb)
+    work = Work(out, memory_mb)
     requests: SimpleQueue = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
     send(out, {"is_ready": True})
     with contextlib.suppress(BrokenPipeError):
         while True:
             message, data = requests.get()
-            _answer(out, message, data, memory_mb)
+            work.answer(message, data)
 
 
 def _own_output() -> BinaryIO:
@@ -61,28 +70,58 @@ def _listen(stream: BinaryIO, requests: SimpleQueue) -> None:
     try:
         while True:
             message = receive(stream)
-            requests.put((message, receive_bytes(stream, message[LENGTH]).tobytes()))
+            data = stream.read(message[LENGTH])
+            requests.put((message, data))
     finally:
         os._exit(0)
 
 
-def _answer(out: BinaryIO, message: dict[str, Any], data: bytes, memory_mb: int | None) -> None:
-    try:
-        answer, picture = _do(message, data)
-    except Exception as error:
-        send(out, {"error": _reason(error, memory_mb)})
-        return
-    send_picture(out, answer, picture)
+class Work:
+    """What the child does for a message; holds the video that it is in the midst of."""
+
+    def __init__(self, out: BinaryIO, memory_mb: int | None):
+        self._out, self._memory_mb = out, memory_mb
+        self._film: Film | None = None
+        self._last_s = 0.0
+
+    def answer(self, message: dict[str, Any], data: bytes) -> None:
+        self._last_s = time.monotonic()
+        try:
+            answer, picture = {"picture": self._open, "film": self._begin, "next": self._go_on}[message["do"]](message, data)
+        except Exception as error:
+            send(self._out, {"error": _reason(error, self._memory_mb)})
+            return
+        _send_picture(self._out, answer, picture)
+
+    def _open(self, message: dict[str, Any], data: bytes) -> tuple[dict[str, Any], PIL.Image.Image]:
+        read = read_picture(data if message["path"] is None else message["path"], message["enough_px"])
+        return {"full_wh": read.decoded.size_wh, "content_hash": read.content_hash, "facts": facts_told(read.facts)}, read.decoded.picture
+
+    def _begin(self, message: dict[str, Any], data: bytes) -> tuple[dict[str, Any], None]:
+        from bioclip_search.decoding.film import Film, Wish
+
+        if self._film is not None:
+            self._film.close()
+        wish = json.loads(data)
+        film = self._film = Film(message["path"], Wish(wish["every"], wish["per_s"], frozenset(wish["also"])), self._at_work)
+        return {"rate": float(film.rate), "content_hash": film.content_hash, "facts": facts_told(film.facts)}, None
+
+    def _go_on(self, message: dict[str, Any], data: bytes) -> tuple[dict[str, Any], PIL.Image.Image | None]:
+        shot = self._film.next()
+        return ({"is_over": True}, None) if shot is None else ({"number": shot.number, "offset_s": shot.offset_s}, shot.picture)
+
+    def _at_work(self) -> None:
+        """Tells that it goes on, where there has been nothing to tell for a while."""
+        if time.monotonic() - self._last_s > QUIET_S:
+            self._last_s = time.monotonic()
+            send(self._out, {AT_WORK: True})
 
 
-def _do(message: dict[str, Any], data: bytes) -> tuple[dict[str, Any], PIL.Image.Image]:
-    path = message["path"]
-    read = read_picture(data if path is None else path, message["enough_px"])
-    return {"full_wh": read.decoded.size_wh, "content_hash": read.content_hash, "facts": facts_told(read.facts)}, read.decoded.picture
-
-
-def send_picture(out: BinaryIO, answer: dict[str, Any], picture: PIL.Image.Image) -> None:
+def _send_picture(out: BinaryIO, answer: dict[str, Any], picture: PIL.Image.Image | None) -> None:
     """Announces the picture and writes its pixels; where memory fails in between, only the end of the process can tell so."""
+    if picture is None:
+        send(out, answer)
+        return
     try:
         send(out, answer | {"size_wh": picture.size}, length=3 * picture.width * picture.height)
         for strip in strips(picture):
