@@ -13,6 +13,9 @@ from typing import Any
 from bioclip_search.media import Deployment
 
 MEDIA, EVENT, BOTH = "media", "event", "both"
+LAYOUTS = ("lineage", "flat")
+WAYS = ("copy", "symlink", "hardlink")
+
 LEVELS = (MEDIA, EVENT, BOTH)
 """Whether observations are told of single pictures, of bursts, or of both."""
 
@@ -29,6 +32,10 @@ class ExportOptions:
         language: Of the common names, ISO 639-3.
         media_base: Address that stands before the names of the pictures, where they can be fetched.
         deployments: Told over those of the run, by name.
+        blur_people: Make people unrecognisable in every picture that is written.
+        layout: How species folders nest: "lineage", or "flat" for one folder a taxon.
+        how: What stands in species folders: "copy", "symlink" or "hardlink".
+        crops: Write what stands in the boxes into species folders, not the pictures.
         overwrite: Whether what stands at the place of the export may be replaced.
     """
 
@@ -40,4 +47,8 @@ class ExportOptions:
     language: str = "eng"
     media_base: str | None = None
     deployments: tuple[Deployment, ...] = ()
+    blur_people: bool = False
+    layout: str = "lineage"
+    how: str = "copy"
+    crops: bool = False
     overwrite: bool = False
