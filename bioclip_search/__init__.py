@@ -16,6 +16,8 @@ __version__ = "0.1.0"
 _HOME = {
     "Searcher": "searcher",
     "label": "labelling",
+    "tag": "runs.tag",
+    "Run": "runs.folder",
     "open_encoder": "encoder.opening",
     "Taxonomy": "taxonomy",
     "TextRecipe": "prompts",

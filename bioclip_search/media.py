@@ -75,11 +75,19 @@ class GivenBox:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture of a video: its number, counted from 0 in the video, the video's pictures per second, and its pixels, upright RGB."""
+    """One picture of a video.
+
+    Attributes:
+        number: Counted from 0 in the video.
+        rate: The video's pictures per second.
+        pixels: Upright, RGB.
+        content_hash: SHA-256 of the video's bytes.
+    """
 
     number: int
     rate: float
     pixels: Image.Image
+    content_hash: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

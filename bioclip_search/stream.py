@@ -25,16 +25,17 @@ def default_workers() -> int:
     return min(MOST_WORKERS, os.cpu_count() or 1)
 
 
-def work_ahead(work: Callable[[T], R], items: Iterable[T], workers: int | None = None) -> Iterator[R]:
+def work_ahead(work: Callable[[T], R], items: Iterable[T], workers: int | None = None, ahead: int = AHEAD_PER_WORKER) -> Iterator[R]:
     """`work` of every item, in the order of the items, whatever the threads do.
 
-    At most `AHEAD_PER_WORKER` results a worker wait at any time, so memory stays flat however long the input is.
+    At most `ahead` results a worker wait at any time, so memory stays flat however long the input is. The items are
+    asked for by the thread that asks for the results, and always some before those are needed.
     An exception of `work` is raised where its result would have come.
     """
     workers = workers or default_workers()
     remaining = iter(items)
     with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
-        waiting = deque(pool.submit(work, item) for item in islice(remaining, workers * AHEAD_PER_WORKER))
+        waiting = deque(pool.submit(work, item) for item in islice(remaining, workers * ahead))
         try:
             while waiting:
                 result = waiting.popleft().result()
@@ -43,3 +44,10 @@ def work_ahead(work: Callable[[T], R], items: Iterable[T], workers: int | None =
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def in_blocks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """The items in lists of `size`, the last one shorter; none for no items."""
+    remaining = iter(items)
+    while block := list(islice(remaining, size)):
+        yield block

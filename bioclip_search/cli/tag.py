@@ -1,0 +1,97 @@
+"""`tag`: a whole collection into the folder of a run. All logic is in `runs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bioclip_search.cli.asking import detector_option, index_option, question_options
+from bioclip_search.cli.progress import progress_steps
+from bioclip_search.crops import DETECTOR_CONFIDENCE
+
+TOLD = 10
+"""How many failed pictures, and how many notes, are told one by one."""
+
+
+@click.command()
+@click.argument("source", required=False)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder of the run; made if it is not there.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out: what is done is not done again, what is new is added.")
+@click.option(
+    "--from",
+    "from_run",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Decide an earlier run anew from what it kept, no picture opened; or take in an export.",
+)
+@index_option
+@detector_option("starter")
+@click.option(
+    "--detector-confidence",
+    "min_confidence",
+    type=click.FloatRange(0, 1),
+    default=DETECTOR_CONFIDENCE,
+    show_default=True,
+    help="Boxes below are not looked at.",
+)
+@click.option(
+    "--tiles", "tile_px", metavar="PX", type=click.IntRange(64), help="Look at larger pictures in overlapping tiles of this side, too: for small animals."
+)
+@click.option("--every", type=click.IntRange(1), help="Of videos, look at every n-th frame.")
+@click.option("--per-second", "per_s", type=click.FloatRange(0, min_open=True), help="Of videos, look at so many frames a second.  [default: 1]")
+@click.option("--deployments", metavar="WHAT", help="Where cameras stood: folder, folder:2 (second folder of the path), none, a table, a Camtrap DP package.")
+@click.option("--column", "columns", metavar="NAME=HEADER", multiple=True, help="Which column of a table is what: image=Photo, timestamp=Taken.")
+@click.option("--root", type=click.Path(path_type=Path), help="Where the paths of a table or JSON file start from.")
+@click.option("--place-of-pictures", is_flag=True, help="Weigh --occurrences at each picture's own place and month, from its EXIF or deployment.")
+@click.option("--fusion", metavar="METHOD", help="How the pictures of a burst come to one answer: embeddings, probabilities, vote, average, none.")
+@click.option("--gap", "gap_s", metavar="SECONDS", type=click.FloatRange(0), help="Longest pause within a burst.")
+@click.option("--keep-repeats", is_flag=True, help="Do not set aside boxes that stay in one place through a deployment.")
+@question_options
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes that decode pictures.  [default: one per core, at most 8]")
+@click.option("--decode-timeout", "timeout_s", metavar="SECONDS", type=click.FloatRange(0, min_open=True), help="Longest time for one picture.  [default: 30]")
+def tag(source: str | None, out: Path, columns: tuple[str, ...], keep_repeats: bool, **options: Any) -> int:
+    """Tag every box of every picture in SOURCE, and keep it all in a folder.
+
+    SOURCE is a folder with all below it, a quoted glob, a table with a column of paths, a zip or tar archive, a video, a data set,
+    MegaDetector's JSON, a Camtrap DP package or COCO Camera Traps. Whatever stops it, --resume goes on where it was.
+
+    \b
+    Example: bioclip-search tag photos/ --out run --target-accuracy 0.95
+    """
+    from bioclip_search.runs.tag import tag as tag_collection
+
+    options = {name: value for name, value in options.items() if value not in (None, ())}
+    with progress_steps("pictures") as progress:
+        try:
+            run = tag_collection(source, out, columns=_columns(columns) or None, repeats=not keep_repeats, progress=progress, **options)
+        except KeyboardInterrupt:
+            click.echo(f"Stopped. What is done is kept in {out}; the same command with --resume goes on with it.", err=True)
+            raise
+    return _told(run)
+
+
+def _columns(pairs: tuple[str, ...]) -> dict[str, str]:
+    told = dict(pair.partition("=")[::2] for pair in pairs)
+    if not all(name and header for name, header in told.items()):
+        raise click.UsageError("--column takes NAME=HEADER, such as --column image=Photo.")
+    return told
+
+
+def _told(run: Any) -> int:
+    """Says what came out, and what did not; 1 if some picture failed."""
+    from bioclip_search.runs.summary import summary
+
+    for line in summary(run):
+        click.echo(line)
+    notes, failures, failed = run.note.get("notes", []), run.note.get("failures", []), run.note["counts"].get("failed", 0)
+    for note in notes[:TOLD]:
+        click.echo(f"Note: {note}", err=True)
+    if len(notes) > TOLD:
+        click.echo(f"Note: and {len(notes) - TOLD} more; see {run.folder / 'run.json'}.", err=True)
+    for failure in failures[:TOLD]:
+        click.echo(f"{failure['image']}: {failure['error']}", err=True)
+    if failed:
+        click.echo(f"{failed:,} {'picture' if failed == 1 else 'pictures'} could not be read; all others were tagged.", err=True)
+    return 1 if failed else 0

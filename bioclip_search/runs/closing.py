@@ -1,0 +1,71 @@
+"""What is done once all rows of a run are there: its counts, boxes to set aside, bursts and their answers.
+
+How a box repeats is left to `detectors.repeats`, how the pictures of a burst come to one answer to `bursts`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bioclip_search.runs.deciding import Deciding
+from bioclip_search.runs.folder import Run, write_note
+from bioclip_search.runs.journal import Journal
+
+FAILURES_TOLD = 1000
+"""Failed pictures that `run.json` names; the rows name them all."""
+
+
+@dataclass(frozen=True)
+class Closing:
+    """What is done with all rows in the end.
+
+    Attributes:
+        fusion: How the pictures of a burst come to one answer, by the names of `bursts`; None leaves bursts alone.
+        gap_s: Longest time between two pictures of a burst.
+        repeats: Whether boxes that stay in one place through a deployment are set aside.
+    """
+
+    fusion: str | None = None
+    gap_s: float | None = None
+    repeats: bool = True
+
+
+def close_run(folder: Path, note: Mapping[str, Any], deciding: Deciding | None, closing: Closing | None) -> Run:
+    """Finishes the run whose rows are all written, and says so in its note; without a way to decide, bursts are left alone."""
+    closing, run, found = closing or Closing(), Run(folder, note), {}
+    notes = list(note["source"].get("notes", ()))
+    if deciding is not None:
+        restriction = deciding.everywhere.restriction
+        notes += [f"{words}." for words in restriction.notes] + [f"Checklist: {name}." for name in restriction.unknown]
+    if closing.repeats and note["settings"]["detector"]["name"] != "none":
+        from bioclip_search.detectors.repeats import find_repeats
+
+        found["repeats"] = find_repeats(run)
+    if closing.fusion is not None and deciding is not None:
+        from bioclip_search.bursts import fuse
+        from bioclip_search.detectors.repeats import read_repeats
+
+        told = {} if closing.gap_s is None else {"gap_s": closing.gap_s}
+        report = fuse(run, deciding.searcher, deciding.everywhere, method=closing.fusion, set_aside=read_repeats(folder), **told)
+        found |= {"sequences": report.sequences, "bursts": report.bursts}
+        notes += report.notes
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    note = dict(note) | {"counts": note["counts"] | found, "notes": notes, "closing": asdict(closing), "is_finished": True, "finished": finished}
+    write_note(folder, note)
+    return Run.open(folder)
+
+
+def tallied(journal: Journal) -> tuple[dict[str, int], list[dict[str, str]]]:
+    """How many pictures and how many boxes of each kind there are, and the first of the failures."""
+    rows: Counter[str] = Counter()
+    failures: list[dict[str, str]] = []
+    for image, status, error in journal.statuses():
+        rows[status] += 1
+        if error is not None and len(failures) < FAILURES_TOLD:
+            failures.append({"image": image, "error": error})
+    return {"pictures": journal.pictures(), **dict(sorted(rows.items()))}, failures

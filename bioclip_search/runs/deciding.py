@@ -1,0 +1,103 @@
+"""Gives the crops of looks their vectors and answers: encoded in batches across pictures, asked at each picture's own place.
+
+Answers are made from the vectors as they are kept, in half precision, so that a second decision without the pictures says the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from bioclip_search.batches import Batches
+from bioclip_search.media import Facts
+from bioclip_search.question import Asked, Question
+from bioclip_search.runs.journal import Journal
+from bioclip_search.runs.looking import Look
+from bioclip_search.runs.record import PERSON, VEHICLE, TaggedCrop, TaggedPicture
+from bioclip_search.searcher import BATCH_CROPS, Searcher
+
+PLACES_KEPT = 256
+"""Questions of different places and months that are kept ready."""
+
+PLACE_DEGREES = 0.1
+"""Pictures nearer to each other than this (11 km) are asked at one place; records are told no finer."""
+
+
+class Deciding:
+    """One way to answer: an index, and what is asked of it.
+
+    Attributes:
+        asked: Filters and rules as `Searcher.question` takes them.
+        is_local: Weigh the records of occurrences at each picture's own place and month.
+    """
+
+    def __init__(self, searcher: Searcher, asked: dict[str, Any], *, is_local: bool = False):
+        self.searcher, self.asked, self.is_local = searcher, asked, is_local
+        self.everywhere = searcher.question(**{name: value for name, value in asked.items() if not (is_local and name == "occurrences")})
+        self._at = lru_cache(PLACES_KEPT)(self._question_at)
+        self._encode = Batches(lambda prepared: list(searcher.encoder.encode_prepared(prepared)), BATCH_CROPS)
+
+    def tagged(self, looks: Sequence[Look], journal: Journal) -> list[TaggedPicture]:
+        """The pictures with vectors and answers, in their order; of copies those of the first."""
+        vectors = self._vectors(looks)
+        fresh: dict[tuple[str | None, int | None], TaggedPicture] = {}
+        pictures = []
+        for look in looks:
+            content = look.picture.content_hash, look.picture.frame_number
+            if look.is_copy:
+                first = fresh.get(content) or journal.recall(*content)
+                picture = replace(look.picture, crops=first.crops, reason=first.reason)
+            else:
+                picture = with_vectors(look.picture, vectors)
+                fresh[content] = picture
+            pictures.append(picture)
+        return self.answered(pictures)
+
+    def answered(self, pictures: Sequence[TaggedPicture]) -> list[TaggedPicture]:
+        """The pictures with an answer for each crop that has a vector."""
+        answers: dict[tuple[int, int], Any] = {}
+        keyed = [(self._key(picture.facts), place, picture) for place, picture in enumerate(pictures)]
+        for key, group in groupby(sorted(keyed, key=lambda one: (one[0] or (), one[1])), key=lambda one: one[0]):
+            asked = [(place, crop, picture.image) for _, place, picture in group for crop in picture.crops if crop.embedding is not None]
+            if asked:
+                rows = np.stack([crop.embedding for _, crop, _ in asked]).astype(np.float32)  # (b, dim)
+                subjects = [Asked(image, crop.box_xyxy, crop.confidence) for _, crop, image in asked]
+                found = self.question_at(key).answers(rows, subjects)
+                answers |= {(place, crop.number): answer for (place, crop, _), answer in zip(asked, found, strict=True)}
+        return [
+            replace(picture, crops=tuple(replace(crop, answer=answers.get((place, crop.number))) for crop in picture.crops))
+            for place, picture in enumerate(pictures)
+        ]
+
+    def question_at(self, key: tuple[float, float, int | None] | None) -> Question:
+        """The question for pictures of one place and month; None asks without a place."""
+        return self.everywhere if key is None else self._at(key)
+
+    def _key(self, facts: Facts) -> tuple[float, float, int] | None:
+        if not self.is_local or facts.latitude is None or facts.longitude is None:
+            return None
+        month = facts.timestamp.month if facts.timestamp else 0
+        return round(facts.latitude / PLACE_DEGREES) * PLACE_DEGREES, round(facts.longitude / PLACE_DEGREES) * PLACE_DEGREES, month
+
+    def _question_at(self, key: tuple[float, float, int]) -> Question:
+        latitude, longitude, month = key
+        return self.searcher.question(**self.asked, near=(latitude, longitude), month=month or None)
+
+    def _vectors(self, looks: Sequence[Look]) -> Iterator[np.ndarray]:
+        """One (dim,) float16 for every prepared crop, in their order."""
+        prepared = [one for look in looks for one in look.prepared]
+        return (vector.astype(np.float16) for vector in self._encode(prepared))
+
+
+def with_vectors(picture: TaggedPicture, vectors: Iterator[np.ndarray]) -> TaggedPicture:
+    """The picture, whose crops of wildlife take the next vectors."""
+    return replace(picture, crops=tuple(_with_vector(crop, vectors) for crop in picture.crops))
+
+
+def _with_vector(crop: TaggedCrop, vectors: Iterator[np.ndarray]) -> TaggedCrop:
+    return crop if crop.category in (PERSON, VEHICLE) else replace(crop, embedding=next(vectors))

@@ -1,0 +1,122 @@
+"""`bs.tag`: from what a user types to a run, over pictures or over what an earlier run kept.
+
+Opens the collection, the index and the detector; the work is `tagging`'s and `retagging`'s.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from bioclip_search.crops import DETECTOR_CONFIDENCE
+from bioclip_search.errors import RunError, TableError
+from bioclip_search.runs.closing import Closing
+from bioclip_search.runs.deciding import Deciding
+from bioclip_search.runs.folder import NOTE_FILE, Run
+from bioclip_search.runs.tagging import Equipment, Progress, tag_source
+
+NO_FUSION = "none"
+
+
+def tag(
+    source: str | Path | None = None,
+    out: str | Path = "run",
+    *,
+    from_run: str | Path | None = None,
+    resume: bool = False,
+    index: str | Path = "starter",
+    detector: str = "starter",
+    min_confidence: float = DETECTOR_CONFIDENCE,
+    tile_px: int | None = None,
+    every: int | None = None,
+    per_s: float | None = None,
+    deployments: str | Path | None = None,
+    columns: dict[str, str] | None = None,
+    root: str | Path | None = None,
+    place_of_pictures: bool = False,
+    fusion: str | None = None,
+    gap_s: float | None = None,
+    repeats: bool = True,
+    workers: int | None = None,
+    timeout_s: float | None = None,
+    memory_mb: int | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    speed: str = "auto",
+    calibration: str | Path | None = None,
+    trust_pickle: bool = False,
+    progress: Progress | None = None,
+    **asked: Any,
+) -> Run:
+    """Tags every box of every picture of a collection, into a folder that can be gone on with after any stop.
+
+    Args:
+        source: A folder, a glob, a table of files, an archive, a video, a data set, MegaDetector's JSON, a Camtrap DP or COCO package.
+        out: The folder of the run; see `runs.folder` for what is in it.
+        from_run: Instead of a source, a run whose vectors are asked anew, or an export that is taken in as it is.
+        resume: Go on with the run in `out`: what is done is not done again, what is new in the collection is added.
+        detector: "none" takes each picture whole; boxes that the source brings go before any detector.
+        min_confidence: Boxes below are not looked at.
+        tile_px: Look at larger pictures in tiles of this side, too.
+        every, per_s: Of videos every n-th frame, or n frames a second.
+        deployments: What tells the cameras' stays: "folder", "folder:2", "none", a table, a Camtrap DP package.
+        columns: Of a table, which column is what: {"image": "Photo"}; `root`: the folder that its paths start from.
+        place_of_pictures: Weigh the `occurrences` at each picture's own place and month, from its EXIF or deployment.
+        fusion: How the pictures of a burst come to one answer, by the names of `bursts`, or "none"; `gap_s`: longest pause in a burst.
+        repeats: Set aside boxes that stay in one place through a deployment.
+        workers: Processes that decode; `timeout_s` and `memory_mb`: what one picture may take.
+        progress: Called with the pictures gone through, and how many there are once that is known.
+        asked: Filters and rules of `Searcher.identify_stream`.
+
+    Raises:
+        SourceError: The collection cannot be listed.
+        RunError: The folder cannot be written, holds something else, or a run that was made otherwise.
+        IndexFolderError, ModelError, TableError, NotCalibratedError: As `Searcher.open` and `Searcher.identify_stream`.
+    """
+    from bioclip_search.detect import load_detector
+    from bioclip_search.searcher import Searcher
+
+    if (source is None) == (from_run is None):
+        raise RunError("Give either a collection of pictures or, by --from, an earlier run.")
+    if place_of_pictures and not asked.get("occurrences"):
+        raise TableError("The place of each picture (--place-of-pictures) is used with records of occurrences; give --occurrences.")
+    out, closing = Path(out), Closing(_fusion(fusion), gap_s, repeats)
+    if from_run is not None and not (Path(from_run) / NOTE_FILE).is_file():
+        return _take_in(Path(from_run), out)
+    searcher = Searcher.open(index, device=device, precision=precision, speed=speed, calibration=calibration)
+    deciding = Deciding(searcher, asked, is_local=place_of_pictures)
+    if from_run is not None:
+        from bioclip_search.runs.retagging import retag
+
+        return retag(Run.open(from_run), out, deciding, is_resumed=resume, closing_with=closing, progress=progress)
+    from bioclip_search.decoding.videos import FrameChoice
+    from bioclip_search.sources import open_source
+
+    opened = open_source(source, deployments=deployments, columns=columns, root=root)
+    finder = load_detector(detector, device=device, trust_pickle=trust_pickle)
+    if tile_px and finder is not None:
+        from bioclip_search.detectors.tiles import TiledDetector
+
+        finder = TiledDetector(finder, tile_px)
+    limits = {name: value for name, value in (("timeout_s", timeout_s), ("memory_mb", memory_mb)) if value is not None}
+    choice = FrameChoice(**{name: value for name, value in (("every", every), ("per_s", per_s)) if value is not None})
+    equipment = Equipment(deciding, finder, min_confidence, choice, workers, limits)
+    return tag_source(opened, out, equipment, place=str(source), is_resumed=resume, closing_with=closing, progress=progress)
+
+
+def _fusion(name: str | None) -> str | None:
+    """The way to fuse, None for "none"; where nothing was said, the one that did best."""
+    from bioclip_search.bursts.fusing import DEFAULT_METHOD
+
+    return None if name == NO_FUSION else name or DEFAULT_METHOD
+
+
+def _take_in(export: Path, out: Path) -> Run:
+    """The run that an export was made from, as far as it tells of it."""
+    from bioclip_search.runs.retagging import take_in
+    from bioclip_search.standards.reading import read_export
+
+    told = read_export(export)
+    settings = {"encoder": {}, "detector": {"name": "none"}, "index": {}, "question": {}, "export": told.kind}
+    source = {"place": str(export), "kind": told.kind, "root": None, "deployments": [], "notes": list(told.notes)}
+    return take_in(told.pictures(), out, settings=settings, source=source)

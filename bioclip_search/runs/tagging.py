@@ -1,0 +1,189 @@
+"""Tags a whole collection: every box of every picture, as a stream, into a folder that survives whatever stops it.
+
+The stages are `sources`, `decoding`, `looking`, `deciding` and `journal`; this joins them and closes the run. A second decision
+without the pictures is left to `retagging`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bioclip_search.crops import DETECTOR_CONFIDENCE
+from bioclip_search.decoding.pool import Decoders
+from bioclip_search.decoding.videos import FrameChoice, frames
+from bioclip_search.detect import Detector
+from bioclip_search.errors import RunError
+from bioclip_search.media import Deployment, Media, Video, media_id
+from bioclip_search.runs.closing import Closing, close_run, tallied
+from bioclip_search.runs.deciding import Deciding
+from bioclip_search.runs.folder import NOTE_FILE, Run, read_note, write_note
+from bioclip_search.runs.journal import Journal
+from bioclip_search.runs.looking import Look, Looking
+from bioclip_search.runs.settings import settings_hash, settings_of, stop_if_other, versions
+from bioclip_search.sources import Source
+
+BATCH_PICTURES, BATCH_LOOKS = 32, 256
+"""A batch is kept when it has so many pictures, or so many crops: what a kill can cost, at most."""
+
+Progress = Callable[[int, int | None], None]
+"""Called with the pictures gone through so far (a video counts as one), and how many there are, once that is known."""
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a collection is tagged with.
+
+    Attributes:
+        min_confidence: Boxes below are not looked at.
+        choice: Which frames of videos are.
+        timeout_s: Longest that a picture may take to decode; `memory_mb`: most memory that it may take.
+    """
+
+    deciding: Deciding
+    detector: Detector | None
+    min_confidence: float = DETECTOR_CONFIDENCE
+    choice: FrameChoice = field(default_factory=FrameChoice)
+    workers: int | None = None
+    limits: dict[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """What decides the rows; see `settings`."""
+        looking = {"min_confidence": self.min_confidence, "frames": asdict(self.choice)}
+        asked = self.deciding.asked | {"place": "of each picture" if self.deciding.is_local else None}
+        return settings_of(self.deciding.searcher, self.detector, asked, **looking)
+
+
+def tag_source(
+    source: Source,
+    out: Path,
+    equipment: Equipment,
+    *,
+    place: str,
+    is_resumed: bool = False,
+    closing_with: Closing | None = None,
+    progress: Progress | None = None,
+) -> Run:
+    """Tags the collection into the folder `out`, or goes on where that was stopped, and gives the run.
+
+    Args:
+        place: What the user called the collection.
+        closing_with: What is done with all rows in the end.
+
+    Raises:
+        RunError: There is a run already and `is_resumed` was not said, it was made with other settings, or it cannot be written.
+        ModelError: The detector or the encoder fails.
+    """
+    note = begin(out, equipment.settings(), {"place": place, "kind": source.kind, "root": source.root and str(source.root.absolute())}, is_resumed)
+    note["source"]["deployments"] = [_as_json(stay) for stay in source.deployments]
+    deciding = equipment.deciding
+    with Journal(out, deciding.searcher.encoder.dim) as journal, Decoders(equipment.workers, **equipment.limits) as decoders:
+        write_note(out, note)
+        looking = Looking(decoders, deciding.searcher.encoder, equipment.detector, equipment.min_confidence, source.facts_of)
+        stream = Stream(source, equipment.choice, decoders, journal, progress)
+        with closing(looking.looks(stream.media(), journal)) as looks:
+            for batch in _batches(looks):
+                pictures = deciding.tagged(batch, journal)
+                journal.add(pictures)
+                looking.forget(pictures)
+                stream.told(pictures)
+        journal.flush()
+        note["counts"], note["failures"] = tallied(journal)
+    note["source"]["notes"] = list(source.notes)
+    return close_run(out, note, deciding, closing_with)
+
+
+def begin(out: Path, settings: dict[str, Any], source: dict[str, Any], is_resumed: bool) -> dict[str, Any]:
+    """The note of the run that is to be written into `out`, a new one or that of the run that is gone on with.
+
+    Raises:
+        RunError: The folder holds something else, or a run that may not be gone on with.
+    """
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    try:
+        is_there = out.exists() and any(out.iterdir())
+    except OSError as error:
+        raise RunError(f"{out}: cannot be the folder of a run ({error.strerror or error}). Choose another place.") from error
+    if not is_there:
+        return {
+            "source": source,
+            "settings": settings,
+            "settings_hash": settings_hash(settings),
+            "versions": versions(),
+            "begun": now,
+            "counts": {},
+            "is_finished": False,
+        }
+    if not (out / NOTE_FILE).is_file():
+        raise RunError(f"{out}: holds other files and no run. Choose an empty or new folder.")
+    note = read_note(out)
+    if not is_resumed:
+        state = (
+            "is finished; with --resume, what is new in the collection is added to it" if note.get("is_finished") else "was stopped; --resume goes on with it"
+        )
+        raise RunError(f"{out}: holds a run already, which {state}. Or choose another folder.")
+    stop_if_other(out, note["settings"], settings)
+    return note | {"source": source, "versions": versions(), "resumed": [*note.get("resumed", []), now], "is_finished": False}
+
+
+class Stream:
+    """The media of a source that are not done yet, videos as frames, and how far it is."""
+
+    def __init__(self, source: Source, choice: FrameChoice, decoders: Decoders, journal: Journal, progress: Progress | None):
+        self.source, self.choice, self.decoders, self.journal, self.progress = source, choice, decoders, journal, progress
+        self._gone_through, self._total = 0, None
+        self._videos: dict[str, str] = {}
+        """Of videos whose last frame is on its way: that frame's id and the video's."""
+        if progress:
+            threading.Thread(target=self._count, daemon=True).start()
+
+    def media(self) -> Iterator[Media]:
+        for one in self.source.media():
+            if not self.journal.has(media_id(one.image)):
+                yield from self._frames(one) if isinstance(one, Video) else (one,)
+            self._gone_through += 1
+            if self.progress:
+                self.progress(self._gone_through, self._total)
+
+    def told(self, pictures: Iterable[Any]) -> None:
+        """Told that these pictures are in the journal: videos of which they are the last frame need not be opened again."""
+        for picture in pictures:
+            if video := self._videos.pop(picture.media_id, None):
+                self.journal.mark(video)
+
+    def _frames(self, video: Video) -> Iterator[Media]:
+        last = None
+        for frame in frames(video, self.choice, self.decoders):
+            if not self.journal.has(frame.media_id):
+                last = frame.media_id
+                yield frame
+        if last is None:
+            self.journal.mark(media_id(video.image))
+        else:
+            self._videos[last] = media_id(video.image)
+
+    def _count(self) -> None:
+        self._total = self.source.count()
+
+
+def _batches(looks: Iterable[Look]) -> Iterator[list[Look]]:
+    """The looks in batches whose bounds depend on nothing but what came since the last one."""
+    batch: list[Look] = []
+    crops = 0
+    for look in looks:
+        batch.append(look)
+        crops += len(look.prepared)
+        if len(batch) >= BATCH_PICTURES or crops >= BATCH_LOOKS:
+            yield batch
+            batch, crops = [], 0
+    if batch:
+        yield batch
+
+
+def _as_json(stay: Deployment) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(stay).items()}
