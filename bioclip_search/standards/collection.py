@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bioclip_search.media import Deployment
 from bioclip_search.prompts import RANKS
+from bioclip_search.results import Answer
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import BLANK, FAILED, IDENTIFIED, PERSON, VEHICLE, TaggedCrop, TaggedPicture
 from bioclip_search.standards.options import ExportOptions
@@ -36,6 +37,7 @@ class Standing:
     Attributes:
         status: One of `runs.record.STATUSES`; identified also where nobody was sure enough to name it: `taxon` is then None.
         probability: The machine's; None where a person decided.
+        machine: Who answered, where it was another program, whose answer was read from an export.
         verdict: What a person did; None where none has looked, as are `who` and `when`.
     """
 
@@ -45,6 +47,7 @@ class Standing:
     common_name: str | None = None
     lineage: Mapping[str, str] = field(default_factory=dict)
     probability: float | None = None
+    machine: str | None = None
     verdict: str | None = None
     who: str | None = None
     when: datetime | None = None
@@ -197,11 +200,13 @@ class Collection:
 
 def machine_standing(crop: TaggedCrop) -> Standing:
     """What the machine says of a crop."""
-    told = crop.answer
-    if told is None:
-        return Standing(crop.status, probability=crop.confidence)
+    return Standing(crop.status, probability=crop.confidence) if crop.answer is None else machine_standing_of(crop.answer)
+
+
+def machine_standing_of(told: Answer) -> Standing:
+    """What the machine's answer says, of a crop or of a burst."""
     probability = None if told.taxon is None else told.probability
-    return Standing(IDENTIFIED, told.taxon, told.rank, told.common_name, dict(told.lineage), probability)
+    return Standing(IDENTIFIED, told.taxon, told.rank, told.common_name, dict(told.lineage), probability, None if told.index else told.encoder or None)
 
 
 def is_unicode(text: str) -> bool:
@@ -234,7 +239,7 @@ def _standing(crop: TaggedCrop, decision: ReviewDecision | None, on_all: ReviewD
 
 
 def _decided(decision: ReviewDecision, machine: Standing) -> Standing:
-    by = {"verdict": decision.verdict, "who": decision.who, "when": decision.when, "note": decision.note, "probability": None}
+    by = {"verdict": decision.verdict, "who": decision.who, "when": decision.when, "note": decision.note, "probability": None, "machine": None}
     if decision.verdict == ACCEPTED:
         return replace(machine, **by)
     if decision.verdict == CORRECTED:
@@ -245,7 +250,9 @@ def _decided(decision: ReviewDecision, machine: Standing) -> Standing:
 
 
 def _name(told: Any) -> str | None:
-    return (told.get("name") or None) if isinstance(told, Mapping) else told if isinstance(told, str) and told != "none" else None
+    """The name in a part of the settings; "none" is no detector's name."""
+    name = told.get("name") if isinstance(told, Mapping) else told
+    return name if isinstance(name, str) and name not in ("", "none") else None
 
 
 def _deployment(told: Mapping[str, Any]) -> Deployment:
