@@ -91,7 +91,8 @@ class Film:
                 with closing(av.open(file, metadata_errors="replace", options={"format_whitelist": CONTAINERS, "protocol_whitelist": "none"})) as container:
                     stream = self._stream(container)
                     yield None
-                    for number, shot in self._decoded(container, stream):
+                    for seen, shot in self._decoded(container, stream):
+                        number = seen
                         self._at_work()
                         if shot is not None:
                             yield shot
@@ -103,6 +104,8 @@ class Film:
         if not container.streams.video:
             raise PictureError("holds no moving pictures")
         stream = container.streams.best("video")
+        if stream.codec_context is None:
+            raise PictureError("is coded in a way that FFmpeg does not know here")
         size = stream.codec_context.width, stream.codec_context.height
         if size[0] * size[1] > MAX_PIXELS:
             raise PictureError(f"has frames of {size[0]}×{size[1]} pixels, more than {MAX_PIXELS:,}")
