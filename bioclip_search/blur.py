@@ -23,14 +23,14 @@ CELLS = 5
 cell. Mosaics must be as coarse as this: machines still told faces apart in some that people could not read (McPherson, Shokri &
 Shmatikov, Defeating Image Obfuscation with Deep Learning, 2016)."""
 
-COLOUR_STEP = 32
+COLOUR_STEP = 16
 """Colours of cells are rounded to multiples of this, of 256, so that no trace of a detail is left in their last bits."""
 
 
 def blur_people(picture: Image.Image, boxes_xyxy: Iterable[Box]) -> Image.Image:
     """A copy of an RGB picture in which the content of each box, and a margin around, is gone; without boxes, just a copy.
 
-    A box keeps CELLS x CELLS colours at the most, each of 9 steps a channel; everything else that was in it cannot be had
+    A box keeps CELLS x CELLS colours at the most, each of 17 steps a channel; everything else that was in it cannot be had
     back, by whatever means. The copy carries no EXIF, whose thumbnail would show the people again.
 
     Raises:
