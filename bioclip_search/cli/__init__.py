@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": Place("bioclip_search.cli.tools", "demo", "Identify two real photographs, offline, and draw the answers."),
     "index": Place("bioclip_search.cli.index", "index", "Build, extend, trim, inspect, check and list indexes."),
     "names": Place("bioclip_search.cli.names", "names", "Find taxa by any name, match lists of names, import checklists."),
+    "review": Place("bioclip_search.cli.review", "review", "List what of a run needs a person, and take what people decide."),
     "calibrate": Place("bioclip_search.cli.calibrate", "calibrate", "Teach an index on labelled pictures how sure it may be."),
     "evaluate": Place("bioclip_search.cli.evaluate", "evaluate", "Measure on labelled pictures how good an index or a detector is."),
     "train": Place("bioclip_search.cli.train", "train", "Train an encoder on your own pictures."),

@@ -54,8 +54,8 @@ def calibrate(
     """Teach an index on pictures whose names you know, so that --target-accuracy keeps its promise.
 
     A FILE is a folder with one sub-folder a taxon, a CSV with a column path and a name, or Parquet with the columns
-    image and species; or the answers of `identify` beside a --truth. Take pictures of the kind that will be identified:
-    the promise holds for those, and for no others. A few hundred are enough; with too few it is said how many would be.
+    image and species; the folder of a run that people reviewed; or a run or the answers of `identify` beside a --truth.
+    Take pictures of the kind that will be identified: the promise holds for those, and for no others. A few hundred are enough; with too few it is said how many would be.
     Of a burst give one picture: ten of the same animal tell as much as one, and would be taken for ten.
 
     \b

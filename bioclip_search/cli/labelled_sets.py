@@ -21,7 +21,7 @@ truth_option = click.option(
     "--truth",
     metavar="TABLE",
     type=click.Path(exists=True),
-    help="The true taxa (image or path, and a taxon) of the crops in FILES that `identify --format jsonl` wrote.",
+    help="The true taxa (image or path, and a taxon) of the crops in FILES that `identify --format jsonl` or `tag` wrote.",
 )
 parts_option = click.option("--part", "parts", multiple=True, help="Only this part; may be given several times.  [default: all that is not train]")
 
@@ -49,6 +49,7 @@ def resolved_sets(files: Sequence[str], config: str | None, searcher: Searcher, 
     """
     from bioclip_search.evaluation.labelled import find_sets, sets_of_training
     from bioclip_search.evaluation.labels import LabelReport, Resolution
+    from bioclip_search.evaluation.run_sets import is_run, set_of_answered
     from bioclip_search.evaluation.truth import set_of_run
 
     stop_unless_one_is_given(files, config)
@@ -57,7 +58,9 @@ def resolved_sets(files: Sequence[str], config: str | None, searcher: Searcher, 
         from bioclip_search.train.config import EncoderConfig
 
         return Resolution(tuple(sets_of_training(EncoderConfig.from_toml(config), ranks)), LabelReport(()))
-    return looked_up(find_sets(files, ranks) if truth is None else [set_of_run(file, truth, ranks) for file in files], searcher)
+    if truth is None:
+        return looked_up(find_sets(files, ranks), searcher)
+    return looked_up([set_of_answered(file, truth, ranks) if is_run(file) else set_of_run(file, truth, ranks) for file in files], searcher)
 
 
 def stop_unless_one_is_given(files: Sequence[str], config: str | None) -> None:

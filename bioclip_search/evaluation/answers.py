@@ -1,7 +1,6 @@
-"""Answers that were given before, read back one by one: what `identify --format jsonl` or `csv` wrote.
+"""Answers that were given before, read back one by one: what `identify --format jsonl` or `csv` wrote, or the folder of a run.
 
-Judges nothing; that is `run`. Which pictures are meant by a truth is left to `truth`. A folder that `tag` wrote would be
-one more reader here.
+Judges nothing; that is `run`. Which pictures are meant by a truth is left to `truth`.
 """
 
 from __future__ import annotations
@@ -17,14 +16,18 @@ from bioclip_search.errors import TableError
 from bioclip_search.evaluation.label_tables import JSONL_SUFFIXES, MAX_LINE_BYTES, RUN_MARKS
 from bioclip_search.prompts import RANKS
 from bioclip_search.results import Answer, Failure, Rung
+from bioclip_search.runs.folder import NOTE_FILE, Run
 
 CSV_SUFFIXES = frozenset({".csv", ".tsv"})
 ANSWER_SUFFIXES = JSONL_SUFFIXES | CSV_SUFFIXES
+BLANK_RULE = "rule 0: no organism"
 
 
 def are_answers(place: str | Path) -> bool:
-    """Whether a place is a file of answers, by its ending and, for a table, by its columns; pictures and tables of labels are not."""
+    """Whether a place is the folder of a run or a file of answers, by its ending and, for a table, by its columns; pictures and tables of labels are not."""
     path = Path(place)
+    if (path / NOTE_FILE).is_file():
+        return True
     if path.suffix.lower() not in ANSWER_SUFFIXES or not path.is_file():
         return False
     if path.suffix.lower() in JSONL_SUFFIXES:
@@ -35,14 +38,18 @@ def are_answers(place: str | Path) -> bool:
 
 
 def read_answers(path: str | Path) -> Iterator[Answer | Failure]:
-    """The records of a file in order, as they are asked for; memory is flat in their number.
+    """The records of a file, or of a run, in order, as they are asked for; memory is flat in their number.
 
-    JSON lines bring the ladder of every answer; a table does not, so its answers have one rung, their own.
+    JSON lines and runs bring the ladder of every answer; a table does not, so its answers have one rung, their own.
 
     Raises:
         TableError: The file cannot be read, or a record is no answer, or a number in it is none.
+        RunError: The run cannot be read.
     """
     path = Path(path)
+    if (path / NOTE_FILE).is_file():
+        yield from _of_run(Run.open(path))
+        return
     if path.suffix.lower() not in ANSWER_SUFFIXES:
         raise TableError(f"{path}: is no file of answers. Expected what `identify --format jsonl` or `--format csv` wrote: a .jsonl or .csv file.")
     rows = _json_rows(path) if path.suffix.lower() in JSONL_SUFFIXES else _csv_rows(path)
@@ -67,6 +74,18 @@ def one_per_picture(records: Iterable[Answer]) -> list[Answer]:
         if record.image not in best or merit > best[record.image][0]:
             best[record.image] = (merit, record)
     return [answer for _, answer in best.values()]
+
+
+def _of_run(run: Run) -> Iterator[Answer | Failure]:
+    """The answers of every crop, one without an organism for a blank picture, and the pictures that failed; persons and vehicles are none."""
+    settings = run.note["settings"]
+    made_by = {"index": str(settings.get("index", {}).get("name", "")), "encoder": str(settings["encoder"].get("fingerprint", ""))}
+    for picture in run.pictures():
+        if picture.error is not None:
+            yield Failure(picture.image, picture.error)
+        elif not picture.crops:
+            yield Answer(image=picture.image, probability=None, rule=f"{BLANK_RULE}: {picture.reason}", **made_by)
+        yield from (crop.answer for crop in picture.crops if crop.answer is not None)
 
 
 def _record(row: Mapping[str, Any]) -> Answer | Failure:

@@ -38,6 +38,14 @@ BATCH_ROWS = 64
 
 
 @dataclass(frozen=True, eq=False)
+class KnownVectors:
+    """The vectors that an encoder, told by its fingerprint, gave the pictures of a set before: (n, dim) float32, unit rows."""
+
+    encoder: str
+    vectors: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class LabelledSet:
     """n pictures that share one list of labels.
 
@@ -51,6 +59,7 @@ class LabelledSet:
         notes: What is worth telling of the set, in words.
         picture_of_row: (n,) int64; rows with one number are crops of one picture, or the picture twice; None: each row is another.
         state: Gives a text that is another when a file of the set has changed; None: nobody knows.
+        known: Vectors that a run keeps of the pictures, so that they need not be looked at again.
     """
 
     name: str
@@ -63,15 +72,17 @@ class LabelledSet:
     notes: tuple[str, ...] = ()
     picture_of_row: np.ndarray | None = None
     state: Callable[[], str] | None = None
+    known: KnownVectors | None = None
 
     def __len__(self) -> int:
         return self.taxa.num_rows
 
 
 def find_sets(places: Iterable[str | Path], ranks: Sequence[str] = RANKS) -> list[LabelledSet]:
-    """The sets at the places: files, folders and patterns with `*`, then named data sets and manifests of such.
+    """The sets at the places: files, folders and patterns with `*`, then reviewed runs, then named data sets and manifests of such.
 
-    Parquet files of one folder are one set, named after it. A folder without any is a folder of taxa.
+    Parquet files of one folder are one set, named after it. A folder without any is a folder of taxa; that of a run gives the crops
+    that people named.
 
     Raises:
         TableError: A place has neither table nor pictures, a table lacks what is needed, or a data set cannot be had.
@@ -79,10 +90,14 @@ def find_sets(places: Iterable[str | Path], ranks: Sequence[str] = RANKS) -> lis
     """
     from bioclip_search.data.hub import labelled_set_of
     from bioclip_search.data.manifest import find_manifest
+    from bioclip_search.evaluation.run_sets import is_run, set_of_review
 
-    manifests = {place: find_manifest(place) for place in dict.fromkeys(places)}
+    places = list(dict.fromkeys(places))
+    runs = [place for place in places if is_run(place)]
+    manifests = {place: find_manifest(place) for place in places if place not in runs}
     named = [labelled_set_of(manifest, ranks) for manifest in manifests.values() if manifest]
-    return [*_sets_of_files([place for place, manifest in manifests.items() if manifest is None], ranks), *named]
+    reviews = [set_of_review(place, ranks) for place in runs]
+    return [*_sets_of_files([place for place, manifest in manifests.items() if manifest is None], ranks), *reviews, *named]
 
 
 def _sets_of_files(places: Iterable[str | Path], ranks: Sequence[str]) -> list[LabelledSet]:

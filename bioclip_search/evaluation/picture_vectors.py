@@ -25,7 +25,7 @@ from pyarrow import parquet
 
 from bioclip_search import places
 from bioclip_search.crops import Crop, cut_crops
-from bioclip_search.encoder import Encoder
+from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.label_tables import PARQUET_SUFFIXES, label_columns, open_parquet
 from bioclip_search.evaluation.labelled import NO_SPLIT, LabelledSet
@@ -107,15 +107,16 @@ def vectors_of(
 ) -> EmbeddedSet:
     """The wanted pictures of a set, (n,) bool, embedded; those that cannot be read are left out and told.
 
-    Read from the user's cache if the same encoder has seen the same files before. A set that does not say what files it
-    stands on (`LabelledSet.state`) is looked at anew.
+    Taken from the set where this encoder made the vectors that it knows, else read from the user's cache if the same encoder
+    has seen the same files before. A set that does not say what files it stands on (`LabelledSet.state`) is looked at anew.
 
     Args:
         progress: Called with the pictures done and the pictures in all.
         home: Where vectors are kept; the user's cache unless given.
     """
-    kept = _place(encoder, labelled, wanted, home or places.user_cache() / CACHE_FOLDER)
-    found = _read(kept, encoder.dim, len(labelled)) if kept else None
+    known = _known(encoder, labelled, wanted)
+    kept = None if known else _place(encoder, labelled, wanted, home or places.user_cache() / CACHE_FOLDER)
+    found = known or (_read(kept, encoder.dim, len(labelled)) if kept else None)
     if found is None:
         found = _embed(encoder, labelled, wanted, workers, progress)
         if kept:
@@ -186,6 +187,15 @@ def _unit_rows(column: pa.ChunkedArray, file: Path) -> np.ndarray:
     if len(wrong):
         raise TableError(f"{file}: the vector of row {wrong[0] + 1} is zero or no number ({len(wrong):,} such rows). Leave those rows out.")
     return vectors / norms
+
+
+def _known(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray) -> Batch | None:
+    """The vectors that the set knows, None where it knows none or another encoder made them."""
+    known = labelled.known
+    if known is None or not same_space(encoder.fingerprint, known.encoder) or known.vectors.shape[1] != encoder.dim:
+        return None
+    rows = np.flatnonzero(wanted)
+    return Batch(rows, known.vectors[rows], ())
 
 
 def _embed(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, workers: int | None, progress: Callable[[int, int], None] | None) -> Batch:

@@ -129,14 +129,15 @@ def set_of_run(run: str | Path, truth: str | Path, ranks: Sequence[str] = RANKS)
         taxa=labels.select([*ranks, "common_name"]),
         parts=np.array([split or NO_SPLIT for split in labels["split"].to_pylist()], object),
         names=tuple(f"{run.stem}/{image}" for image in answered),
-        pictures=partial(_crops, tuple(zip(places, boxes, strict=True))),
+        pictures=partial(crops_at, tuple(zip(places, boxes, strict=True))),
         written=labels["written"],
         authorship=labels["authorship"],
         notes=(*known.notes, *_left_over(run.stem, images, has_truth, known.unused(rows))),
     )
 
 
-def _crops(crops: Sequence[tuple[Path, list[float] | None]], wanted: np.ndarray) -> Iterator[Any]:
+def crops_at(crops: Sequence[tuple[Path, list[float] | None]], wanted: np.ndarray) -> Iterator[Any]:
+    """The wanted pictures, (n,) bool, of places and boxes, in order, as they are asked for; those with a box cut out."""
     for place, box in (crops[row] for row in np.flatnonzero(wanted).tolist()):
         yield place if box is None else cut_out(place, box)
 

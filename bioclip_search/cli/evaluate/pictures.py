@@ -53,13 +53,14 @@ def pictures(files: tuple[str, ...], truth: str | None, config: str | None, out:
 
     A FILE is Parquet with the columns image, kingdom … species, common_name and split, a folder or pattern of such
     files (each folder is one set), a folder of taxa, or a CSV with a column path. Rows whose split is train are passed over.
-    With --truth a FILE is what `identify --format jsonl` or csv wrote, or pictures to be identified first.
+    With --truth a FILE is what `identify --format jsonl` or csv wrote, the folder of a run, or pictures to be identified first.
+    A run by itself is measured by what people decided about it (`review`).
 
     \b
     Example: bioclip-search evaluate "butterflies/*.parquet" --distractors inat2021.parquet
     Example: bioclip-search evaluate answers.jsonl --truth truth.csv --report report.html
     """
-    if truth is not None:
+    if truth is not None or _is_reviewed_run(files):
         found, drawn = _measure_answers(files, truth, question, report is not None)
     else:
         found, drawn = _measure_pictures(files, config, question, report is not None)
@@ -105,26 +106,27 @@ def _measure_pictures(files: Sequence[str], config: str | None, question: dict[s
     return found, subject_of_pictures(found, resolution.sets, searcher)
 
 
-def _measure_answers(files: Sequence[str], truth_file: str, question: dict[str, Any], is_drawn: bool) -> tuple[RunEvaluation, Any]:
-    """What answers show beside their truth; pictures are identified first."""
-    from bioclip_search.catalogue import Catalogue
-    from bioclip_search.evaluation.answers import are_answers, read_answers
+def _is_reviewed_run(files: Sequence[str]) -> bool:
+    """Whether what is measured is one run by what people decided about it."""
+    from bioclip_search.evaluation.run_sets import is_run
+
+    return len(files) == 1 and is_run(files[0])
+
+
+def _measure_answers(files: Sequence[str], truth_file: str | None, question: dict[str, Any], is_drawn: bool) -> tuple[RunEvaluation, Any]:
+    """What answers show beside their truth, or a run beside what people decided about it; pictures are identified first."""
+    from bioclip_search.evaluation.answers import are_answers
     from bioclip_search.evaluation.run import evaluate_run
     from bioclip_search.evaluation.truth import read_truth
 
     if not files:
-        raise click.UsageError("Give the answers of `identify` (.jsonl or .csv), or pictures, beside --truth.")
-    given = [are_answers(file) for file in files]
-    name = Path(files[0]).stem if len(files) == 1 else "answers" if all(given) else "pictures"
-    if any(given):
-        if not all(given):
-            raise click.UsageError(f"{files[given.index(True)]} holds answers and {files[given.index(False)]} does not; measure them one after the other.")
-        records: Any = [record for file in files for record in read_answers(file)]
-        named = next((record.index for record in records if hasattr(record, "index")), DEFAULT_INDEX)
-        catalogue = Catalogue.open(question["index"] or named)
+        raise click.UsageError("Give the answers of `identify` (.jsonl or .csv), a run, or pictures, beside --truth.")
+    name = Path(files[0]).stem if len(files) == 1 else "answers" if all(map(are_answers, files)) else "pictures"
+    if truth_file is None:
+        records, truth, catalogue = _reviewed(files[0], question)
     else:
-        records, catalogue = _identified(files, question)
-    truth = read_truth(truth_file, catalogue.taxonomy.ranks)
+        records, catalogue = _answers(files, question)
+        truth = read_truth(truth_file, catalogue.taxonomy.ranks)
     found = evaluate_run(records, truth, catalogue, name=name, every_crop=question["every_crop"], seen=question["seen"])
     for line in (*found.notes, *found.labels.lines()):
         click.echo(line, err=True)
@@ -133,6 +135,32 @@ def _measure_answers(files: Sequence[str], truth_file: str, question: dict[str, 
     from bioclip_search.evaluation.report.subject import subject_of_answers
 
     return found, subject_of_answers(found, truth, len(catalogue.taxonomy))
+
+
+def _reviewed(run: str, question: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """The answers that people decided about, what they decided, and the index."""
+    from bioclip_search.catalogue import Catalogue
+    from bioclip_search.evaluation.run_sets import reviewed
+    from bioclip_search.runs.folder import Run
+
+    named = Run.open(run).note["settings"].get("index", {}).get("name")
+    catalogue = Catalogue.open(question["index"] or named or DEFAULT_INDEX)
+    return *reviewed(run, catalogue.taxonomy.ranks), catalogue
+
+
+def _answers(files: Sequence[str], question: dict[str, Any]) -> tuple[Any, Any]:
+    """The answers that files hold, or those to pictures, and the index."""
+    from bioclip_search.catalogue import Catalogue
+    from bioclip_search.evaluation.answers import are_answers, read_answers
+
+    given = [are_answers(file) for file in files]
+    if not any(given):
+        return _identified(files, question)
+    if not all(given):
+        raise click.UsageError(f"{files[given.index(True)]} holds answers and {files[given.index(False)]} does not; measure them one after the other.")
+    records: Any = [record for file in files for record in read_answers(file)]
+    named = next((record.index for record in records if hasattr(record, "index")), DEFAULT_INDEX)
+    return records, Catalogue.open(question["index"] or named)
 
 
 def _identified(files: Sequence[str], question: dict[str, Any]) -> tuple[Iterator[Answer | Failure], Any]:
