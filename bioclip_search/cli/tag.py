@@ -87,7 +87,7 @@ def _told(run: Any) -> int:
         click.echo(line)
     notes, failures, failed = run.note.get("notes", []), run.note.get("failures", []), run.note["counts"].get("failed", 0)
     for note in notes[:TOLD]:
-        click.echo(f"Note: {note}", err=True)
+        click.echo(f"Note: {note.rstrip('.')}.", err=True)
     if len(notes) > TOLD:
         click.echo(f"Note: and {len(notes) - TOLD} more; see {run.folder / 'run.json'}.", err=True)
     for failure in failures[:TOLD]:

@@ -41,7 +41,7 @@ def close_run(folder: Path, note: Mapping[str, Any], deciding: Deciding | None, 
     notes = list(note["source"].get("notes", ()))
     if deciding is not None:
         restriction = deciding.everywhere.restriction
-        notes += [f"{words}." for words in restriction.notes] + [f"Checklist: {name}." for name in restriction.unknown]
+        notes += [*restriction.notes, *(f"Checklist: {name}" for name in restriction.unknown)]
     if closing.repeats and note["settings"]["detector"]["name"] != "none":
         from bioclip_search.detectors.repeats import find_repeats
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from bioclip_search.batches import Batches
+from bioclip_search.geography.occurrences import Occurrences
 from bioclip_search.media import Facts
 from bioclip_search.question import Asked, Question
 from bioclip_search.runs.journal import Journal
@@ -38,7 +39,8 @@ class Deciding:
 
     def __init__(self, searcher: Searcher, asked: dict[str, Any], *, is_local: bool = False):
         self.searcher, self.asked, self.is_local = searcher, asked, is_local
-        self.everywhere = searcher.question(**{name: value for name, value in asked.items() if not (is_local and name == "occurrences")})
+        self._placeless = {name: value for name, value in asked.items() if not (is_local and name == "occurrences")}
+        self.everywhere = searcher.question(**self._placeless)
         self._at = lru_cache(PLACES_KEPT)(self._question_at)
         self._encode = Batches(lambda prepared: list(searcher.encoder.encode_prepared(prepared)), BATCH_CROPS)
 
@@ -86,7 +88,12 @@ class Deciding:
 
     def _question_at(self, key: tuple[float, float, int]) -> Question:
         latitude, longitude, month = key
-        return self.searcher.question(**self.asked, near=(latitude, longitude), month=month or None)
+        return self.searcher.question(**self._placeless, occurrences=self._occurrences, near=(latitude, longitude), month=month or None)
+
+    @cached_property
+    def _occurrences(self) -> Occurrences:
+        """The records, read once for all places."""
+        return Occurrences.read(self.asked["occurrences"], self.searcher.taxonomy, self.searcher.names)
 
     def _vectors(self, looks: Sequence[Look]) -> Iterator[np.ndarray]:
         """One (dim,) float16 for every prepared crop, in their order."""

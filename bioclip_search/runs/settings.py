@@ -74,7 +74,8 @@ def stop_if_other(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any
 def _detector(detector: Detector | None) -> dict[str, Any]:
     if detector is None:
         return {"name": "none", "fingerprint": None, "categories": None}
-    return {"name": detector.name, "fingerprint": detector.fingerprint, "categories": list(categories_of(detector))}
+    categories = categories_of(detector)
+    return {"name": detector.name, "fingerprint": detector.fingerprint, "categories": categories and list(categories)}
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
