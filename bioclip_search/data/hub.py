@@ -8,6 +8,7 @@ HF_HUB_OFFLINE=1 nothing is fetched, and only what datasets has in its cache, or
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from functools import partial
 from types import ModuleType
@@ -56,6 +57,46 @@ def labelled_set_of(manifest: Manifest, ranks: Sequence[str] = RANKS) -> Labelle
         notes=(f"{manifest.name}: {manifest.licence}",),
         state=_state(manifest),
     )
+
+
+def picture_stream(manifest: Manifest) -> Iterator[tuple[str, bytes]]:
+    """Every picture as (its name, its stored bytes), in the order of the set, as a stream; no bytes where there is none.
+
+    Raises:
+        MissingExtraError: datasets is not installed.
+        TableError: It cannot be reached or read, or has other columns than its manifest says; tells what to do.
+    """
+    library = _library()
+    features = _load(library, manifest).features
+    image = _column_of(manifest, IMAGE, features)
+    source = next((name for name in manifest.columns.get("source_id", ()) if name in features), None)
+    rows = _guarded(manifest, lambda: _load(library, manifest, [image, *([source] if source else [])]))
+    if isinstance(rows.features[image], library.Image):
+        rows = rows.cast_column(image, library.Image(decode=False))
+    stream = iter(rows)
+    for number in itertools.count(1):
+        row = _guarded(manifest, lambda: next(stream, None))
+        if row is None:
+            return
+        yield f"{manifest.name}/{(source and row[source]) or f'row {number}'}", _bytes_of(row[image])
+
+
+def count_pictures(manifest: Manifest) -> int:
+    """How many pictures `picture_stream` gives, without their bytes."""
+    library = _library()
+    rows = _load(library, manifest)
+    told = (rows.info.splits or {}).get(manifest.split)
+    if told is not None and told.num_examples:
+        return told.num_examples
+    light = next((name for name in rows.features if name not in manifest.columns[IMAGE]), None)
+    return _guarded(manifest, lambda: sum(1 for _ in (_load(library, manifest, [light]) if light else rows)))
+
+
+def _column_of(manifest: Manifest, ours: str, features: Any) -> str:
+    found = next((name for name in manifest.columns[ours] if name in features), None)
+    if found is None:
+        raise TableError(f"{manifest.name}: has the columns {', '.join(features)}, but none for {ours}. Mend the manifest, or tell its authors.")
+    return found
 
 
 def _labels(library: ModuleType, manifest: Manifest, told: dict[str, str], features: Any) -> pa.Table:

@@ -22,8 +22,8 @@ NEITHER = "files that fit the pattern but are neither pictures nor videos by the
 ANY_FOLDERS = "**"
 
 Test = Callable[[str], "re.Match[str] | None"]
-Opener = Callable[[Path, Tally], Iterator[Media | Video]]
-"""Gives the pictures in a file that holds several."""
+Opener = Callable[[Path, str, Tally], Iterator[Media]]
+"""Gives the pictures in a file that holds several; the text is what results call that file."""
 
 
 def split_pattern(pattern: str) -> tuple[Path, str]:
@@ -53,7 +53,7 @@ def glob_stream(root: Path, pattern: str, openers: Callable[[str], Opener | None
         for found in glob_files(root, pattern, tally):
             opener = openers(found.path) if found.problem is None and found.is_plain else None
             if opener is not None:
-                yield from opener(Path(root, found.path), tally)
+                yield from opener(Path(root, found.path), tellable(found.path), tally)
             elif found.problem is not None or is_picture(found.path) or is_video(found.path):
                 yield as_media(root, found)
             else:

@@ -12,6 +12,7 @@ from typing import Any
 
 from bioclip_search.errors import SourceError
 from bioclip_search.media import Facts, Media, Video
+from bioclip_search.sources.archives import BETWEEN
 from bioclip_search.sources.cells import COLUMNS, find_columns, moment_of, place_of, text_of
 from bioclip_search.sources.paths import is_address, is_picture, is_video, locate, tellable
 from bioclip_search.sources.seen import Seen
@@ -34,6 +35,7 @@ class PictureList:
         columns: Of ours (see `WANTED`) the table's own names.
         holds_pictures: Whether the column of the image holds bytes, or the struct of bytes and path that Hugging Face keeps images in.
         rows: A fresh stream of the rows.
+        name: What results call the table.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class PictureList:
     columns: Mapping[str, str]
     holds_pictures: bool
     rows: Callable[[], Iterator[dict[str, Any]]]
+    name: str = ""
 
     def stream(self, tally: Tally) -> Iterator[Media | Video]:
         """A file that is named twice, as where a table has a row for each animal, is given once."""
@@ -69,7 +72,7 @@ class PictureList:
         data = cell.get("bytes") if isinstance(cell, dict) else cell
         if not data and path:
             return media_at(path, self.root, self.facts(row, tally))
-        name = f"{self.path.name}!{number:07d}" + (f"-{tellable(Path(path).name)}" if path else "")
+        name = f"{self.name}{BETWEEN}{number:07d}" + (f"-{tellable(Path(path).name)}" if path else "")
         return Media(name, data=data, facts=self.facts(row, tally)) if data else Media(name, error="holds no picture in this row of the table")
 
     def facts(self, row: Mapping[str, Any], tally: Tally) -> Facts:
@@ -109,9 +112,9 @@ def open_list(path: Path, *, columns: Mapping[str, str] | None = None, root: Pat
         with path.open("rb") as file:
             names = delimited_header(file)
     if len(names) == 1 and columns is None and (is_picture(names[0]) or is_video(names[0])):
-        return PictureList(path, root, {"image": "image"}, False, lambda: ({"image": line} for line in _lines(path)))
+        return PictureList(path, root, {"image": "image"}, False, lambda: ({"image": line} for line in _lines(path)), tellable(path.name))
     found = _found_columns(names, columns, path)
-    return PictureList(path, root, found, False, lambda: _delimited_rows(path))
+    return PictureList(path, root, found, False, lambda: _delimited_rows(path), tellable(path.name))
 
 
 def _open_parquet(path: Path, columns: Mapping[str, str] | None, root: Path) -> PictureList:
@@ -126,7 +129,7 @@ def _open_parquet(path: Path, columns: Mapping[str, str] | None, root: Path) -> 
     if not is_image and not is_bytes and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise SourceError(f"{path}: the column {found['image']} holds {kind}, where paths, bytes, or a struct of bytes and path were expected.")
     holds = is_image or is_bytes
-    return PictureList(path, root, found, holds, lambda: parquet_rows(path, sorted(set(found.values())), with_pictures=holds))
+    return PictureList(path, root, found, holds, lambda: parquet_rows(path, sorted(set(found.values())), with_pictures=holds), tellable(path.name))
 
 
 def _found_columns(names: list[str], columns: Mapping[str, str] | None, path: Path) -> dict[str, str]:

@@ -1,28 +1,49 @@
-"""Opens a collection: which kind it is shows in its content, not in its name.
+"""Opens a collection: which kind it is shows in its content, and in its name only where that says nothing.
 
 How each kind is read is left to its own file.
 """
 
 from __future__ import annotations
 
+import codecs
 import glob
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from bioclip_search.errors import SourceError
 from bioclip_search.media import Media, Video
+from bioclip_search.sources.archives import archive_pictures, is_tar, is_zip, open_zip
+from bioclip_search.sources.camtrap_dp import DESCRIPTOR, find_package, package_deployments, package_stream
+from bioclip_search.sources.coco import coco_stream, is_coco
+from bioclip_search.sources.deployments import placing_for
 from bioclip_search.sources.folders import folder_stream
-from bioclip_search.sources.globs import Opener, glob_stream, split_pattern
+from bioclip_search.sources.globs import Opener, glob_files, glob_stream, split_pattern
 from bioclip_search.sources.lists import open_list
-from bioclip_search.sources.paths import is_picture, is_video, tellable
-from bioclip_search.sources.source import Source, Tally
+from bioclip_search.sources.megadetector import is_megadetector, megadetector_stream
+from bioclip_search.sources.named_sets import open_named_set
+from bioclip_search.sources.outline import read_outline
+from bioclip_search.sources.paths import is_archive, is_picture, is_video, tellable
+from bioclip_search.sources.source import Source, Stream, Tally
 
 TAKEN = """What is taken:
   a folder of pictures and videos, a pattern in quotes ('photos/**/*.JPG'), a single picture or video;
   a list: CSV, TSV or Parquet with a column path, file or image, or a text with one path per line; Parquet that holds pictures;
   a zip or tar of pictures, or a pattern of such ('shards/*.tar');
-  the JSON that MegaDetector made, COCO Camera Traps JSON, a Camtrap DP package (its folder, datapackage.json or zip);
+  the JSON of MegaDetector or SpeciesNet, COCO Camera Traps JSON, a Camtrap DP package (its folder, datapackage.json or zip);
   a data set by its name (`bioclip-search data list`)."""
+
+START_BYTES = 4096
+"""As much of a file is looked at to tell its kind."""
+
+PICTURE_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"GIF8", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ")
+VIDEO_STARTS = (b"\x1a\x45\xdf\xa3", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"FLV\x01", b"\x30\x26\xb2\x75")
+"""Matroska and WebM, MPEG, Flash video, Windows media; MP4 and its like say `ftyp`, AVI says RIFF."""
+
+STILL_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif")
+"""Pictures in the container of MP4."""
+
+PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
 def open_source(
@@ -40,39 +61,139 @@ def open_source(
         SourceError: It is missing, cannot be read, or is of no known kind.
         MissingExtraError: It is a data set by name, and `datasets` is not installed.
     """
-    path = Path(place)
     root = None if root is None else Path(root)
     if root is not None and not root.is_dir():
         raise SourceError(f"{root}: is no folder, where the one that the paths start from was expected.")
+    source = _open(place, columns, root)
+    placing, told = placing_for(deployments, tells_itself=source.kind == "camtrap-dp")
+    return replace(source, placing=placing, deployments=told or source.deployments)
+
+
+def _open(place: str | Path, columns: Mapping[str, str] | None, root: Path | None) -> Source:
+    path = Path(place)
     if path.is_dir():
-        source = Source("folder", path, folder_stream(path))
-    elif path.exists():
-        source = _open_file(path, columns, root)
-    elif glob.has_magic(str(place)):
-        below, pattern = split_pattern(str(place))
-        if not below.is_dir():
-            raise SourceError(f"{place}: there is no folder {below}, where the pattern starts.")
-        source = Source("glob", below, glob_stream(below, pattern, _opener_of))
-    else:
-        raise SourceError(f"{place}: no such file or folder.\n{TAKEN}")
+        return _open_folder(path)
+    if path.is_file():
+        return _open_manifest(path) or _open_file(path, columns, root)
+    if path.exists():
+        raise SourceError(f"{place}: is neither a file nor a folder but a pipe or a device.\n{TAKEN}")
+    if glob.has_magic(str(place)):
+        return _open_pattern(str(place))
+    source = open_named_set(place)
+    if source is None:
+        raise SourceError(f"{place}: no such file or folder, and no data set of that name.\n{TAKEN}")
     return source
 
 
+def _open_folder(path: Path) -> Source:
+    package = find_package(path)
+    if package is not None:
+        return Source("camtrap-dp", package.folder, package_stream(package), deployments=package_deployments(package))
+    told = (f"{DESCRIPTOR} is of no Camtrap DP package, so the folder is taken as it is",) if (path / DESCRIPTOR).is_file() else ()
+    if next(folder_stream(path)(Tally()), None) is None and _has_shards(path):
+        return Source("glob", path, glob_stream(path, "**/*", _opener_of), ("holds no pictures but Parquet files, which are taken for shards",))
+    return Source("folder", path, folder_stream(path), told)
+
+
+def _has_shards(path: Path) -> bool:
+    return any(found.path.lower().endswith(PARQUET_SUFFIXES) for found in glob_files(path, "**/*", Tally()) if found.problem is None)
+
+
+def _open_pattern(pattern: str) -> Source:
+    below, rest = split_pattern(pattern)
+    if not below.is_dir():
+        raise SourceError(f"{pattern}: there is no folder {below}, where the pattern starts.")
+    return Source("glob", below, glob_stream(below, rest, _opener_of))
+
+
+def _open_manifest(path: Path) -> Source | None:
+    return open_named_set(path) if path.suffix.lower() == ".toml" else None
+
+
 def _open_file(path: Path, columns: Mapping[str, str] | None, root: Path | None) -> Source:
+    start = _start_of(path)
+    if is_zip(path):
+        return _open_zip(path)
+    if _is_picture(start):
+        return Source("picture", path.parent, lambda _tally: iter([Media(tellable(path.name), path)]))
+    if _is_video(start):
+        return Source("video", path.parent, lambda _tally: iter([Video(tellable(path.name), path)]))
+    if is_tar(path):
+        return _open_archive(path)
+    if start.lstrip(codecs.BOM_UTF8 + b" \t\r\n").startswith((b"{", b"[")):
+        return _open_json(path, root)
     if is_picture(path.name):
         return Source("picture", path.parent, lambda _tally: iter([Media(tellable(path.name), path)]))
     if is_video(path.name):
         return Source("video", path.parent, lambda _tally: iter([Video(tellable(path.name), path)]))
+    if not start.startswith((b"PAR1", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and (b"\0" in start.partition(b"\n")[0] or is_archive(path.name)):
+        raise SourceError(f"{path}: is of no known kind, or damaged.\n{TAKEN}")
     opened = open_list(path, columns=columns, root=root)
     return Source("list", opened.root, opened.stream)
 
 
-def _opener_of(name: str) -> Opener | None:
-    return _list_in_glob if name.lower().endswith((".parquet", ".pq", ".csv", ".tsv")) else None
-
-
-def _list_in_glob(path: Path, tally: Tally) -> Iterator[Media | Video]:
+def _start_of(path: Path) -> bytes:
     try:
-        yield from open_list(path).stream(tally)
+        with path.open("rb") as file:
+            return file.read(START_BYTES)
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def _is_picture(start: bytes) -> bool:
+    return start.startswith(PICTURE_STARTS) or (start.startswith(b"RIFF") and start[8:12] == b"WEBP")
+
+
+def _is_video(start: bytes) -> bool:
+    is_mp4 = start[4:8] == b"ftyp" and start[8:12] not in STILL_BRANDS
+    return start.startswith(VIDEO_STARTS) or is_mp4 or (start.startswith(b"RIFF") and start[8:11] == b"AVI")
+
+
+def _open_zip(path: Path) -> Source:
+    open_zip(path).close()
+    package = find_package(path)
+    if package is not None:
+        return Source("camtrap-dp", package.folder, package_stream(package), deployments=package_deployments(package))
+    return _open_archive(path)
+
+
+def _open_archive(path: Path) -> Source:
+    name = tellable(path.name)
+    stream: Stream = lambda tally: archive_pictures(path, name, tally)  # noqa: E731
+    return Source("archive", None, stream, counting=lambda: sum(1 for _ in archive_pictures(path, name, Tally(), with_data=False)))
+
+
+def _open_json(path: Path, root: Path | None) -> Source:
+    outline = read_outline(path)
+    if isinstance(outline.members.get("resources"), list):
+        package = find_package(path)
+        if package is None:
+            raise SourceError(f"{path}: is a data package without the tables media and deployments, so it is no Camtrap DP.\n{TAKEN}")
+        return Source("camtrap-dp", package.folder, package_stream(package), deployments=package_deployments(package))
+    root = root or path.parent
+    if is_megadetector(outline):
+        return Source("megadetector", root, stream := megadetector_stream(outline, root), _told_where(stream, root))
+    if is_coco(outline):
+        return Source("coco", root, stream := coco_stream(outline, root), _told_where(stream, root))
+    raise SourceError(f"{path}: is JSON of no known kind; it holds {', '.join(outline.keys[:12]) or 'nothing'}.\n{TAKEN}")
+
+
+def _told_where(stream: Stream, root: Path) -> tuple[str, ...]:
+    first = next(stream(Tally()), None)
+    is_missing = first is not None and first.file is not None and not first.file.exists()
+    return (f"{first.image} is not below {root}; if no picture is, give the folder that the paths start from",) if is_missing else ()
+
+
+def _opener_of(name: str) -> Opener | None:
+    return archive_pictures if is_archive(name) else _shard_pictures if name.lower().endswith(PARQUET_SUFFIXES) else None
+
+
+def _shard_pictures(path: Path, name: str, tally: Tally) -> Iterator[Media]:
+    """The pictures within a Parquet file; one that only names files has no place among shards, for names would mean nothing there."""
+    try:
+        opened = open_list(path)
+        if not opened.holds_pictures:
+            raise SourceError("is a list of files, where pictures within were expected; give it by itself")
+        yield from (media for media in replace(opened, name=name).stream(tally) if isinstance(media, Media))
     except SourceError as error:
-        yield Media(tellable(path.name), error=str(error))
+        yield Media(name, error=str(error))

@@ -89,6 +89,10 @@ def _plain(path: str, root: Path) -> str:
         path = unquote(urlsplit(path).path)
     if not path or "\0" in path:
         raise ValueError("is no path of a file")
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError as error:
+        raise ValueError("is no path of a file") from error
     if "\\" in path and not os.path.exists(os.path.join(root, path)):
         path = path.replace("\\", "/")
     return path

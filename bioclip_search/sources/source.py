@@ -32,11 +32,11 @@ class Tally:
 
 
 Stream = Callable[[Tally], Iterator[Media | Video]]
-Placing = Callable[[str, Facts, Tally], Facts]
-"""Takes a picture's name, what is known of it and the tally; gives what is known once its deployment is."""
+Placing = Callable[[str, Facts, Tally, bool], Facts]
+"""Takes a picture's name, what is known of it, the tally, and whether its EXIF is among that; gives what is known once its deployment is."""
 
 
-def _as_told(_image: str, facts: Facts, _tally: Tally) -> Facts:
+def _as_told(_image: str, facts: Facts, _tally: Tally, _is_late: bool) -> Facts:
     return facts
 
 
@@ -64,7 +64,7 @@ class Source:
         """A fresh stream of the pictures and videos, in the same order each time; memory is flat in their number."""
         self._tally = tally = Tally()
         for one in self.stream(tally):
-            facts = one.facts if isinstance(one, Media) and one.error is not None else self.placing(one.image, one.facts, tally)
+            facts = self.placing(one.image, one.facts, tally, False)
             yield one if facts is one.facts else replace(one, facts=facts)
 
     def count(self) -> int:
@@ -75,7 +75,7 @@ class Source:
 
     def facts_of(self, image: str, facts: Facts) -> Facts:
         """What is known of a picture once its own EXIF is among the facts: a time decides between two stays of one camera."""
-        return self.placing(image, facts, self._tally)
+        return self.placing(image, facts, self._tally, True)
 
     @property
     def notes(self) -> tuple[str, ...]:
