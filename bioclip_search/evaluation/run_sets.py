@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from bioclip_search.bursts.folder import read_sequences
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import NO_SPLIT, KnownVectors, LabelledSet
 from bioclip_search.evaluation.truth import NO_ROW, Truth, crops_at, read_truth
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from bioclip_search.results import Answer
 
 REVIEWED = "{name}: {count:,} crops that people decided about; as a rule those are the doubtful ones, so what is found holds for them and not for the whole run"
+
+WITHOUT_VECTOR = "{name}: {count:,} decided on pictures as a whole, of which the run keeps no vector, are left out"
 
 
 def is_run(place: str | Path) -> bool:
@@ -43,7 +46,7 @@ def reviewed(folder: str | Path, ranks: Sequence[str] = RANKS) -> tuple[list[Ans
 
     run = Run.open(folder)
     labels = labels_of_run(run, tuple(ranks))
-    crops = list(labelled_crops(run))
+    crops = list(labelled_crops(run))  # people decide about thousands, not millions
     often = Counter(label.picture.media_id for label in crops)
     names = [label.picture.image if often[label.picture.media_id] == 1 else f"{label.picture.image}, crop {label.decision.crop}" for label in crops]
     place = labels.column_names.index("image")
@@ -62,8 +65,14 @@ def set_of_review(folder: str | Path, ranks: Sequence[str] = RANKS) -> LabelledS
     """
     run = Run.open(folder)
     labels = labels_of_run(run, tuple(ranks))
-    note = REVIEWED.format(name=run.folder.name, count=len(labels))
-    return _set(run, labels, [run.find(image) or Path(image) for image in labels["image"].to_pylist()], vectors_of_run(run), (note,))
+    notes = [REVIEWED.format(name=run.folder.name, count=len(labels))]
+    media, vectors = np.array([label.picture.media_id for label in labelled_crops(run)], object), None
+    if run.dim is not None:
+        vectors = vectors_of_run(run)
+        kept = vectors.any(axis=1)
+        labels, media, vectors = labels.filter(pa.array(kept)), media[kept], vectors[kept]
+        notes += [WITHOUT_VECTOR.format(name=run.folder.name, count=int((~kept).sum()))] if not kept.all() else []
+    return _set(run, labels, media.tolist(), vectors, tuple(notes))
 
 
 def set_of_answered(folder: str | Path, truth: str | Path, ranks: Sequence[str] = RANKS) -> LabelledSet:
@@ -74,11 +83,12 @@ def set_of_answered(folder: str | Path, truth: str | Path, ranks: Sequence[str] 
         TableError: The truth cannot be read, or has no picture in common with the run.
     """
     run, known = Run.open(folder), read_truth(truth, ranks)
-    images, boxes, vectors = [], [], []
+    images, media, boxes, vectors = [], [], [], []
     for picture in run.pictures(embeddings=True):
         for crop in picture.crops:
             if crop.answer is not None:
                 images.append(picture.image)
+                media.append(picture.media_id)
                 boxes.append(crop.box_xyxy)
                 vectors.append(crop.embedding)
     rows = known.rows_of(images)
@@ -92,11 +102,14 @@ def set_of_answered(folder: str | Path, truth: str | Path, ranks: Sequence[str] 
     )
     if found is not None:
         found /= np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
-    return _set(run, labels, [run.find(images[row]) or Path(images[row]) for row in kept.tolist()], found, known.notes)
+    labels = labels.set_column(labels.column_names.index("image"), "image", pa.array([images[row] for row in kept.tolist()], pa.string()))
+    return _set(run, labels, [media[row] for row in kept.tolist()], found, known.notes)
 
 
-def _set(run: Run, labels: pa.Table, places: Sequence[Path], vectors: np.ndarray | None, notes: tuple[str, ...]) -> LabelledSet:
+def _set(run: Run, labels: pa.Table, media: Sequence[str], vectors: np.ndarray | None, notes: tuple[str, ...]) -> LabelledSet:
+    """Subtle: the pictures of a burst count as crops of one, for ten of the same animal tell no more."""
     name, images = run.folder.name, labels["image"].to_pylist()
+    places, sequences = [run.find(image) or Path(image) for image in images], read_sequences(run.folder)
     numbers: dict[str, int] = {}
     return LabelledSet(
         name=name,
@@ -107,6 +120,6 @@ def _set(run: Run, labels: pa.Table, places: Sequence[Path], vectors: np.ndarray
         written=labels["written"],
         authorship=labels["authorship"],
         notes=notes,
-        picture_of_row=np.array([numbers.setdefault(image, len(numbers)) for image in images], np.int64),
+        picture_of_row=np.array([numbers.setdefault(sequences.of(one) or one, len(numbers)) for one in media], np.int64),
         known=None if vectors is None else KnownVectors(str(run.note["settings"]["encoder"].get("fingerprint")), vectors),
     )

@@ -107,13 +107,14 @@ def labels_of_run(run: Run, ranks: tuple[str, ...] = RANKS) -> pa.Table:
     )
 
 
-def vectors_of_run(run: Run) -> np.ndarray | None:
-    """The vectors of the labelled crops in the order of `labels_of_run`, (n, dim) float32, unit rows; None where one was not kept."""
-    vectors = [label.crop.embedding if label.crop else None for label in labelled_crops(run, embeddings=True)]
-    if run.dim is None or any(vector is None for vector in vectors):
-        return None
-    rows = np.stack(vectors).astype(np.float32)
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
+def vectors_of_run(run: Run) -> np.ndarray:
+    """The vectors of the labelled crops in the order of `labels_of_run`, (n, dim) float32, unit rows; zeros where none was kept."""
+    rows = np.zeros((sum(1 for _ in labelled_crops(run)), run.dim or 0), np.float32)
+    for row, label in zip(rows, labelled_crops(run, embeddings=True), strict=True):
+        if label.crop is not None and label.crop.embedding is not None:
+            row[:] = label.crop.embedding
+            row /= max(float(np.linalg.norm(row)), 1e-9)
+    return rows
 
 
 def _label(label: LabelledCrop, ranks: tuple[str, ...]) -> dict[str, Any]:
