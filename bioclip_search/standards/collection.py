@@ -12,7 +12,6 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bioclip_search.media import Deployment
-from bioclip_search.prompts import RANKS
 from bioclip_search.results import Answer
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import BLANK, FAILED, IDENTIFIED, PERSON, VEHICLE, TaggedCrop, TaggedPicture
@@ -164,6 +163,10 @@ class Collection:
         """Those that the run's source told of."""
         return tuple(_deployment(told) for told in self.run.note["source"].get("deployments") or ())
 
+    def places(self, options: ExportOptions) -> dict[str, Deployment]:
+        """The deployments by name, the options' over the run's own."""
+        return {one.name: one for one in (*self.deployments, *options.deployments)}
+
     @property
     def machine(self) -> str:
         """Who answered, in words: this program, the encoder and the index."""
@@ -207,6 +210,14 @@ def machine_standing_of(told: Answer) -> Standing:
     """What the machine's answer says, of a crop or of a burst."""
     probability = None if told.taxon is None else told.probability
     return Standing(IDENTIFIED, told.taxon, told.rank, told.common_name, dict(told.lineage), probability, None if told.index else told.encoder or None)
+
+
+def place_of(picture: TaggedPicture, places: Mapping[str, Deployment]) -> tuple[float, float] | None:
+    """Latitude and longitude of the picture, else of its deployment; None where neither is known."""
+    for told in (picture.facts, places.get(picture.facts.deployment or "")):
+        if told is not None and told.latitude is not None and told.longitude is not None:
+            return told.latitude, told.longitude
+    return None
 
 
 def is_unicode(text: str) -> bool:
@@ -258,8 +269,3 @@ def _name(told: Any) -> str | None:
 def _deployment(told: Mapping[str, Any]) -> Deployment:
     times = {name: datetime.fromisoformat(told[name]) if told.get(name) else None for name in ("start", "end")}
     return Deployment(str(told["name"]), told.get("latitude"), told.get("longitude"), place=told.get("place"), **times)
-
-
-def ranks_of(stands: Standing) -> dict[str, str]:
-    """The seven ranks that the lineage fills."""
-    return {rank: stands.lineage[rank] for rank in RANKS if stands.lineage.get(rank)}

@@ -88,10 +88,11 @@ def _cells(sheet: Any, row: dict[str, Any], tally: Tally) -> Iterator[Any]:
 def _check(path: Path, sheets: int) -> None:
     from openpyxl import load_workbook
 
-    book = load_workbook(path, read_only=True)
-    try:
-        headers = [[cell.value for cell in next(sheet.iter_rows(max_row=1))] for sheet in book.worksheets]
-    finally:
-        book.close()
+    with path.open("rb") as file:
+        book = load_workbook(file, read_only=True)
+        try:
+            headers = [[cell.value for cell in next(sheet.iter_rows(max_row=1))] for sheet in book.worksheets]
+        finally:
+            book.close()
     if headers != [list(COLUMNS)] * sheets:
         raise ExportError("The workbook could not be read back as it was written. Use --to csv, and say so to the makers of this program.")

@@ -1,0 +1,98 @@
+"""Reads COCO Camera Traps back, that of this program with its lineages, that of others with the names of their categories.
+
+Writing it is `standards.coco`.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bioclip_search.errors import SourceError
+from bioclip_search.json_stream import stream_json
+from bioclip_search.media import Facts
+from bioclip_search.runs.record import PERSON, VEHICLE, TaggedCrop, TaggedPicture
+from bioclip_search.standards.coco import EMPTY_ID, PLAIN, UNKNOWN_ID
+from bioclip_search.standards.reading.exported import UNRANKED, ExportedRun, plain_category, read_answer, read_crop
+
+RULE = "read from COCO Camera Traps"
+CORRUPT = "told to be corrupt"
+NOTHING = "nothing is told to be seen"
+NAMELESS = ("unknown", "unidentified", "animal")
+"""Names of categories that name nothing."""
+
+LISTS = ("images", "annotations")
+
+
+def read_coco(path: Path) -> ExportedRun:
+    """The export; see `read_export`.
+
+    Raises:
+        SourceError: The file has no categories.
+    """
+    head = {name: value for name, value in stream_json(path, LISTS) if name not in LISTS}
+    try:
+        categories = {one["id"]: one for one in head["categories"]}
+    except (KeyError, TypeError) as error:
+        raise SourceError(f"{path}: is no COCO Camera Traps, for its categories cannot be understood ({error!r}).") from error
+    notes = ("Runners-up, ladders, rules and hashes are not kept in it.",)
+    return ExportedRun("coco", path, lambda: _pictures(path, categories), notes=notes)
+
+
+def _pictures(path: Path, categories: Mapping[int, Mapping[str, Any]]) -> Iterator[TaggedPicture]:
+    """Subtle: annotations may come in any order, so they wait in a file on disk for their images."""
+    with tempfile.TemporaryDirectory(prefix="bioclip-search-") as folder, closing(sqlite3.connect(Path(folder, "annotations"))) as base:
+        base.execute("CREATE TABLE told (image TEXT, body TEXT)")
+        found = (value for name, value in stream_json(path, ("annotations",)) if name == "annotations" and isinstance(value, dict))
+        base.executemany("INSERT INTO told VALUES (?, ?)", ((str(one.get("image_id")), json.dumps(one)) for one in found))
+        base.execute("CREATE INDEX by_image ON told (image)")
+        for name, image in stream_json(path, ("images",)):
+            if name != "images" or not isinstance(image, dict):
+                continue
+            bodies = base.execute("SELECT body FROM told WHERE image = ? ORDER BY rowid", (str(image.get("id")),))
+            try:
+                yield _picture(image, [json.loads(body) for (body,) in bodies], categories)
+            except (KeyError, ValueError, TypeError) as error:
+                raise SourceError(f"{path}: the image {image.get('id')} cannot be understood ({error!r}).") from error
+
+
+def _picture(image: Mapping[str, Any], annotations: list[dict[str, Any]], categories: Mapping[int, Mapping[str, Any]]) -> TaggedPicture:
+    size = (int(image["width"]), int(image["height"])) if image.get("width") and image.get("height") else None
+    stamp = datetime.fromisoformat(image["datetime"]) if image.get("datetime") else None
+    facts = Facts(stamp, image.get("latitude"), image.get("longitude"), image.get("camera"), None if image.get("location") is None else str(image["location"]))
+    about = (str(image["file_name"]), None, size, facts, image.get("frame_number"), image.get("frame_rate"))
+    if image.get("corrupt"):
+        return TaggedPicture(*about, error=image.get("failure") or CORRUPT)
+    seen = [one for one in annotations if one["category_id"] != EMPTY_ID]
+    crops = tuple(_crop(about[0], number, one, size, categories[one["category_id"]]) for number, one in enumerate(seen))
+    return TaggedPicture(*about, crops=crops, reason=None if crops else NOTHING)
+
+
+def _crop(image: str, number: int, told: Mapping[str, Any], size: tuple[int, int] | None, category: Mapping[str, Any]) -> TaggedCrop:
+    box, confidence = _box(told, size), told.get("detector_confidence")
+    plain = plain_category(str(category["name"]))
+    kind = plain if plain in (PERSON, VEHICLE) else told.get("detector_category") or ("animal" if box else None)
+    named: dict[str, Any] = {}
+    if category["id"] != UNKNOWN_ID or category["name"] != PLAIN[UNKNOWN_ID]:
+        ours = {name: category.get(name) for name in ("taxon", "rank", "common_name")} | {"lineage": dict(category.get("lineage") or {})}
+        named = ours if category.get("taxon") else {"taxon": category["name"], "rank": UNRANKED} if plain not in NAMELESS else {}
+    if named:
+        named["probability"] = told.get("probability")
+    answer = read_answer(image, box, RULE, str(told.get("classified_by") or ""), detector_confidence=confidence, **named)
+    return read_crop(number, kind, confidence, box, answer)
+
+
+def _box(told: Mapping[str, Any], size: tuple[int, int] | None) -> tuple[float, float, float, float] | None:
+    if told.get("bbox"):
+        left, top, width, height = map(float, told["bbox"])
+        return left, top, left + width, top + height
+    if told.get("bbox_relative") and size:
+        left, top, width, height = map(float, told["bbox_relative"])
+        return left * size[0], top * size[1], (left + width) * size[0], (top + height) * size[1]
+    return None
