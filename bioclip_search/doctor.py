@@ -24,6 +24,8 @@ EXTRAS = {
     "evaluate": ("matplotlib", "scikit-learn"),
     "spark": ("pyspark",),
     "demo": ("scikit-image", "scikit-learn"),
+    "video": ("av",),
+    "xlsx": ("openpyxl",),
 }
 """The optional parts and the packages that they bring."""
 
