@@ -19,6 +19,7 @@ COMMANDS = {
     "identify": Place("bioclip_search.cli.identify", "identify", "Tell which organism each picture shows."),
     "label": Place("bioclip_search.cli.identify", "label", "Tell which of your own words fits each picture best."),
     "tag": Place("bioclip_search.cli.tag", "tag", "Tag every box of every picture of a collection."),
+    "export": Place("bioclip_search.cli.export", "export", "Write a run in the format of another program or standard."),
     "demo": Place("bioclip_search.cli.tools", "demo", "Identify two real photographs, offline, and draw the answers."),
     "index": Place("bioclip_search.cli.index", "index", "Build, extend, trim, inspect, check and list indexes."),
     "names": Place("bioclip_search.cli.names", "names", "Find taxa by any name, match lists of names, import checklists."),
