@@ -1,6 +1,6 @@
 """The file or folder that a detector's name or path stands for, and the published detectors that are known by name.
 
-Reads no model; running a file is left to `yolo`, a folder to `organism`.
+Reads no model; fetching a file is left to `pulling`, running it to `yolo`, a folder to `organism`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bioclip_search import places
+from bioclip_search.detectors.pulling import refuse_changed
 from bioclip_search.errors import ModelError
 
 STARTER = "starter"
@@ -20,13 +21,19 @@ FOLDER_MARK = "detector.json"
 _ZENODO_V6 = "https://zenodo.org/records/15398270"
 _MD_RELEASES = "https://github.com/agentmorris/MegaDetector/releases/download"
 _YOLOV5 = "its weights need the separate yolov5 code, which ultralytics does not contain"
+_YOLOV9 = "its weights need the separate yolov9 code, which ultralytics does not contain"
+_OWN_CODE = "its weights need code that only PytorchWildlife contains"
 
 
 @dataclass(frozen=True)
 class KnownDetector:
     """A published detector that can be asked for by name once its file lies in `places.user_models()`.
 
-    `obstacle` says why ultralytics cannot load it, None if it can.
+    Attributes:
+        source: The page, or with a "/" at its end the folder, where its authors publish it.
+        obstacle: Why ultralytics cannot load it, None if it can.
+        md5: The checksum that its authors publish, None where they publish none.
+        size_mb: Of the file, in millions of bytes; None where it is not known before it is here.
     """
 
     name: str
@@ -35,21 +42,51 @@ class KnownDetector:
     licence: str
     source: str
     obstacle: str | None = None
+    md5: str | None = None
+    size_mb: int | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the file itself can be downloaded."""
+        return f"{self.source}{self.file}" if self.source.endswith("/") else f"{self.source}/files/{self.file}?download=1"
+
+    @property
+    def page(self) -> str:
+        """Where people read about it."""
+        return self.source.replace("/download/", "/tag/").rstrip("/")
 
 
-# Files, addresses and sizes: PytorchWildlife's megadetectorv6.py; for MDv1000 and MDv5 the release notes of MDv1000.
+# Names, files and addresses: PytorchWildlife's megadetectorv6.py and its table of models (docs/model_zoo/megadetector.md), the release
+# notes of MDv1000 (docs/release-notes/mdv1000-release.md, licences among them); MD5: megadetector's run_detector.py (`known_models`).
 KNOWN_DETECTORS = (
-    KnownDetector("MDV6-yolov9-c", "MDV6-yolov9-c.pt", 1280, "AGPL-3.0", _ZENODO_V6),
+    KnownDetector("MDV6-yolov9-c", "MDV6-yolov9-c.pt", 1280, "AGPL-3.0", _ZENODO_V6, size_mb=52),
     KnownDetector("MDV6-yolov9-e", "MDV6-yolov9-e-1280.pt", 1280, "AGPL-3.0", _ZENODO_V6),
     KnownDetector("MDV6-yolov10-c", "MDV6-yolov10-c.pt", 1280, "AGPL-3.0", _ZENODO_V6),
     KnownDetector("MDV6-yolov10-e", "MDV6-yolov10-e-1280.pt", 1280, "AGPL-3.0", _ZENODO_V6),
     KnownDetector("MDV6-rtdetr-c", "MDV6-rtdetr-c.pt", 1280, "AGPL-3.0", _ZENODO_V6),
-    KnownDetector("MDV1000-larch", "md_v1000.0.0-larch.pt", 640, "AGPL", f"{_MD_RELEASES}/v1000.0/"),
-    KnownDetector("MDV1000-sorrel", "md_v1000.0.0-sorrel.pt", 960, "AGPL", f"{_MD_RELEASES}/v1000.0/"),
-    KnownDetector("MDV1000-redwood", "md_v1000.0.0-redwood.pt", 1280, "GPL", f"{_MD_RELEASES}/v1000.0/", _YOLOV5),
-    KnownDetector("MDV5a", "md_v5a.0.1.pt", 1280, "GPL", f"{_MD_RELEASES}/v5.0/", _YOLOV5),
-    KnownDetector("MDV5b", "md_v5b.0.1.pt", 1280, "GPL", f"{_MD_RELEASES}/v5.0/", _YOLOV5),
+    KnownDetector("MDV6-mit-yolov9-c", "MDV6-mit-yolov9-c.ckpt", 640, "MIT", _ZENODO_V6, _OWN_CODE),
+    KnownDetector("MDV6-mit-yolov9-e", "MDV6-mit-yolov9-e.ckpt", 640, "MIT", _ZENODO_V6, _OWN_CODE),
+    KnownDetector("MDV6-apa-rtdetr-c", "MDV6-apa-rtdetr-c.pth", 640, "Apache-2.0", _ZENODO_V6, _OWN_CODE),
+    KnownDetector("MDV6-apa-rtdetr-e", "MDV6-apa-rtdetr-e.pth", 640, "Apache-2.0", _ZENODO_V6, _OWN_CODE),
+    KnownDetector("MDV1000-larch", "md_v1000.0.0-larch.pt", 640, "AGPL", f"{_MD_RELEASES}/v1000.0/", md5="cab94ebd190c2278e12fb70ffd548b6d"),
+    KnownDetector("MDV1000-sorrel", "md_v1000.0.0-sorrel.pt", 960, "AGPL", f"{_MD_RELEASES}/v1000.0/", md5="4339a2c8af7a381f18ded7ac2a4df03e"),
+    KnownDetector("MDV1000-redwood", "md_v1000.0.0-redwood.pt", 1280, "GPL", f"{_MD_RELEASES}/v1000.0/", _YOLOV5, "74474b3aec9cf1a990da38b37ddf9197"),
+    KnownDetector("MDV1000-cedar", "md_v1000.0.0-cedar.pt", 640, "GPL", f"{_MD_RELEASES}/v1000.0/", _YOLOV9, "3d6472c9b95ba687b59ebe255f7c576b"),
+    KnownDetector("MDV1000-spruce", "md_v1000.0.0-spruce.pt", 640, "GPL", f"{_MD_RELEASES}/v1000.0/", _YOLOV5, "1c9d1d2b3ba54931881471fdd508e6f2"),
+    KnownDetector("MDV5a", "md_v5a.0.1.pt", 1280, "GPL", f"{_MD_RELEASES}/v5.0/", _YOLOV5, "60f8e7ec1308554df258ed1f4040bc4f"),
+    KnownDetector("MDV5b", "md_v5b.0.1.pt", 1280, "GPL", f"{_MD_RELEASES}/v5.0/", _YOLOV5, "f17ed6fedfac2e403606a08c89984905"),
 )
+
+
+def known_detector(name: str) -> KnownDetector | None:
+    """The row of this name, in whatever case; None for none."""
+    return next((row for row in KNOWN_DETECTORS if row.name.lower() == name.lower()), None)
+
+
+def known_files(known: KnownDetector) -> tuple[Path, Path]:
+    """Where its ONNX export and its weights are looked for, in this order, for an ONNX file needs no trust."""
+    weights = places.user_models() / known.file
+    return weights.with_suffix(".onnx"), weights
 
 
 def find_detector_folder(name_or_path: str) -> Path | None:
@@ -78,8 +115,7 @@ def find_detector_file(name_or_path: str) -> tuple[KnownDetector | None, Path]:
     Raises:
         ModelError: No known name and no such file, the file has another ending, or ultralytics cannot run it.
     """
-    known = next((row for row in KNOWN_DETECTORS if row.name.lower() == name_or_path.lower()), None)
-    if known:
+    if known := known_detector(name_or_path):
         return known, _find_known_file(known)
     path = Path(name_or_path).expanduser()
     if path.suffix.lower() not in (".onnx", ".pt"):
@@ -98,13 +134,13 @@ def _find_known_file(known: KnownDetector) -> Path:
             f"{known.name} cannot run here: {known.obstacle}. Use MDV6-yolov9-c or MDV1000-larch, or run it with the "
             "megadetector package and pass its JSON file to `bioclip-search tag`."
         )
-    weights = places.user_models() / known.file
-    export = weights.with_suffix(".onnx")
-    for path in (export, weights):  # an ONNX file needs no trust, so it goes first
+    export, weights = known_files(known)
+    for path in (export, weights):
         if path.is_file():
+            refuse_changed(path)
             return path.resolve()
     raise ModelError(
-        f"{known.name} ({known.licence}) is not here and nothing is downloaded. Get {known.file} from {known.source} "
+        f"{known.name} ({known.licence}) is not here. Fetch it with `bioclip-search models pull {known.name}`, or get {known.file} from {known.address} "
         f"and put it, or an ONNX export of it named {export.name}, into {weights.parent}"
     )
 
