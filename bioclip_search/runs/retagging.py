@@ -5,20 +5,21 @@ Also takes in what was exported before. Looking at pictures is left to `tagging`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bioclip_search.encoder import same_space
 from bioclip_search.errors import RunError
+from bioclip_search.media import Deployment
 from bioclip_search.runs.closing import Closing, close_run, tallied
 from bioclip_search.runs.deciding import Deciding
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.journal import Journal
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.settings import settings_of
-from bioclip_search.runs.tagging import BATCH_PICTURES, Progress, begin
+from bioclip_search.runs.tagging import BATCH_PICTURES, Progress, as_json, begin
 from bioclip_search.stream import in_blocks
 
 
@@ -72,13 +73,13 @@ def _settings(before: Mapping[str, Any], deciding: Deciding) -> dict[str, Any]:
     return dict(before) | {name: ours[name] for name in ("index", "question")}
 
 
-def take_in(pictures: Iterable[TaggedPicture], out: Path, *, settings: dict[str, Any], source: dict[str, Any]) -> Run:
+def take_in(pictures: Iterable[TaggedPicture], out: Path, *, settings: dict[str, Any], source: dict[str, Any], deployments: Sequence[Deployment] = ()) -> Run:
     """A run of answers that were given before, as they are: no picture is opened, nothing is decided, no vectors are kept.
 
     Raises:
         RunError: There is something in the folder, or it cannot be written.
     """
-    note = begin(out, settings, source, is_resumed=False)
+    note = begin(out, settings, source | {"deployments": [as_json(stay) for stay in deployments]}, is_resumed=False)
     with Journal(out, None) as journal:
         for block in in_blocks(_numbered(pictures), BATCH_PICTURES):
             journal.add(block)

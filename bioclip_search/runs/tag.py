@@ -82,7 +82,9 @@ def tag(
         raise TableError("The place of each picture (--place-of-pictures) is used with records of occurrences; give --occurrences.")
     out, closing = Path(out), Closing(_fusion(fusion), gap_s, repeats)
     if from_run is not None and not (Path(from_run) / NOTE_FILE).is_file():
-        return _take_in(Path(from_run), out)
+        from bioclip_search.standards.taking_in import take_in_export
+
+        return take_in_export(Path(from_run), out)
     searcher = Searcher.open(index, device=device, precision=precision, speed=speed, calibration=calibration)
     deciding = Deciding(searcher, asked, is_local=place_of_pictures)
     if from_run is not None:
@@ -109,14 +111,3 @@ def _fusion(name: str | None) -> str | None:
     from bioclip_search.bursts.fusing import DEFAULT_METHOD
 
     return None if name == NO_FUSION else name or DEFAULT_METHOD
-
-
-def _take_in(export: Path, out: Path) -> Run:
-    """The run that an export was made from, as far as it tells of it."""
-    from bioclip_search.runs.retagging import take_in
-    from bioclip_search.standards.reading import read_export
-
-    told = read_export(export)
-    settings = {"encoder": {}, "detector": {"name": "none"}, "index": {}, "question": {}, "export": told.kind}
-    source = {"place": str(export), "kind": told.kind, "root": None, "deployments": [], "notes": list(told.notes)}
-    return take_in(told.pictures(), out, settings=settings, source=source)

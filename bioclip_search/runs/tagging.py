@@ -80,7 +80,7 @@ def tag_source(
         ModelError: The detector or the encoder fails.
     """
     note = begin(out, equipment.settings(), {"place": place, "kind": source.kind, "root": source.root and str(source.root.absolute())}, is_resumed)
-    note["source"]["deployments"] = [_as_json(stay) for stay in source.deployments]
+    note["source"]["deployments"] = [as_json(stay) for stay in source.deployments]
     deciding = equipment.deciding
     with Journal(out, deciding.searcher.encoder.dim) as journal, Decoders(equipment.workers, **equipment.limits) as decoders:
         write_note(out, note)
@@ -185,5 +185,6 @@ def _batches(looks: Iterable[Look]) -> Iterator[list[Look]]:
         yield batch
 
 
-def _as_json(stay: Deployment) -> dict[str, Any]:
+def as_json(stay: Deployment) -> dict[str, Any]:
+    """A deployment as `run.json` tells of it."""
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(stay).items()}
