@@ -90,6 +90,12 @@ class Sequences:
         place = int(np.searchsorted(self._ids, wanted))
         return f"s{int(self._numbers[place]):016x}" if place < len(self._ids) and self._ids[place] == wanted else None
 
+    @cached_property
+    def torn(self) -> dict[str, float]:
+        """The agreement of those whose crops do not agree in all."""
+        told = self.answers.agreements() if isinstance(self.answers, KeptAnswers) else ((name, one.agreement) for name, one in self.answers.items())
+        return {name: share for name, share in told if share is not None and share < 1}
+
     def __len__(self) -> int:
         return len(self.answers)
 
@@ -134,6 +140,12 @@ class KeptAnswers(Mapping[str, SequenceAnswer]):
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def agreements(self) -> Iterator[tuple[str, float | None]]:
+        """Each sequence with its agreement, without reading the answers."""
+        with _opened(self._path) as file:
+            for batch in file.iter_batches(BLOCK_ROWS, columns=["sequence_id", "agreement"]):
+                yield from zip(batch.column("sequence_id").to_pylist(), batch.column("agreement").to_pylist(), strict=True)
 
     def _read_block(self, block: int) -> pa.Table:
         with _opened(self._path) as file:

@@ -110,13 +110,12 @@ def _is_asked(batch: pa.RecordBatch) -> pa.Array:
 
 def _weighed(run: Run, target: float, sequences: Sequences, left_out: Collection[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
     """The numbers of the rows that need a person, (k,) int64 in order, and their doubts, (k,) float64."""
-    torn = _torn_sequences(sequences)
     parts: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.int64), np.empty(0))]
     first = 0
     for batch in run.batches(WEIGHED):
         chance = _chances(batch)
         unexpected = np.asarray(pc.fill_null(batch.column("out_of_range"), False))
-        share = _shares(batch, sequences, torn)
+        share = _shares(batch, sequences)
         is_beyond = np.asarray(pc.fill_null(pc.greater(pc.list_value_length(batch.column("beyond_calibration")), 0), False))
         needed = np.asarray(_is_asked(batch)) & ((chance < target) | unexpected | (share < 1) | is_beyond)
         if left_out:
@@ -135,16 +134,11 @@ def _chances(batch: pa.RecordBatch) -> np.ndarray:
     return np.where(np.asarray(batch.column("taxon").is_valid()), chance, 0.0)
 
 
-def _torn_sequences(sequences: Sequences) -> dict[str, float]:
-    """The agreement of those that do not agree in all."""
-    return {name: told.agreement for name, told in sequences.answers.items() if told.agreement is not None and told.agreement < 1}
-
-
-def _shares(batch: pa.RecordBatch, sequences: Sequences, torn: dict[str, float]) -> np.ndarray:
+def _shares(batch: pa.RecordBatch, sequences: Sequences) -> np.ndarray:
     """How much of its sequence agrees, for each row; 1 where there is no sequence."""
-    if not torn:
+    if not sequences.torn:
         return np.ones(len(batch))
-    return np.array([torn.get(sequences.of(name) or "", 1.0) for name in batch.column("media_id").to_pylist()])
+    return np.array([sequences.torn.get(sequences.of(name) or "", 1.0) for name in batch.column("media_id").to_pylist()])
 
 
 def _told(run: Run, rows: np.ndarray, target: float, sequences: Sequences) -> Iterator[tuple[int, Doubt]]:
@@ -165,9 +159,8 @@ def _doubt(row: dict[str, Any], target: float, sequences: Sequences) -> Doubt:
     answer = answer_of(row, box)
     name = sequences.of(row["media_id"])
     reasons, share = list(_reasons(answer, target)), 1.0
-    told = sequences.answers[name] if name else None
-    if told is not None and told.agreement is not None and told.agreement < 1:
-        share = told.agreement
+    if name in sequences.torn:
+        told, share = sequences.answers[name], sequences.torn[name]
         fits = told.answer is not None and are_on_one_line(path_of(answer), path_of(told.answer))
         other = told.answer.taxon if told.answer is not None and told.answer.taxon else "no one taxon"
         reasons.append(f"the burst disagrees: {'it' if fits else 'not this crop but the burst'} is named {other}, and {percent(share)} of its crops agree")

@@ -109,7 +109,7 @@ def spared(run: Run, target: float) -> Spared:
     answers, hits = above.sum(axis=1), (above & right).sum(axis=1)
     place = boldest(hits, answers, target)
     if place is None:
-        return Spared(target, len(crops), drawn, believed=believed, why=_refusal(run.folder, hits, answers, drawn, target))
+        return Spared(target, len(crops), drawn, believed=believed, why=_refusal(run.folder, hits, answers, drawn, len(crops), target))
     figures = with_intervals({"accuracy": share(right[above[place]])}, int(answers[place]))
     threshold = float(THRESHOLDS[place])
     return Spared(target, len(crops), drawn, threshold, float(np.mean(crops.chances >= threshold)), int(answers[place]), believed=believed, **figures)
@@ -193,19 +193,22 @@ def _believed(chances: np.ndarray, target: float) -> float:
     return float(reaches[-1] + 1) / len(chances) if len(reaches) else 0.0
 
 
-def _refusal(folder: Path, right: np.ndarray, answers: np.ndarray, drawn: int, target: float) -> str:
+def _refusal(folder: Path, right: np.ndarray, answers: np.ndarray, drawn: int, crops: int, target: float) -> str:
     """What was seen, and how many crops would do."""
-    advice = "Draw and decide {count:,} crops: bioclip-search review " + str(folder) + " --sample {count} --template sample.csv"
     told = f"The {drawn:,} crops drawn and decided do not show that {target:g} of any names are right, at {CONFIDENCE:g} confidence"
     enough = np.flatnonzero(answers >= MIN_ANSWERS)
     if not len(enough):
         needed = max(MIN_ANSWERS, answers_needed(1.0, target) or 0)
-        per_answer = drawn / answers.max() if answers.max(initial=0) else 2.0
-        return f"{told}: {needed} sure names are the least, were all of them right. {advice.format(count=int(np.ceil(needed * per_answer)))}"
-    best = max(enough, key=lambda setting: right[setting] / answers[setting])
-    found = right[best] / answers[best]
-    needed = answers_needed(float(found), target)
-    if needed is None:
-        return f"{told}: at best {found:.3f} of {answers[best]:,} were right. Ask for less, or let people look at all of them."
-    count = int(np.ceil(max(needed, answers[best] + 1) * drawn / answers[best]))
-    return f"{told}: at best {found:.3f} of {answers[best]:,} were right, too few to tell. {advice.format(count=count)}"
+        count = int(np.ceil(needed * drawn / answers.max())) if answers.max(initial=0) else needed
+        told += f": {needed} sure names are the least, were all of them right"
+    else:
+        best = max(enough, key=lambda setting: right[setting] / answers[setting])
+        found = right[best] / answers[best]
+        needed = answers_needed(float(found), target)
+        told += f": at best {found:.3f} of {answers[best]:,} were right"
+        if needed is None:
+            return f"{told}. Ask for less, or let people look at all of them."
+        count = int(np.ceil(max(needed, answers[best] + 1) * drawn / answers[best]))
+    if count > crops:
+        return f"{told}. That takes about {count:,} crops, and the run has {crops:,}: let people look at all of them."
+    return f"{told}. Draw and decide {count:,} crops or more: bioclip-search review {folder} --sample {count} --template sample.csv"

@@ -79,6 +79,11 @@ def test_decisions_on_doubtful_crops_alone_are_no_draw(run, tmp_path):
     assert told.threshold is None
 
 
+def test_a_run_too_small_to_show_anything_says_so(tmp_path):
+    run = small_run(tmp_path / "run", [picture(f"{number}.jpg", crop(0)) for number in range(30)])
+    assert "takes about 80 crops, and the run has 30: let people look at all of them" in spared(run, 0.95).why
+
+
 def test_names_that_are_often_wrong_promise_nothing(run, tmp_path):
     told = spared(decided(run, tmp_path, draw(run, 200), lambda doubt: int(doubt.image.removesuffix(".jpg")) % 2 == 0), 0.95)
     assert told.threshold is None
