@@ -25,6 +25,9 @@ from bioclip_search.standards.report import ExportReport, Tally
 EMPTY_ID, PERSON_ID, VEHICLE_ID, UNKNOWN_ID = 0, 1, 2, 3
 PLAIN = {EMPTY_ID: "empty", PERSON_ID: "person", VEHICLE_ID: "vehicle", UNKNOWN_ID: "unknown"}
 FIRST_TAXON_ID = len(PLAIN)
+LISTS = ("images", "annotations")
+"""The long members of the file."""
+
 DIGITS = 3
 """Decimals of a box's sides, in pixels."""
 
@@ -121,14 +124,14 @@ def _check(path: Path) -> None:
             image that does not come in the same order.
     """
     categories: dict[int, str] = {}
-    for name, value in stream_json(path, ("images", "annotations")):
+    for name, value in stream_json(path, LISTS):
         if name == "categories":
             categories = {one["id"]: one["name"] for one in value}
             if len(categories) != len(value) or len({each.casefold() for each in categories.values()}) != len(value):
                 raise ExportError("Two categories have one id or one name, which COCO Camera Traps does not allow.")
-    images = (value["id"] for name, value in stream_json(path, ("images",)) if name == "images")
+    images = (value["id"] for name, value in stream_json(path, LISTS) if name == "images")
     image = None
-    for name, value in stream_json(path, ("annotations",)):
+    for name, value in stream_json(path, LISTS):
         if name != "annotations" or not isinstance(value, dict):
             continue
         while image != value["image_id"]:

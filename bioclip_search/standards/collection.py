@@ -29,6 +29,13 @@ ACCEPTED, CORRECTED, UNSURE = "accepted", "corrected", "unsure"
 """Verdicts of a person; the others, blank, person and vehicle, are what then stands."""
 
 
+LOCAL = "local-dir:"
+"""How the name of an encoder begins that is a folder on somebody's disk, which is nobody else's business."""
+
+FINGERPRINT_SHOWN = 12
+"""Digits by which such an encoder is told instead."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """What is held to be there.
@@ -171,9 +178,12 @@ class Collection:
     def machine(self) -> str:
         """Who answered, in words: this program, the encoder and the index."""
         settings, versions = self.run.note["settings"], self.run.note.get("versions") or {}
-        named = [_name(settings.get(part)) for part in ("encoder", "index")]
-        version = versions.get("bioclip_search") or versions.get("bioclip-search")
-        return " ".join(filter(None, ["bioclip-search", version])) + f" ({', '.join(filter(None, named))})"
+        encoder, index = _name(settings.get("encoder")), _name(settings.get("index"))
+        if encoder is None or encoder.startswith(LOCAL):
+            encoder = str(settings["encoder"].get("fingerprint") or "")[:FINGERPRINT_SHOWN]
+        named = [f"{part} {name}" for part, name in (("index", index), ("encoder", encoder)) if name]
+        version = versions.get("bioclip-search") or versions.get("bioclip_search")
+        return " ".join(filter(None, ["bioclip-search", version])) + f" ({', '.join(named)})"
 
     @property
     def detector(self) -> str | None:

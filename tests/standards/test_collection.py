@@ -133,3 +133,10 @@ def test_decisions_come_back_from_a_table(tmp_path):
     export(run, "csv", tmp_path / "out.csv")
     ((media_id, number, stands),) = read_export(tmp_path / "out.csv").decided()
     assert (media_id, number, stands.verdict, stands.who) == (next(run.pictures()).media_id, 0, "accepted", "Ann")
+
+
+def test_the_folder_of_an_encoder_is_told_to_nobody(tmp_path):
+    encoder = {"name": "local-dir:/home/ann/models/x", "fingerprint": "601897059da5806b+bf16", "dim": 4}
+    run = small_run(tmp_path / "run", [], note={"settings": {"encoder": encoder, "index": {"name": "starter"}, "detector": {"name": "none"}}})
+    assert Collection.open(run).machine == "bioclip-search 0.6.0 (index starter, encoder 601897059da5)"
+    assert Collection.open(run).detector is None

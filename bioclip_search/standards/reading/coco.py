@@ -18,7 +18,7 @@ from bioclip_search.errors import SourceError
 from bioclip_search.json_stream import stream_json
 from bioclip_search.media import Facts
 from bioclip_search.runs.record import PERSON, VEHICLE, TaggedCrop, TaggedPicture
-from bioclip_search.standards.coco import EMPTY_ID, PLAIN, UNKNOWN_ID
+from bioclip_search.standards.coco import EMPTY_ID, LISTS, PLAIN, UNKNOWN_ID
 from bioclip_search.standards.reading.exported import UNRANKED, ExportedRun, plain_category, read_answer, read_crop
 
 RULE = "read from COCO Camera Traps"
@@ -26,8 +26,6 @@ CORRUPT = "told to be corrupt"
 NOTHING = "nothing is told to be seen"
 NAMELESS = ("unknown", "unidentified", "animal")
 """Names of categories that name nothing."""
-
-LISTS = ("images", "annotations")
 
 
 def read_coco(path: Path) -> ExportedRun:
@@ -49,10 +47,10 @@ def _pictures(path: Path, categories: Mapping[int, Mapping[str, Any]]) -> Iterat
     """Subtle: annotations may come in any order, so they wait in a file on disk for their images."""
     with tempfile.TemporaryDirectory(prefix="bioclip-search-") as folder, closing(sqlite3.connect(Path(folder, "annotations"))) as base:
         base.execute("CREATE TABLE told (image TEXT, body TEXT)")
-        found = (value for name, value in stream_json(path, ("annotations",)) if name == "annotations" and isinstance(value, dict))
+        found = (value for name, value in stream_json(path, LISTS) if name == "annotations" and isinstance(value, dict))
         base.executemany("INSERT INTO told VALUES (?, ?)", ((str(one.get("image_id")), json.dumps(one)) for one in found))
         base.execute("CREATE INDEX by_image ON told (image)")
-        for name, image in stream_json(path, ("images",)):
+        for name, image in stream_json(path, LISTS):
             if name != "images" or not isinstance(image, dict):
                 continue
             bodies = base.execute("SELECT body FROM told WHERE image = ? ORDER BY rowid", (str(image.get("id")),))
