@@ -28,7 +28,7 @@ from bioclip_search.runs.looking import Look, Looking
 from bioclip_search.runs.settings import settings_hash, settings_of, stop_if_other, versions
 from bioclip_search.sources import Source
 
-BATCH_PICTURES, BATCH_LOOKS = 32, 256
+BATCH_PICTURES, BATCH_LOOKS = 16, 128
 """A batch is kept when it has so many pictures, or so many crops: what a kill can cost, at most."""
 
 Progress = Callable[[int, int | None], None]
