@@ -4,6 +4,7 @@ Read in this order: `decisions` (what was decided, and how it is kept), `decidin
 person), `template` (a table to fill in), `labels` (decisions as labels), `spared` (what no person need look at).
 """
 
+from bioclip_search.review.deciding import Decided, decide
 from bioclip_search.review.decisions import VERDICTS, WHOLE, ReviewDecision, standing_decisions, undo
 
-__all__ = ["VERDICTS", "WHOLE", "ReviewDecision", "standing_decisions", "undo"]
+__all__ = ["VERDICTS", "WHOLE", "Decided", "ReviewDecision", "decide", "standing_decisions", "undo"]

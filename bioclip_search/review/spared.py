@@ -13,7 +13,7 @@ decided, it is a fair draw, in whatever order it was decided; decisions on crops
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,13 +21,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioclip_search.bursts.fusion import are_on_one_line, path_of
 from bioclip_search.bursts.sequences import media_numbers
 from bioclip_search.calibration.promise import CONFIDENCE, MIN_ANSWERS, answers_needed, boldest
 from bioclip_search.detectors.repeats import read_repeats
 from bioclip_search.errors import RunError
 from bioclip_search.evaluation.resample import share, with_intervals
-from bioclip_search.results import percent
+from bioclip_search.results import Answer, percent
 from bioclip_search.review.decisions import ACCEPTED, CORRECTED, WHOLE, ReviewDecision, standing_decisions
 from bioclip_search.review.queue import Doubt, doubts_at
 from bioclip_search.runs.folder import Run
@@ -180,8 +179,15 @@ def _has(standing: dict[tuple[str, int], ReviewDecision], number: int, crop: int
 
 
 def _is_right(row: dict, decision: ReviewDecision) -> bool:
-    answer = answer_of(row)
-    return decision.verdict in (ACCEPTED, CORRECTED) and answer.taxon is not None and are_on_one_line(path_of(answer), tuple(decision.lineage.items()))
+    return decision.verdict in (ACCEPTED, CORRECTED) and holds(answer_of(row), decision.lineage)
+
+
+def holds(answer: Answer, lineage: Mapping[str, str]) -> bool:
+    """Rule 1: whether the answer's taxon is in the lineage, or it lies within the lowest one of it; a rank that one lacks says nothing."""
+    if not answer.taxon or not lineage or any(lineage.get(rank, name) != name for rank, name in answer.lineage.items()):
+        return False
+    lowest = list(lineage)[-1]
+    return answer.rank in lineage or answer.lineage.get(lowest) == lineage[lowest]
 
 
 def _believed(chances: np.ndarray, target: float) -> float:

@@ -1,11 +1,22 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [bursts] [million] [identify] [import] [names] [place] [search] [starter] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [bursts] [million] [identify] [import] [names] [place] [review] [search] [starter] [their options]`."""
 
 from __future__ import annotations
 
 import sys
 from itertools import takewhile
 
-from tests.benchmarks import bench_build, bench_bursts, bench_identify, bench_import, bench_million, bench_names, bench_place, bench_search, bench_starter
+from tests.benchmarks import (
+    bench_build,
+    bench_bursts,
+    bench_identify,
+    bench_import,
+    bench_million,
+    bench_names,
+    bench_place,
+    bench_review,
+    bench_search,
+    bench_starter,
+)
 
 BENCHMARKS = {
     "build": bench_build.main,
@@ -15,6 +26,7 @@ BENCHMARKS = {
     "import": bench_import.main,
     "names": bench_names.main,
     "place": bench_place.main,
+    "review": bench_review.main,
     "search": bench_search.main,
     "starter": bench_starter.main,
 }

@@ -7,8 +7,8 @@ import pytest
 
 from bioclip_search.errors import RunError
 from bioclip_search.review.deciding import decide
-from bioclip_search.review.spared import draw, mixed, spared
-from tests.standards.runs import crop, picture, small_run
+from bioclip_search.review.spared import draw, holds, mixed, spared
+from tests.standards.runs import answer, crop, picture, small_run
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +107,23 @@ def test_a_correction_on_one_line_with_the_answer_is_right_and_unsure_is_not(tmp
     ]
     append(run.folder, [*taken, ReviewDecision(media_id("3.jpg"), 0, "unsure", "Ana", when)])
     assert _judged(run, _Crops(run)).tolist() == [1, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("rank", "decided", "is_right"),
+    [
+        pytest.param("species", {"family": "Felidae", "genus": "Panthera", "species": "Panthera leo"}, True, id="the same, told without a class"),
+        pytest.param("family", {"family": "Felidae", "species": "Panthera uncia"}, True, id="above what it is"),
+        pytest.param("species", {"kingdom": "Animalia", "family": "Felidae"}, True, id="below what is said of it"),
+        pytest.param("species", {"family": "Felidae", "species": "Panthera uncia"}, False, id="another species"),
+        pytest.param("family", {"family": "Canidae", "species": "Vulpes vulpes"}, False, id="another family"),
+        pytest.param("genus", {"species": "Panthera leo"}, False, id="nothing that could show it"),
+        pytest.param("species", {}, False, id="nothing said"),
+        pytest.param(None, {"species": "Panthera leo"}, False, id="no answer"),
+    ],
+)
+def test_an_answer_holds_if_what_was_decided_lies_in_it_or_it_in_that(rank, decided, is_right):
+    assert holds(answer(rank=rank), decided) is is_right
 
 
 def test_a_target_is_a_share(run):
