@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ MEGADETECTORS = RepeatRules()
 def find_repeats(run: Run, rules: RepeatRules = MEGADETECTORS, progress: Callable[[int, int], None] | None = None) -> int:
     """How many boxes of the run were set aside; they are written into its folder, in the order of the run.
 
-    Memory grows by some 40 bytes a box, not with the pictures; a million boxes take a few seconds.
+    Memory grows by some 250 bytes a box, not with the pictures; a million boxes in a thousand deployments take half a minute.
 
     Raises:
         RunError: The run is damaged, or nothing can be written into its folder.
@@ -168,9 +168,12 @@ def _places(xyxy: np.ndarray, min_iou: float) -> tuple[np.ndarray, np.ndarray]:
     """
     cells: dict[int, list[int]] = {}
     place_of, member_of, opened = array("q"), array("q"), []
+    reach = (1 - min_iou) / min_iou * (1 + SLACK)  # how far a match may begin, as a share of the side; spares most of the reckoning
     for number, (box, near, own) in enumerate(_with_cells(xyxy, min_iou)):
+        x, y, reach_x, reach_y = box[0], box[1], reach * (box[2] - box[0]), reach * (box[3] - box[1])
         candidates = {place for cell in near if cell in cells for place in cells[cell]}
-        matches = sorted(place for place in candidates if box_iou(box, opened[place]) >= min_iou)
+        close = (place for place in candidates if abs(opened[place][0] - x) <= reach_x and abs(opened[place][1] - y) <= reach_y)
+        matches = sorted(place for place in close if box_iou(box, opened[place]) >= min_iou)
         if not matches:
             cells.setdefault(own, []).append(len(opened))
             matches = [len(opened)]
@@ -225,46 +228,53 @@ def _positions(start: np.ndarray, bins: np.ndarray, power: float, min_iou: float
 def _gather(run: Run, rules: RepeatRules) -> PlacedBoxes:
     """Rules 1 and 2; keeps numbers only, whatever the count of pictures."""
     blocks: dict[tuple[bool, str, str | None], int] = {}
-    pictures = _Runs()
-    parts = [_placed(batch, rules, blocks, pictures) for batch in run.batches(COLUMNS)]
+    counter = _Counter()
+    parts = [_placed(batch, rules, blocks, counter) for batch in run.batches(COLUMNS)]
     if not parts:
         return PlacedBoxes(np.zeros((0, 4)), *(np.zeros(0, kind) for kind in (np.int32, np.int32, np.uint64, np.int32)))
     return PlacedBoxes(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-class _Runs:
+class _Counter:
     """Numbers the pictures of a run from 0; rows of one picture or one video follow each other."""
 
     def __init__(self) -> None:
         self.last, self.number = None, -1
 
-    def number_of(self, image: str | None) -> int:
-        if self.number < 0 or image != self.last:
-            self.last, self.number = image, self.number + 1
-        return self.number
+    def numbers(self, images: np.ndarray) -> np.ndarray:
+        """(n,) int32, going on where the rows before ended."""
+        if not len(images):
+            return np.zeros(0, np.int32)
+        begins = np.concatenate([[self.number < 0 or images[0] != self.last], images[1:] != images[:-1]])
+        numbers = (self.number + np.cumsum(begins)).astype(np.int32)
+        self.last, self.number = images[-1], int(numbers[-1])
+        return numbers
 
 
-def _placed(batch: pa.RecordBatch, rules: RepeatRules, blocks: dict[Any, int], pictures: _Runs) -> tuple[np.ndarray, ...]:
-    rows = [(*row.values(), pictures.number_of(row["image"])) for row in batch.select(COLUMNS).to_pylist()]
-    kept = [row for row in rows if row[8] is not None and row[2] and row[3] and (row[7] is None or row[7] >= rules.min_confidence)]
-    xyxy = np.array([row[8] for row in kept], np.float64).reshape(-1, 4) / np.array([(*row[2:4], *row[2:4]) for row in kept]).reshape(-1, 4)
-    width, height = (xyxy[:, 2:] - xyxy[:, :2]).T
-    sized = (width > 0) & (height > 0) & (width * height <= rules.max_area) & np.isfinite(xyxy).all(axis=1)
-    block = [blocks.setdefault((row[4] is None, _folder(row[1]) if row[4] is None else row[4], row[6]), len(blocks)) for row in kept]
-    media = _numbers(row[0] for row in kept)
-    return (
-        xyxy[sized],
-        np.array(block, np.int32)[sized],
-        np.array([row[9] for row in kept], np.int32)[sized],
-        media[sized],
-        np.array([row[5] for row in kept], np.int32)[sized],
-    )
+def _placed(batch: pa.RecordBatch, rules: RepeatRules, blocks: dict[Any, int], counter: _Counter) -> tuple[np.ndarray, ...]:
+    """The boxes of some rows that rule 1 lets through, as the fields of `PlacedBoxes`."""
+    images = batch["image"].to_numpy(zero_copy_only=False)
+    pictures = counter.numbers(images)
+    size_wh = np.stack([_floats(batch["width"]), _floats(batch["height"])], axis=1)  # (n, 2)
+    sure = np.nan_to_num(_floats(batch["detector_confidence"]), nan=1.0) >= rules.min_confidence
+    boxed = np.flatnonzero(batch["box_xyxy"].is_valid().to_numpy(zero_copy_only=False) & (size_wh > 0).all(axis=1) & sure)
+    part = batch.take(pa.array(boxed))
+    with np.errstate(invalid="ignore"):  # a box that is not finite is no box
+        xyxy = np.asarray(part["box_xyxy"].flatten(), np.float64).reshape(-1, 4) / np.tile(size_wh[boxed], 2)
+        width, height = (xyxy[:, 2:] - xyxy[:, :2]).T
+        sized = (width > 0) & (height > 0) & (width * height <= rules.max_area) & np.isfinite(xyxy).all(axis=1)
+    names = zip(images[boxed], part["deployment"].to_pylist(), part["category"].to_pylist(), strict=True)
+    places = ((deployment is None, _folder(image) if deployment is None else deployment, category) for image, deployment, category in names)
+    block = np.array([blocks.setdefault(place, len(blocks)) for place in places], np.int32)
+    media = np.array([int(one, 16) for one in part["media_id"].to_pylist()], np.uint64)
+    return xyxy[sized], block[sized], pictures[boxed][sized], media[sized], np.asarray(part["crop"], np.int32)[sized]
+
+
+def _floats(column: pa.Array) -> np.ndarray:
+    """(n,) float64, NaN for what is missing."""
+    return column.cast(pa.float64()).to_numpy(zero_copy_only=False)
 
 
 def _folder(image: str | None) -> str:
     """The folder of a picture, with whichever slash its name was written."""
     return (image or "").replace("\\", "/").rpartition("/")[0]
-
-
-def _numbers(ids: Iterable[str]) -> np.ndarray:
-    return np.array([int(one, 16) for one in ids], np.uint64)
