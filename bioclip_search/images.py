@@ -182,17 +182,20 @@ def _to_rgb(picture: PIL.Image.Image) -> PIL.Image.Image:
     if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):
         return _from_deep_grey(picture)
     if picture.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
+        rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         white = PIL.Image.new("RGBA", rgba.size, "white")
         return PIL.Image.alpha_composite(white, rgba).convert("RGB")
     return picture.convert("RGB")
 
 
 def _from_deep_grey(picture: PIL.Image.Image) -> PIL.Image.Image:
-    """16-bit greys over their full range, 32-bit and float ones over the range they use."""
+    """16-bit greys over their full range, 32-bit and float ones over the range they use. Step by step in place, for these are large."""
     values = np.asarray(picture).astype(np.float64)
     low, high = (0.0, 65535.0) if picture.mode != "F" and values.min() >= 0 and values.max() <= 65535 else (np.nanmin(values), np.nanmax(values))
-    grey = np.nan_to_num((values - low) / max(high - low, 1e-12) * 255).round().astype(np.uint8)
+    values -= low
+    values /= max(high - low, 1e-12)
+    values *= 255
+    grey = np.nan_to_num(values, copy=False).round(out=values).astype(np.uint8)
     return PIL.Image.fromarray(grey).convert("RGB")
 
 

@@ -36,10 +36,14 @@ KEPT_BYTES = 1 << 26
 _SURROUNDINGS = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 25),
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 23),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 27),
+    "PILLOW_BLOCKS_MAX": "8",
 }
-"""One thread a child; and glibc keeps up to 128 MiB for the next picture, which halves the time of a small one. Other systems take no notice."""
+"""One thread a child; and up to 128 MiB are kept for the next picture, which halves the time of a small one (mallopt(3); Pillow, "Block allocator").
+
+Subtle: Pillow takes memory in blocks of nearly 16 MiB, and those must not come from glibc's heap, which a huge picture would leave huge.
+"""
 
 _START = "import sys; sys.path += [path for path in sys.argv[2:] if path not in sys.path]; from bioclip_search.decoding.worker import main; main(int(sys.argv[1]) or None)"
 """Subtle: no `-m`, for that would look for modules in the folder where the user happens to stand, among downloaded pictures."""

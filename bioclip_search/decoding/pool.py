@@ -22,10 +22,10 @@ from bioclip_search.media import NO_FACTS, Facts, Media
 from bioclip_search.stream import default_workers
 
 TIMEOUT_S = 30.0
-"""Longest time for one picture or frame, in seconds: the largest picture that is opened takes about a tenth of it."""
+"""Longest time for one picture or frame, in seconds: one of 12 megapixels takes 0.1, the largest that is opened some 10."""
 
 MEMORY_MB = 4096
-"""Most memory of a child, in MiB of addresses: the largest picture that is opened, with transparency, needs three quarters of it."""
+"""Most memory of a child, in MiB of addresses: the largest picture that is opened needs 1,500, with transparency 3,600, in 16 bits 3,100."""
 
 TRIES = 2
 """A picture whose child ended is given to one more, for what ended it may have been no fault of the picture."""
