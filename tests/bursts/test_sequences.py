@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,3 +132,21 @@ def test_the_frames_from_peru_come_in_threes(shared):
         taken.append(picture(path.name, timestamp=stamp, deployment=folder.name))
     found = sequences_of(taken)
     assert found == [[f"EK{number + k:06}.JPG" for k in range(3)] for number in range(1, 61, 3)]
+
+
+def test_the_events_of_a_package_from_agouti_are_found_by_time_alone(shared):
+    """34 events of 423 pictures in four deployments; each of ours is one of theirs."""
+    folder = shared / "bursts" / "camtrap-dp-example"
+    events: dict[str, set[str]] = {}
+    for row in _table(folder / "observations.csv"):
+        if row["observationLevel"] == "media":
+            events.setdefault(row["eventID"], set()).add(row["mediaID"])
+    media = _table(folder / "media.csv")
+    found = sequences_of([picture(row["mediaID"], timestamp=datetime.fromisoformat(row["timestamp"]), deployment=row["deploymentID"]) for row in media])
+    assert {frozenset(one) for one in found} == {frozenset(one) for one in events.values()}
+    assert len(found) == 34
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
