@@ -58,6 +58,7 @@ def imported_by(path: Path) -> set[str]:
         ("index", ("bioclip_search.taxonomy", "bioclip_search.names", "bioclip_search.encoder")),
         ("checklists", ("bioclip_search.taxonomy", "bioclip_search.names", "bioclip_search.encoder", "bioclip_search.index", "bioclip_search.build", "torch")),
         ("sources", tuple(f"bioclip_search.{room}" for room in ("decoding", "detectors", "encoder", "index", "runs", "searcher", "standards", "taxonomy"))),
+        ("detectors", ("bioclip_search.taxonomy", "bioclip_search.names", "bioclip_search.index", "bioclip_search.searcher", "bioclip_search.standards")),
         ("posterior.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search")),
         ("fallback.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search.taxonomy")),
         ("", ("bioclip_search.cli", "bioclip_search.app", "bioclip_search.spark")),
