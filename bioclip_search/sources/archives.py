@@ -109,7 +109,7 @@ def _zip_pictures(path: Path, name: str, tally: Tally, with_data: bool) -> Itera
         return
     with opened:
         for member in opened.infolist():
-            image, problem = (None, None) if member.is_dir() else _name_of(name, member.filename, tally)
+            image, problem = (None, None) if member.filename.endswith(("/", "\\")) else _name_of(name, member.filename, tally)
             if image is None:
                 continue
             problem = problem or zip_problem(member)

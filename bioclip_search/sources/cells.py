@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
 from bioclip_search.errors import SourceError
+from bioclip_search.sources.paths import mended
 
 COLUMNS: Mapping[str, tuple[str, ...]] = {
     "image": (
@@ -35,9 +36,12 @@ FileName, DateTimeOriginal, Setup_date, Retrieval_date), exiftool (SourceFile), 
 Insights (deployment_id, placename) and plain words."""
 
 NULL_WORDS = frozenset({"", "na", "n/a", "null", "none", "nan", "nat"})
+MONTHS_A_YEAR = 12
 MONTHS = {name: number for number, name in enumerate(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"], start=1)}
 
-_EXIF = re.compile(r"(\d{4})[:/](\d{1,2})[:/](\d{1,2})(.*)", re.DOTALL)
+_YEAR_FIRST = re.compile(r"(\d{4})[:/-](\d{1,2})[:/-](\d{1,2})(.*)", re.DOTALL)
+_SLASHED = re.compile(r"(\d{1,2})[/-](\d{1,2})[/-](\d{4})(.*)", re.DOTALL)
+_HALVES = re.compile(r"(\d{1,2})(:\d{2}(?::\d{2})?)\s*([AaPp])\.?[Mm]\.?")
 _DOTTED = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})(.*)", re.DOTALL)
 _MONTH_IN_WORDS = re.compile(r"(\d{1,2})[- ]([A-Za-z]{3})[a-z]*[- ](\d{4})(.*)", re.DOTALL)
 
@@ -70,18 +74,19 @@ def text_of(value: Any) -> str | None:
     """The cell as trimmed text, None where it says nothing."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    words = str(value).strip()
+    words = mended(str(value)).strip()
     return None if words.lower() in NULL_WORDS else words
 
 
-def moment_of(value: Any, *, clock: time | None = None) -> datetime | None:
+def moment_of(value: Any, *, clock: time | None = None, day_first: bool | None = None) -> datetime | None:
     """The time that is meant; None where there is none, where it can be read in two ways (05/06/2020), or lacks the time of day.
 
     Args:
         clock: Stands in for a time of day that is not told.
+        day_first: How the table writes 05/06/2020, as `day_first_of` finds out; None: not known.
 
-    >>> moment_of("2020:05:30 04:57:37"), moment_of("30-May-2020 4:57"), moment_of("05/06/2020 10:00")
-    (datetime.datetime(2020, 5, 30, 4, 57, 37), datetime.datetime(2020, 5, 30, 4, 57), None)
+    >>> moment_of("2020:05:30 04:57:37"), moment_of("30-May-2020 4:57 PM"), moment_of("05/06/2020 10:00")
+    (datetime.datetime(2020, 5, 30, 4, 57, 37), datetime.datetime(2020, 5, 30, 16, 57), None)
     """
     if isinstance(value, datetime):
         return None if value != value else value  # Subtle: a missing time of pandas is unequal to itself
@@ -91,28 +96,56 @@ def moment_of(value: Any, *, clock: time | None = None) -> datetime | None:
     if words is None:
         return None
     try:
-        day, rest = _day_and_rest(words)
-        rest = rest.strip().removeprefix("T").strip()
-        if not rest:
+        day, rest = _day_and_rest(words, day_first)
+        if not rest.strip():
             return None if clock is None else datetime.combine(day, clock)
-        rest = re.sub(r"^(\d):", r"0\1:", re.sub(r"\s+(?=[+-]\d|Z)", "", rest))
-        return datetime.fromisoformat(f"{day.isoformat()}T{rest}")
+        return datetime.fromisoformat(f"{day.isoformat()}T{_clock_of(rest)}")
     except ValueError:
         return None
 
 
-def _day_and_rest(words: str) -> tuple[date, str]:
+def day_first_of(values: Iterable[Any]) -> bool | None:
+    """Whether 05/06/2020 is the 5th of June, as some day beyond the 12th among the values shows; None where none does, or they contradict.
+
+    >>> day_first_of(["05/06/2020", "13/06/2020"]), day_first_of(["05/06/2020 10:00"])
+    (True, None)
+    """
+    found = set()
+    for value in values:
+        match = _SLASHED.fullmatch(text_of(value) or "")
+        if match is not None and max(int(match[1]), int(match[2])) > MONTHS_A_YEAR:
+            found.add(int(match[1]) > MONTHS_A_YEAR)
+    return found.pop() if len(found) == 1 else None
+
+
+def is_slashed(value: Any) -> bool:
+    """Whether it is a time like 05/06/2020."""
+    return _SLASHED.fullmatch(text_of(value) or "") is not None
+
+
+def _day_and_rest(words: str, day_first: bool | None) -> tuple[date, str]:
     """Raises: ValueError: no day that can be read in one way only."""
-    if match := _EXIF.fullmatch(words):
+    if match := _YEAR_FIRST.fullmatch(words):
         year, month, day, rest = match.groups()
     elif match := _DOTTED.fullmatch(words):
         day, month, year, rest = match.groups()
     elif match := _MONTH_IN_WORDS.fullmatch(words):
         day, month, year, rest = match.groups()
         month = str(MONTHS.get(month.lower(), 0))
+    elif (match := _SLASHED.fullmatch(words)) and day_first is not None:
+        first, second, year, rest = match.groups()
+        day, month = (first, second) if day_first else (second, first)
     else:
-        return date.fromisoformat(words[:10]), words[10:]
+        raise ValueError(words)
     return date(int(year), int(month), int(day)), rest
+
+
+def _clock_of(words: str) -> str:
+    """The time of day as ISO 8601 writes it, with its zone if there is one."""
+    words = words.strip().removeprefix("T").strip()
+    if match := _HALVES.fullmatch(words):
+        return f"{int(match[1]) % 12 + (12 if match[3].lower() == 'p' else 0):02d}{match[2]}"
+    return re.sub(r"^(\d):", r"0\1:", re.sub(r"\s+(?=[+-]\d|Z)", "", words))
 
 
 def place_of(latitude: Any, longitude: Any) -> tuple[float, float] | None:

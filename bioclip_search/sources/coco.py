@@ -32,11 +32,8 @@ def is_coco(outline: Outline) -> bool:
 
 def coco_stream(outline: Outline, root: Path) -> Stream:
     """The pictures in the order of the file; those with no box in any annotation are given as not looked at."""
-    categories = {
-        str(category.get("id")): str(category.get("name"))
-        for category in outline.members.get("categories") or []
-        if isinstance(category, dict)
-    }  # fmt: skip
+    told = outline.members.get("categories")
+    categories = {str(one.get("id")): str(one.get("name")) for one in (told if isinstance(told, list) else []) if isinstance(one, dict)}
 
     def stream(tally: Tally) -> Iterator[Media | Video]:
         with Kept() as boxes, Seen() as seen:

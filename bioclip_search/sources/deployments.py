@@ -17,7 +17,7 @@ from bioclip_search.errors import SourceError
 from bioclip_search.media import Deployment, Facts
 from bioclip_search.sources.archives import BETWEEN, is_zip
 from bioclip_search.sources.camtrap_dp import find_package, package_deployments
-from bioclip_search.sources.cells import find_columns, moment_of, place_of, text_of
+from bioclip_search.sources.cells import day_first_of, find_columns, moment_of, place_of, text_of
 from bioclip_search.sources.paths import ARCHIVE_SUFFIXES
 from bioclip_search.sources.source import Placing, Tally
 from bioclip_search.sources.tables import delimited_header, delimited_rows, is_parquet, parquet_header, parquet_rows, told_as_source_error
@@ -196,7 +196,9 @@ def _stays(place: Path) -> list[Stay]:
             raise SourceError(f"{place}: is no Camtrap DP package, for which a datapackage.json with deployments and media was expected.")
         stays = [Stay(one, (one.name, *([one.place] if one.place else []))) for one in package_deployments(package)]
     else:
-        stays = _told_apart([_row_stay(cells) for cells in _cells(place)], place)
+        rows = list(_cells(place))
+        day_first = day_first_of(row.get(name) for row in rows for name in ("start", "end"))
+        stays = _told_apart([_row_stay(cells, day_first, place) for cells in rows], place)
     if not stays:
         raise SourceError(f"{place}: tells of no deployment.")
     return stays
@@ -233,13 +235,16 @@ def _counted(rows: Iterator[Mapping[str, object]], path: Path) -> Iterator[Mappi
         yield row
 
 
-def _row_stay(cells: Mapping[str, object]) -> Stay | None:
+def _row_stay(cells: Mapping[str, object], day_first: bool | None, path: Path) -> Stay | None:
     told, place, camera = (text_of(cells.get(name)) for name in ("deployment", "place", "camera"))
     name = told or place
     if name is None:
         return None
     latitude, longitude = place_of(cells.get("latitude"), cells.get("longitude")) or (None, None)
-    start, end = moment_of(cells.get("start"), clock=time.min), moment_of(cells.get("end"), clock=time.max)
+    start, end = moment_of(cells.get("start"), clock=time.min, day_first=day_first), moment_of(cells.get("end"), clock=time.max, day_first=day_first)
+    for moment, cell in ((start, cells.get("start")), (end, cells.get("end"))):
+        if moment is None and text_of(cell):
+            raise SourceError(f"{path}: {name} has the time {text_of(cell)}, which cannot be read, or in two ways. Write it as 2020-06-05 10:00:00.")
     names = (name, place, camera and f"{name}/{camera}", camera and place and f"{place}/{camera}", camera)
     return Stay(Deployment(name, latitude, longitude, start, end, place), tuple(one for one in names if one))
 

@@ -5,15 +5,16 @@ Reading rows is left to `tables`, what a column means to `cells`, where a path l
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bioclip_search.errors import SourceError
 from bioclip_search.media import Facts, Media, Video
 from bioclip_search.sources.archives import BETWEEN
-from bioclip_search.sources.cells import COLUMNS, find_columns, moment_of, place_of, text_of
+from bioclip_search.sources.cells import COLUMNS, day_first_of, find_columns, is_slashed, moment_of, place_of, text_of
 from bioclip_search.sources.paths import is_address, is_picture, is_video, locate, tellable
 from bioclip_search.sources.seen import Seen
 from bioclip_search.sources.source import Tally
@@ -36,6 +37,7 @@ class PictureList:
         holds_pictures: Whether the column of the image holds bytes, or the struct of bytes and path that Hugging Face keeps images in.
         rows: A fresh stream of the rows.
         name: What results call the table.
+        day_first: Whether it writes the 5th of June as 05/06/2020; None where it does neither, or it cannot be told.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class PictureList:
     holds_pictures: bool
     rows: Callable[[], Iterator[dict[str, Any]]]
     name: str = ""
+    day_first: bool | None = None
 
     def stream(self, tally: Tally) -> Iterator[Media | Video]:
         """A file that is named twice, as where a table has a row for each animal, is given once."""
@@ -58,13 +61,13 @@ class PictureList:
                     yield media
 
     def _named(self, row: Mapping[str, Any], tally: Tally) -> Media | Video | None:
-        path = text_of(row[self.columns["image"]])
-        if path is None:
+        path = row[self.columns["image"]]
+        if text_of(path) is None:
             return None
         folder = text_of(row[self.columns["folder"]]) if "folder" in self.columns else None
         if folder and "/" not in path and "\\" not in path:
             path = f"{folder.rstrip('/')}/{path}" if "\\" not in folder else f"{folder.rstrip(chr(92))}\\{path}"
-        return media_at(path, self.root, self.facts(row, tally))
+        return media_at(str(path), self.root, self.facts(row, tally))
 
     def _held(self, row: Mapping[str, Any], number: int, tally: Tally) -> Media | None:
         cell = row[self.columns["image"]]
@@ -78,14 +81,30 @@ class PictureList:
     def facts(self, row: Mapping[str, Any], tally: Tally) -> Facts:
         """What the row tells besides the picture."""
         cells = {ours: row[theirs] for ours, theirs in self.columns.items()}
-        told = cells.get("timestamp")
-        if told is None and "date" in cells:
-            told = " ".join(words for words in (text_of(cells["date"]), text_of(cells.get("time"))) if words)
-        moment = moment_of(told)
+        told = _time_told(cells)
+        moment = moment_of(told, day_first=self.day_first)
         if moment is None and text_of(told):
             tally.add(NO_TIME, str(told))
         place = place_of(cells.get("latitude"), cells.get("longitude")) or (None, None)
         return Facts(moment, *place, camera=text_of(cells.get("camera")), deployment=text_of(cells.get("deployment")) or text_of(cells.get("place")))
+
+
+def _time_told(cells: Mapping[str, Any]) -> Any:
+    told = cells.get("timestamp")
+    if text_of(told) is None and "date" in cells:
+        told = " ".join(words for words in (text_of(cells["date"]), text_of(cells.get("time"))) if words)
+    return told
+
+
+def _with_order_of_days(opened: PictureList) -> PictureList:
+    """Only a table whose first row has a time like 05/06/2020 is gone through for it; then all rows tell which is the day."""
+    times = {ours: theirs for ours, theirs in opened.columns.items() if ours in ("timestamp", "date", "time")}
+    if not times or opened.holds_pictures:
+        return opened
+    told = (_time_told({ours: row[theirs] for ours, theirs in times.items()}) for row in opened.rows())
+    with told_as_source_error(opened.path):
+        first = next(told, None)
+        return replace(opened, day_first=day_first_of(itertools.chain([first], told))) if is_slashed(first) else opened
 
 
 def media_at(path: str, root: Path, facts: Facts) -> Media | Video:
@@ -114,7 +133,7 @@ def open_list(path: Path, *, columns: Mapping[str, str] | None = None, root: Pat
     if len(names) == 1 and columns is None and (is_picture(names[0]) or is_video(names[0])):
         return PictureList(path, root, {"image": "image"}, False, lambda: ({"image": line} for line in _lines(path)), tellable(path.name))
     found = _found_columns(names, columns, path)
-    return PictureList(path, root, found, False, lambda: _delimited_rows(path), tellable(path.name))
+    return _with_order_of_days(PictureList(path, root, found, False, lambda: _delimited_rows(path), tellable(path.name)))
 
 
 def _open_parquet(path: Path, columns: Mapping[str, str] | None, root: Path) -> PictureList:
@@ -129,7 +148,8 @@ def _open_parquet(path: Path, columns: Mapping[str, str] | None, root: Path) -> 
     if not is_image and not is_bytes and not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise SourceError(f"{path}: the column {found['image']} holds {kind}, where paths, bytes, or a struct of bytes and path were expected.")
     holds = is_image or is_bytes
-    return PictureList(path, root, found, holds, lambda: parquet_rows(path, sorted(set(found.values())), with_pictures=holds), tellable(path.name))
+    opened = PictureList(path, root, found, holds, lambda: parquet_rows(path, sorted(set(found.values())), with_pictures=holds), tellable(path.name))
+    return _with_order_of_days(opened)
 
 
 def _found_columns(names: list[str], columns: Mapping[str, str] | None, path: Path) -> dict[str, str]:

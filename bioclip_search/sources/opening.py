@@ -175,7 +175,7 @@ def _open_json(path: Path, root: Path | None) -> Source:
         return Source("megadetector", root, stream := megadetector_stream(outline, root), _told_where(stream, root))
     if is_coco(outline):
         return Source("coco", root, stream := coco_stream(outline, root), _told_where(stream, root))
-    raise SourceError(f"{path}: is JSON of no known kind; it holds {', '.join(outline.keys[:12]) or 'nothing'}.\n{TAKEN}")
+    raise SourceError(f"{path}: is JSON of no known kind; it holds {tellable(', '.join(outline.keys[:12])) or 'nothing'}.\n{TAKEN}")
 
 
 def _told_where(stream: Stream, root: Path) -> tuple[str, ...]:

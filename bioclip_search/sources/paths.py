@@ -47,6 +47,20 @@ def tellable(name: str) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def mended(text: str) -> str:
+    r"""The text, or, where its bytes were no UTF-8, the same in Windows' western code page, in which Excel writes its tables.
+
+    >>> mended("Pr\udce9"), mended("Pré")
+    ('Pré', 'Pré')
+    """
+    if tellable(text) == text:
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("cp1252", "backslashreplace")
+    except UnicodeEncodeError:
+        return tellable(text)
+
+
 def is_address(path: str) -> bool:
     """Whether it leads over a network: https://…, gs://…, s3://…"""
     return bool(_ADDRESS.match(path)) and not path.lower().startswith("file:")
@@ -55,7 +69,7 @@ def is_address(path: str) -> bool:
 def locate(path: str, root: Path) -> tuple[str, Path]:
     """What results call the file, and where it lies: a path below the root, relative to it, else as it was given.
 
-    Backslashes part folders, unless a file of just that name is there.
+    Backslashes part folders, and bytes that are no UTF-8 are Windows' letters, unless a file of just that name is there.
 
     Raises:
         ValueError: It is no path; the message ends a sentence that begins with its name.
@@ -93,6 +107,8 @@ def _plain(path: str, root: Path) -> str:
         os.fsencode(path)
     except UnicodeEncodeError as error:
         raise ValueError("is no path of a file") from error
+    if tellable(path) != path and not os.path.exists(os.path.join(root, path)):
+        path = mended(path)
     if "\\" in path and not os.path.exists(os.path.join(root, path)):
         path = path.replace("\\", "/")
     return path

@@ -20,6 +20,7 @@ class _Base:
         self._base = sqlite3.connect("", check_same_thread=False, isolation_level=None)
         self._base.execute("PRAGMA journal_mode = OFF")
         self._base.execute(table)
+        self._base.execute("BEGIN")  # never ended: else each name would be a transaction of its own
 
     def __enter__(self) -> Any:
         return self

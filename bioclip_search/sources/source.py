@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bioclip_search.media import Deployment, Facts, Media, Video
+from bioclip_search.sources.paths import tellable
 
 
 class Tally:
@@ -23,7 +24,7 @@ class Tally:
     def add(self, what: str, example: str = "") -> None:
         with self._lock:
             count, first = self._told.get(what, (0, example))
-            self._told[what] = (count + 1, first)
+            self._told[what] = (count + 1, tellable(first))
 
     def notes(self) -> tuple[str, ...]:
         """One sentence for each kind, in the order in which they were met first."""

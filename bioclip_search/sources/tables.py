@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import csv
 import io
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bioclip_search.errors import SourceError
+from bioclip_search.sources.paths import mended, tellable
 
 PARQUET_START = b"PAR1"
 MAX_LINE_CHARS = 1 << 20
@@ -35,8 +38,8 @@ def told_as_source_error(name: object) -> Iterator[None]:
 
     try:
         yield
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    except (OSError, ValueError, EOFError, csv.Error, zlib.error, zipfile.BadZipFile, pa.ArrowException) as error:
+        reason = tellable((str(error).splitlines() or [type(error).__name__])[0])
         raise SourceError(f"{name}: cannot be read as a table ({reason}). Give CSV or TSV in UTF-8, or Parquet.") from error
 
 
@@ -67,7 +70,7 @@ def _delimited(file: BinaryIO) -> Iterator[tuple[list[str], Iterator[list[str]]]
         if header.lower().startswith("sep=") and len(header.strip()) == len("sep=") + 1:  # Excel's own hint
             delimiter, header = header[4], text.readline(MAX_LINE_CHARS)
         delimiter = delimiter or max(",\t;", key=header.count)
-        yield [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])], csv.reader(text, delimiter=delimiter)
+        yield [mended(name).strip() for name in next(csv.reader([header], delimiter=delimiter), [])], csv.reader(text, delimiter=delimiter)
     finally:
         text.detach()  # the file is closed by whoever opened it
 

@@ -107,6 +107,11 @@ def test_what_matches_no_deployment_is_counted(tmp_path):
     assert source.notes == ("pictures that match no deployment: 2, the first East/1.jpg",)
 
 
+def test_days_of_camtrapr_tables_are_read_as_a_day_beyond_the_twelfth_shows(tmp_path):
+    text = "Station,Setup_date,Retrieval_date\nA,02/04/2009,14/05/2009\n"
+    assert read_deployments(table(tmp_path / "s.csv", text))[0].start == datetime(2009, 4, 2)
+
+
 def test_station_and_camera_together_are_told_apart_in_the_path(tmp_path):
     stays = table(tmp_path / "s.csv", "station;camera;lat;lon;start\nA;C1;1,5;10;2020-01-01\nA;C2;2,5;20;2020-01-01\n")
     source = open_source(pictures(tmp_path / "photos", "x/A/C2/1.jpg", "x/A/C1/2.jpg"), deployments=stays)
@@ -136,6 +141,7 @@ def test_the_archive_counts_as_a_folder(tmp_path):
         pytest.param("Station\nA\nA\nB\n", None, id="the same row twice is one"),
         pytest.param("Station,lat,lon\nA,1,1\nA,2,2\n", "A stands in several rows that cannot be told apart", id="two places, one name, no times"),
         pytest.param("genus,species\nPica,pica\n", "no column names deployments. It has genus, species", id="no names"),
+        pytest.param("Station,start\nA,05/06/2020\n", "A has the time 05/06/2020, which cannot be read, or in two ways", id="a time of two readings"),
         pytest.param("Station\n", "tells of no deployment", id="no rows"),
         pytest.param("", "no column names deployments. It has nothing", id="nothing"),
     ],

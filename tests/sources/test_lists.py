@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from datetime import datetime
 
 import pyarrow as pa
@@ -42,6 +44,22 @@ def test_backslashes_part_folders_unless_a_file_is_called_so(tmp_path):
     write(tmp_path / "odd\\name.jpg", "")
     table = write(tmp_path / "list.csv", "path\nSite 1\\DCIM\\a.jpg\nodd\\name.jpg\n")
     assert [one.image for one in open_source(table).media()] == ["Site 1/DCIM/a.jpg", "odd\\name.jpg"]
+
+
+def test_tables_in_windows_letters_lead_to_the_files_that_are_meant(tmp_path):
+    (tmp_path / "Pré").mkdir()
+    write(tmp_path / "Pré" / "Gänse.jpg", "")
+    (one,) = open_source(write(tmp_path / "list.csv", "Fichier;path;Station\n1;Pré\\Gänse.jpg;Pré\n", "cp1252")).media()
+    assert (one.image, one.file.exists(), one.facts.deployment) == ("Pré/Gänse.jpg", True, "Pré")
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names are Unicode there")
+def test_a_list_can_name_files_whose_names_are_no_unicode(tmp_path):
+    with open(os.fsencode(tmp_path) + b"/caf\xe9.jpg", "wb"):
+        pass
+    (tmp_path / "list.csv").write_bytes(b"path\ncaf\xe9.jpg\n")
+    (one,) = open_source(tmp_path / "list.csv").media()
+    assert (one.image, one.file.exists()) == ("caf\\udce9.jpg", True)
 
 
 def test_absolute_paths_within_the_root_are_told_from_it(tmp_path):
@@ -99,6 +117,11 @@ def test_times_that_can_be_read_in_two_ways_are_not_guessed(tmp_path):
     (one,) = source.media()
     assert one.facts.timestamp is None
     assert "05/06/2020 10:00" in source.notes[0]
+
+
+def test_the_whole_table_shows_which_is_the_day(tmp_path):
+    source = open_source(write(tmp_path / "list.csv", "image,Date,Time\na.jpg,05/06/2020,4:07 PM\nb.jpg,13/06/2020,10:00\n"))
+    assert [one.facts.timestamp for one in source.media()] == [datetime(2020, 6, 5, 16, 7), datetime(2020, 6, 13, 10)]
 
 
 def test_addresses_and_broken_paths_are_errors_of_one_picture(tmp_path):
