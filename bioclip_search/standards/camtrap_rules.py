@@ -16,6 +16,7 @@ from typing import Any
 
 from bioclip_search.errors import ExportError
 from bioclip_search.standards.csv_table import open_to_read, read_rows
+from bioclip_search.standards.on_disk import Keys, kept_keys
 
 VERSION = "1.0.2"
 HOME = f"https://raw.githubusercontent.com/tdwg/camtrap-dp/{VERSION}/"
@@ -185,9 +186,9 @@ def package_faults(folder: Path) -> Iterator[str]:
         yield f"{PACKAGE_FILE} cannot be read ({error})"
         return
     yield from descriptor_faults(package)
-    for name in TABLES:
-        yield from _table_faults(folder / f"{name}.csv", TABLES[name])
-    yield from _key_faults(folder)
+    with kept_keys() as keys:
+        for name in TABLES:
+            yield from _table_faults(folder / f"{name}.csv", name, keys)
 
 
 def descriptor_faults(package: Mapping[str, Any]) -> Iterator[str]:
@@ -226,31 +227,17 @@ def _project_faults(project: Mapping[str, Any]) -> Iterator[str]:
         yield f"project.observationLevel is {levels!r}, where a list of {' and '.join(LEVELS)} was expected"
 
 
-def _table_faults(path: Path, columns: Mapping[str, Column]) -> Iterator[str]:
+def _table_faults(path: Path, table: str, keys: Keys) -> Iterator[str]:
+    """What is wrong in one table; the tables that it points to must have been looked at before."""
+    columns, links = TABLES[table], [(key, other) for name, key, other in LINKS if name == table]
     with open_to_read(path) as file:
         header = file.readline().rstrip("\r\n").split(",")
     if header != list(columns):
         yield f"{path.name} has the columns {', '.join(header)}"
         return
     for number, row in enumerate(read_rows(path), 2):
-        for name, column in columns.items():
-            fault = column.fault(row[name])
-            if fault:
-                yield f"{path.name}, row {number}: {name} {fault}"
-
-
-def _key_faults(folder: Path) -> Iterator[str]:
-    """Looked at by DuckDB, which keeps on disk what does not fit into memory."""
-    import duckdb
-
-    with duckdb.connect() as base:
-        for name in TABLES:
-            path = str(folder / f"{name}.csv").replace("'", "''")
-            base.execute(f"CREATE VIEW {name} AS SELECT * FROM read_csv('{path}', header=true, all_varchar=true, delim=',', quote='\"', escape='\"')")
-        for name, key in KEYS.items():
-            for (double,) in base.execute(f"SELECT {key} FROM {name} GROUP BY 1 HAVING count(*) > 1 LIMIT 5").fetchall():
-                yield f"{name}.csv has the {key} {double!r} more than once"
-        for name, key, other in LINKS:
-            missing = f"SELECT DISTINCT {key} FROM {name} WHERE {key} IS NOT NULL AND {key} NOT IN (SELECT {key} FROM {other}) LIMIT 5"
-            for (lost,) in base.execute(missing).fetchall():
-                yield f"{name}.csv has the {key} {lost!r}, which {other}.csv lacks"
+        faults = [f"{name} {fault}" for name, column in columns.items() if (fault := column.fault(row[name]))]
+        if not keys.add(table, row[KEYS[table]]):
+            faults.append(f"{KEYS[table]} is {row[KEYS[table]]!r}, as in an earlier row")
+        faults += [f"{key} is {row[key]!r}, which {other}.csv lacks" for key, other in links if row[key] and not keys.has(other, row[key])]
+        yield from (f"{path.name}, row {number}: {fault}" for fault in faults)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from bioclip_search.errors import ExportError, SourceError
@@ -75,7 +75,8 @@ def _has_empty_list(path: Path) -> bool:
 
 
 def is_video_name(image: str) -> bool:
-    return PurePosixPath(image.replace("\\", "/")).suffix.lower() in VIDEO_SUFFIXES
+    """By the ending of its name alone."""
+    return image[image.rfind(".") :].lower() in VIDEO_SUFFIXES
 
 
 def _name(image: Any) -> str:

@@ -287,3 +287,12 @@ def test_a_table_outside_of_the_package_is_not_read(tmp_path):
     path.write_text(path.read_text().replace('"media.csv"', '"../media.csv"'))
     with pytest.raises(SourceError, match="within the folder"):
         read_export(tmp_path / "out")
+
+
+def test_an_id_that_stands_twice_is_told(tmp_path):
+    written(tmp_path, seen("1.jpg", crop()))
+    for table, key in (("media", "mediaID"), ("observations", "observationID")):
+        path = tmp_path / "out" / f"{table}.csv"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text + text.splitlines()[-1] + "\n", encoding="utf-8")
+        assert any(key in fault and "earlier row" in fault for fault in package_faults(tmp_path / "out"))

@@ -15,14 +15,15 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from bioclip_search.errors import SourceError
+from bioclip_search.errors import ExportError, SourceError
 from bioclip_search.media import Deployment, Facts
 from bioclip_search.media import media_id as name_of
 from bioclip_search.prompts import RANKS
 from bioclip_search.runs.record import BLANK, IDENTIFIED, PERSON, VEHICLE, TaggedCrop, TaggedPicture
 from bioclip_search.standards.camtrap_rules import MISSING, PACKAGE_FILE, TABLES
 from bioclip_search.standards.collection import ACCEPTED, WHOLE, Standing
-from bioclip_search.standards.csv_table import open_to_read
+from bioclip_search.standards.csv_table import read_rows
+from bioclip_search.standards.on_disk import rows_by_key
 from bioclip_search.standards.reading.exported import UNRANKED, ExportedRun, pixels, read_answer, read_crop
 
 MAX_PACKAGE_BYTES = 1 << 26
@@ -31,7 +32,6 @@ RULE = "read from Camtrap DP"
 NOT_TOLD = "no observation of this picture is told"
 FRAME = re.compile(r"frame (\d+) at ([\d.e+-]+)/s")
 CONFIDENCE = re.compile(r"detectorConfidence:([\d.e+-]+)")
-ROWS_AT_ONCE = 2048
 
 Row = dict[str, str | None]
 
@@ -86,15 +86,13 @@ def _open(folder: Path) -> Package:
 
 
 def _deployments(package: Package) -> Iterator[Deployment]:
-    with open_to_read(package.tables["deployments"]) as file:
-        for row in csv.DictReader(file):
-            told = {name: None if value in MISSING else value for name, value in row.items()}
-            try:
-                where = [None if told.get(name) is None else float(told[name]) for name in ("latitude", "longitude")]  # type: ignore[arg-type]
-                times = [_time(told.get(name)) for name in ("deploymentStart", "deploymentEnd")]
-                yield Deployment(str(told["deploymentID"]), *where, *times, told.get("locationName"))
-            except (KeyError, ValueError, TypeError) as error:
-                raise SourceError(f"{package.tables['deployments']}: the row {row} cannot be understood ({error!r}).") from error
+    for row in _rows(package, "deployments"):
+        try:
+            where = [None if row[name] is None else float(str(row[name])) for name in ("latitude", "longitude")]
+            times = [_time(row[name]) for name in ("deploymentStart", "deploymentEnd")]
+        except ValueError as error:
+            raise SourceError(f"{package.tables['deployments']}: the deployment {row['deploymentID']} cannot be understood ({error}).") from error
+        yield Deployment(str(row["deploymentID"]), *where, *times, row["locationName"])
 
 
 def _pictures(package: Package, places: Mapping[str, Deployment]) -> Iterator[tuple[TaggedPicture, list[tuple[str, int, Standing]]]]:
@@ -113,34 +111,21 @@ def _pictures(package: Package, places: Mapping[str, Deployment]) -> Iterator[tu
 
 
 def _joined(package: Package) -> Iterator[Row]:
-    """Media with their observations, by DuckDB, which keeps on disk what does not fit into memory; one row for a medium without any."""
-    import duckdb
+    """Media in their order, each with its observations; one row for a medium without any."""
+    told = (row for row in _rows(package, "observations") if row["observationLevel"] != "event" and row["mediaID"])
+    with rows_by_key((str(row["mediaID"]), row) for row in told) as observations_of:
+        for medium in _rows(package, "media"):
+            for row in observations_of(str(medium["mediaID"])) or [dict.fromkeys(TABLES["observations"])]:
+                yield row | medium
 
-    media, observations = (_selected(package, name) for name in ("media", "observations"))
-    names = [*(f"m.{one}" for one in TABLES["media"]), *(f"o.{one}" for one in TABLES["observations"] if one not in ("mediaID", "deploymentID"))]
-    query = (
-        f"SELECT {', '.join(names)} FROM ({media}) m LEFT JOIN (SELECT * FROM ({observations}) WHERE observationLevel IS NULL OR observationLevel = 'media') o "
-        "ON m.mediaID = o.mediaID ORDER BY m.line, o.line"
-    )
-    columns = [name.partition(".")[2] for name in names]
+
+def _rows(package: Package, name: str) -> Iterator[Row]:
+    """The rows of a table by the columns of the standard; null where there is nothing, be it the cell or the column."""
     try:
-        with duckdb.connect() as base:
-            found = base.execute(query)
-            while rows := found.fetchmany(ROWS_AT_ONCE):
-                yield from (dict(zip(columns, row, strict=True)) for row in rows)
-    except duckdb.Error as error:
-        raise SourceError(f"{package.folder}: its tables cannot be read ({str(error).splitlines()[0]}). Expected CSV in UTF-8.") from error
-
-
-def _selected(package: Package, name: str) -> str:
-    """The table with all columns of the standard, those that are missing null, and the number of each line."""
-    with open_to_read(package.tables[name]) as file:
-        header = next(csv.reader(file), [])
-    path = str(package.tables[name]).replace("'", "''")
-    missing = ", ".join(f"'{word}'" for word in MISSING)
-    columns = ", ".join(f'"{one}"' if one in header else f"NULL::VARCHAR AS {one}" for one in TABLES[name])
-    how = f"header=true, all_varchar=true, delim=',', quote='\"', escape='\"', nullstr=[{missing}], parallel=false"
-    return f"SELECT {columns}, row_number() OVER () AS line FROM read_csv('{path}', {how})"
+        for row in read_rows(package.tables[name]):
+            yield {column: None if row.get(column, "") in MISSING else row[column] for column in TABLES[name]}
+    except (ExportError, csv.Error, OSError, UnicodeError) as error:
+        raise SourceError(f"{package.tables[name]}: cannot be read ({error}). Expected CSV in UTF-8.") from error
 
 
 def _picture(

@@ -5,11 +5,7 @@ Writing it is `standards.coco`.
 
 from __future__ import annotations
 
-import json
-import sqlite3
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from bioclip_search.json_stream import stream_json
 from bioclip_search.media import Facts
 from bioclip_search.runs.record import PERSON, VEHICLE, TaggedCrop, TaggedPicture
 from bioclip_search.standards.coco import EMPTY_ID, LISTS, PLAIN, UNKNOWN_ID
+from bioclip_search.standards.on_disk import rows_by_key
 from bioclip_search.standards.reading.exported import UNRANKED, ExportedRun, plain_category, read_answer, read_crop
 
 RULE = "read from COCO Camera Traps"
@@ -44,18 +41,14 @@ def read_coco(path: Path) -> ExportedRun:
 
 
 def _pictures(path: Path, categories: Mapping[int, Mapping[str, Any]]) -> Iterator[TaggedPicture]:
-    """Subtle: annotations may come in any order, so they wait in a file on disk for their images."""
-    with tempfile.TemporaryDirectory(prefix="bioclip-search-") as folder, closing(sqlite3.connect(Path(folder, "annotations"))) as base:
-        base.execute("CREATE TABLE told (image TEXT, body TEXT)")
-        found = (value for name, value in stream_json(path, LISTS) if name == "annotations" and isinstance(value, dict))
-        base.executemany("INSERT INTO told VALUES (?, ?)", ((str(one.get("image_id")), json.dumps(one)) for one in found))
-        base.execute("CREATE INDEX by_image ON told (image)")
+    """Annotations may come in any order, so they wait for their images."""
+    told = (value for name, value in stream_json(path, LISTS) if name == "annotations" and isinstance(value, dict))
+    with rows_by_key((str(one.get("image_id")), one) for one in told) as annotations_of:
         for name, image in stream_json(path, LISTS):
             if name != "images" or not isinstance(image, dict):
                 continue
-            bodies = base.execute("SELECT body FROM told WHERE image = ? ORDER BY rowid", (str(image.get("id")),))
             try:
-                yield _picture(image, [json.loads(body) for (body,) in bodies], categories)
+                yield _picture(image, annotations_of(str(image.get("id"))), categories)
             except (KeyError, ValueError, TypeError) as error:
                 raise SourceError(f"{path}: the image {image.get('id')} cannot be understood ({error!r}).") from error
 
