@@ -107,18 +107,28 @@ def refuse_blind(collection: Collection, tally: Tally) -> None:
     """Raises: ExportError: people are to be blurred, but nobody looked for any, neither the detector nor a person."""
     told = collection.run.note["settings"].get("detector")
     told = told if isinstance(told, dict) else {"name": told}
-    categories = told.get("categories")
-    sees = False if told.get("name") in (None, "none") and categories is None else knows_people(categories)
-    marked = any(decision.verdict == PERSON for decision in collection.decisions.values())
+    sees = knows_people(told.get("categories"))
+    seen = _categories(collection.run)
+    if sees is None and told.get("name") in (None, "none"):
+        sees = None if seen else False  # boxes without a detector were given by somebody, who may have looked for people
+    marked = PERSON in seen or any(decision.verdict == PERSON for decision in collection.decisions.values())
     if sees is False and not marked:
         raise ExportError(
             f"People cannot be blurred, for the detector of this run ({told.get('name') or 'none'}) does not tell people from animals. "
             "Tag anew with one that does, such as MDV6-yolov9-c (see `models list`), or mark people by `review`."
         )
     if sees is False:
-        tally.note("people were blurred only where a person marked them, for the detector does not see any")
+        tally.note("people were blurred only where somebody else saw them, for the detector does not see any")
     elif sees is None:
         tally.note('people were blurred where a box is called "person"; whether the boxes tell of all people, this run does not say')
+
+
+def _categories(run: Run) -> set[str]:
+    """Of all boxes of a run."""
+    found: set[str] = set()
+    for batch in run.batches(["category"]):
+        found.update(category for category in batch.column(0).unique().to_pylist() if category is not None)
+    return found
 
 
 def jpeg_name(name: str) -> str:

@@ -92,15 +92,25 @@ def test_people_are_not_blurred_unless_asked_for(tmp_path, photos):
 )
 def test_where_nobody_looked_for_people_none_are_promised_to_be_blurred(tmp_path, photos, detector):
     note = {"settings": {"encoder": {"dim": 4}, "detector": detector}}
+    box = LION if detector["categories"] else None
     with pytest.raises(ExportError, match=r"does not tell people from animals.*models list"):
-        annotated(tmp_path, [photo(photos, "1.jpg", crop(0, LION))], note, blur_people=True)
+        annotated(tmp_path, [photo(photos, "1.jpg", crop(0, box))], note, blur_people=True)
     assert not (tmp_path / "out").exists()
 
 
-def test_where_it_is_unknown_who_looked_for_people_the_report_says_so(tmp_path, photos):
-    note = {"settings": {"encoder": {"dim": 4}, "detector": {"name": "given", "categories": None}}}
-    report = annotated(tmp_path, [photo(photos, "1.jpg", crop(0, LION))], note, blur_people=True)
-    assert "this run does not say" in report.notes[0]
+@pytest.mark.parametrize(
+    ("detector", "words"),
+    [
+        pytest.param({"name": "none", "categories": None}, "this run does not say", id="boxes were given"),
+        pytest.param({"name": "mine", "categories": None}, "this run does not say", id="a detector that tells no categories"),
+        pytest.param({"name": "starter", "categories": ["organism"]}, "only where somebody else saw them", id="some boxes were given, others found"),
+    ],
+)
+def test_where_people_may_have_been_missed_the_report_says_so(tmp_path, photos, detector, words):
+    note = {"settings": {"encoder": {"dim": 4}, "detector": detector}}
+    report = annotated(tmp_path, [photo(photos, "1.jpg", crop(0, LION), crop(1, PERSON, category="person"))], note, blur_people=True)
+    assert words in report.notes[0]
+    assert roughness(look(tmp_path / "out/1.jpg"), (520, 330, 680, 540)) < 5
 
 
 def test_nothing_is_written_over_without_leave(tmp_path, photos):
