@@ -39,7 +39,12 @@ PICTURE_WIDTH, ANSWER_WIDTH = 32, 36
 @click.option("--new-names", is_flag=True, help="With --decide: take species that the index lacks as they are written, below their genus.")
 @click.option("--index", metavar="INDEX", help="With --decide: whose names are meant.  [default: the one that the run was made with]")
 @click.option("--undo", is_flag=True, help="Undo the decisions that were taken last; the history keeps them.")
-@click.option("--labels", metavar="FILE.csv", type=OutputFile(), help="Write what was decided as labels, for evaluate, calibrate and train.")
+@click.option(
+    "--labels",
+    metavar="FILE",
+    type=OutputFile(),
+    help="Write what was decided as labels: CSV for evaluate and calibrate, or .parquet with the crops for train encoder.",
+)
 @click.option("--spared", metavar="SHARE", type=ACCURACY, help="Tell how many crops need no person, for this share of right names.")
 def review(folder: Path, **options: Any) -> int:
     """List what of a RUN needs a person, the largest doubt first, and take what people decide.
@@ -152,13 +157,17 @@ def _undo(run: Run, options: dict[str, Any]) -> int:
 
 def _labels(run: Run, options: dict[str, Any]) -> int:
     from bioclip_search.review.labels import write_labels
+    from bioclip_search.review.training import write_training
 
-    report = write_labels(run, options["labels"])
-    click.echo(f"{report.rows:,} labels in {options['labels']}.")
+    out = options["labels"]
+    report = write_training(run, out) if out.suffix.lower() in (".parquet", ".pq") else write_labels(run, out)
+    click.echo(f"{report.rows:,} labels in {out}.")
     if report.without_taxon:
         click.echo(f"Left out: {report.without_taxon:,} decisions that name no taxon.", err=True)
     if report.of_videos:
         click.echo(f"Left out: {report.of_videos:,} of frames of videos, which no table can point to; `calibrate {run.folder}` takes them.", err=True)
+    if report.unread:
+        click.echo(f"Left out: {report.unread:,} whose pictures are no longer where the run found them.", err=True)
     return 0
 
 

@@ -1,6 +1,6 @@
-"""What people decided as labels: a table that `evaluate`, `calibrate` and `train` read, and the same beside the run's own vectors.
+"""What people decided as labels: a table that `evaluate` and `calibrate` read, and the same beside the run's own vectors.
 
-How a label is looked up in an index is left to `evaluation.labels`, what decisions mean to `decisions`. The crops that were decided are those
+How a label is looked up in an index is left to `evaluation.labels`, pictures to learn from to `training`. The crops that were decided are those
 that people chose to look at, most often the doubtful ones: what is measured on them holds for them, and not for the run.
 """
 
@@ -43,11 +43,12 @@ class LabelledCrop:
 
 @dataclass(frozen=True)
 class LabelReport:
-    """How many rows were written, and how many decisions are no label: they name no taxon, or are on a frame of a video."""
+    """How many rows were written, and how many decisions gave none: they name no taxon, are on a frame of a video, or the picture is gone."""
 
     rows: int
     without_taxon: int
     of_videos: int
+    unread: int = 0
 
 
 def labelled_crops(run: Run, *, embeddings: bool = False) -> Iterator[LabelledCrop]:
@@ -87,8 +88,12 @@ def write_labels(run: Run, out: Path) -> LabelReport:
                 rows += 1
     except OSError as error:
         raise RunError(f"{out}: the labels cannot be written ({error.strerror or error}).") from error
-    standing = standing_decisions(run.folder).values()
-    return LabelReport(rows, sum(decision.verdict not in (ACCEPTED, CORRECTED) for decision in standing), of_videos)
+    return LabelReport(rows, without_taxon(run), of_videos)
+
+
+def without_taxon(run: Run) -> int:
+    """How many standing decisions name no taxon."""
+    return sum(decision.verdict not in (ACCEPTED, CORRECTED) for decision in standing_decisions(run.folder).values())
 
 
 def labels_of_run(run: Run, ranks: tuple[str, ...] = RANKS) -> pa.Table:
