@@ -9,7 +9,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -25,7 +25,8 @@ def whole_file(path: Path) -> Iterator[Path]:
         yield part
         os.replace(part, path)
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be written cannot be cleaned up either; why it cannot is the error to tell
+            part.unlink(missing_ok=True)
 
 
 def swap(fresh: Path, folder: Path, old: Path) -> None:

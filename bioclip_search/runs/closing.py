@@ -6,14 +6,14 @@ How a box repeats is left to `detectors.repeats`, how the pictures of a burst co
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bioclip_search.runs.deciding import Deciding
-from bioclip_search.runs.folder import Run, write_note
+from bioclip_search.runs.folder import Run, unwritable, write_note
 from bioclip_search.runs.journal import Journal
 
 FAILURES_TOLD = 1000
@@ -36,13 +36,28 @@ class Closing:
 
 
 def close_run(folder: Path, note: Mapping[str, Any], deciding: Deciding | None, closing: Closing | None) -> Run:
-    """Finishes the run whose rows are all written, and says so in its note; without a way to decide, bursts are left alone."""
-    closing, run, found = closing or Closing(), Run(folder, note), {}
-    notes = list(note["source"].get("notes", ()))
+    """Finishes the run whose rows are all written, and says so in its note; without a way to decide, bursts are left alone.
+
+    Raises:
+        RunError: The folder cannot be written.
+    """
+    closing = closing or Closing()
+    try:
+        found, notes = _closed(Run(folder, note), deciding, closing)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     if deciding is not None:
         restriction = deciding.everywhere.restriction
-        notes += [*restriction.notes, *(f"Checklist: {name}" for name in restriction.unknown)]
-    if closing.repeats and note["settings"]["detector"]["name"] != "none":
+        notes = [*restriction.notes, *(f"Checklist: {name}" for name in restriction.unknown), *notes]
+    told = {"notes": [*note["source"].get("notes", ()), *notes], "closing": asdict(closing), "finished": datetime.now(UTC).isoformat(timespec="seconds")}
+    write_note(folder, dict(note) | told | {"counts": note["counts"] | found, "is_finished": True})
+    return Run.open(folder)
+
+
+def _closed(run: Run, deciding: Deciding | None, closing: Closing) -> tuple[dict[str, int], Sequence[str]]:
+    """How many boxes were set aside and how many bursts there are, and what to tell of them."""
+    found, notes = {}, ()
+    if closing.repeats and run.note["settings"]["detector"]["name"] != "none":
         from bioclip_search.detectors.repeats import find_repeats
 
         found["repeats"] = find_repeats(run)
@@ -50,14 +65,11 @@ def close_run(folder: Path, note: Mapping[str, Any], deciding: Deciding | None, 
         from bioclip_search.bursts import fuse
         from bioclip_search.detectors.repeats import read_repeats
 
-        told = {} if closing.gap_s is None else {"gap_s": closing.gap_s}
-        report = fuse(run, deciding.searcher, deciding.everywhere, method=closing.fusion, set_aside=read_repeats(folder), **told)
+        gap = {} if closing.gap_s is None else {"gap_s": closing.gap_s}
+        report = fuse(run, deciding.searcher, deciding.everywhere, method=closing.fusion, set_aside=read_repeats(run.folder), **gap)
         found |= {"sequences": report.sequences, "bursts": report.bursts}
-        notes += report.notes
-    finished = datetime.now(UTC).isoformat(timespec="seconds")
-    note = dict(note) | {"counts": note["counts"] | found, "notes": notes, "closing": asdict(closing), "is_finished": True, "finished": finished}
-    write_note(folder, note)
-    return Run.open(folder)
+        notes = report.notes
+    return found, notes
 
 
 def tallied(journal: Journal) -> tuple[dict[str, int], list[dict[str, str]]]:

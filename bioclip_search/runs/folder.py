@@ -9,6 +9,7 @@ Writing while a run goes on is left to `journal`; what a row holds to `table`.
       sequences.parquet, members.parquet   bursts and their answers; see `bursts`
       repeats.parquet      boxes set aside because nothing there moves; see `detectors.repeats`
       decisions.jsonl      what people decided; see `review`
+      job/                 how far it is, where it was started in the background; see `background`
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from bioclip_search.runs.table import EMBEDDING, schema, to_pictures
 from bioclip_search.swapping import whole_file
 
 FORMAT = "bioclip-search run 1"
-NOTE_FILE, ROWS_FOLDER, JOURNAL_FILE = "run.json", "rows", "journal.sqlite"
+NOTE_FILE, ROWS_FOLDER, JOURNAL_FILE, JOB_FOLDER = "run.json", "rows", "journal.sqlite", "job"
 MAX_NOTE_BYTES = 1 << 26
 BATCH_ROWS = 4096
 """Rows that are held at once while a run is read."""
@@ -115,6 +116,19 @@ def read_note(folder: Path) -> dict[str, Any]:
 
 
 def write_note(folder: Path, note: Mapping[str, Any]) -> None:
-    """Replaces `run.json`, whole or not at all."""
-    with whole_file(folder / NOTE_FILE) as part:
-        part.write_text(json.dumps({"format": FORMAT} | dict(note), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    """Replaces `run.json`, whole or not at all.
+
+    Raises:
+        RunError: It cannot be written.
+    """
+    try:
+        with whole_file(folder / NOTE_FILE) as part:
+            part.write_text(json.dumps({"format": FORMAT} | dict(note), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def unwritable(folder: Path, error: Exception) -> RunError:
+    """The error that says what to do where the folder of a run cannot be written."""
+    reason = getattr(error, "strerror", None) or error
+    return RunError(f"{folder}: cannot be written ({reason}). What is done is kept: make room or mend the folder, then call it again with --resume.")

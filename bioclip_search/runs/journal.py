@@ -17,7 +17,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search.errors import RunError
-from bioclip_search.runs.folder import JOURNAL_FILE, ROWS_FOLDER
+from bioclip_search.runs.folder import JOURNAL_FILE, ROWS_FOLDER, unwritable
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.table import EMBEDDING, schema, to_pictures, to_table
 from bioclip_search.swapping import whole_file
@@ -181,13 +181,9 @@ class Journal:
         except sqlite3.DatabaseError as error:
             if "locked" in str(error):
                 raise RunError(f"{self.folder}: another process is writing this run. Wait for it, or choose another folder.") from error
-            raise RunError(
-                f"{self.folder}: cannot be written ({error}). What is done is kept: make room or mend the folder, then call it again with --resume."
-            ) from error
+            raise unwritable(self.folder, error) from error
         except OSError as error:
-            raise RunError(
-                f"{self.folder}: cannot be written ({error.strerror or error}). What is done is kept: make room or mend the folder, then call it again with --resume."
-            ) from error
+            raise unwritable(self.folder, error) from error
 
 
 def _content(content_hash: str | None, frame_number: int | None) -> bytes | None:

@@ -22,7 +22,7 @@ from bioclip_search.errors import RunError
 from bioclip_search.media import Deployment, Media, Video, media_id
 from bioclip_search.runs.closing import Closing, close_run, tallied
 from bioclip_search.runs.deciding import Deciding
-from bioclip_search.runs.folder import NOTE_FILE, Run, read_note, write_note
+from bioclip_search.runs.folder import JOB_FOLDER, NOTE_FILE, Run, read_note, write_note
 from bioclip_search.runs.journal import Journal
 from bioclip_search.runs.looking import Look, Looking
 from bioclip_search.runs.settings import settings_hash, settings_of, stop_if_other, versions
@@ -106,7 +106,7 @@ def begin(out: Path, settings: dict[str, Any], source: dict[str, Any], is_resume
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        is_there = out.exists() and any(out.iterdir())
+        is_there = out.exists() and any(one.name != JOB_FOLDER for one in out.iterdir())
     except OSError as error:
         raise RunError(f"{out}: cannot be the folder of a run ({error.strerror or error}). Choose another place.") from error
     if not is_there:
