@@ -18,7 +18,7 @@ NEEDED = ("torch", "torchvision", "open_clip_torch", "timm", "faiss-cpu", "numpy
 
 EXTRAS = {
     "detect": ("ultralytics",),
-    "app": ("streamlit",),
+    "app": ("streamlit", "plotly"),
     "onnx": ("onnx", "onnxruntime"),
     "data": ("datasets",),
     "evaluate": ("matplotlib", "scikit-learn"),

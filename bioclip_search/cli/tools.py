@@ -1,4 +1,4 @@
-"""`demo`, `app` and `doctor`."""
+"""`demo` and `doctor`."""
 
 from __future__ import annotations
 
@@ -24,26 +24,6 @@ def demo(out: Path) -> None:
         pass
     for _, path in shown:
         click.echo(f"Drawn: {path}", err=True)
-
-
-@click.command()
-@click.option("--port", type=int, default=8501, show_default=True)
-def app(port: int) -> int:
-    """Open the species lookup in the browser.
-
-    \b
-    Example: bioclip-search app
-    """
-    import subprocess
-    from importlib.util import find_spec
-
-    from bioclip_search import places
-    from bioclip_search.errors import MissingExtraError
-
-    if find_spec("streamlit") is None:
-        raise MissingExtraError("The app", "app")
-    script = places.shipped("app") / "main.py"
-    return subprocess.call([sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)], cwd=script.parent)
 
 
 @click.command()

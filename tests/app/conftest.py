@@ -6,7 +6,7 @@ import io
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,19 @@ def page(app, tiny_home, monkeypatch) -> Any:
     """The page over the tiny index, as a visitor first sees it."""
     monkeypatch.setenv(places.HOME_VARIABLE, str(tiny_home))
     return app.run()
+
+
+@pytest.fixture
+def open_page(app, tiny_home, monkeypatch) -> Callable[[str], Any]:
+    """Opens another page than the first, by its path in the address, over the tiny index: `open_page("lookup")`."""
+    hashing = pytest.importorskip("streamlit.util")
+    monkeypatch.setenv(places.HOME_VARIABLE, str(tiny_home))
+
+    def open_at(url_path: str) -> Any:
+        app._page_hash = hashing.calc_hash(url_path)  # Subtle: `switch_page` takes files only, and these pages are functions
+        return app.run()
+
+    return open_at
 
 
 @pytest.fixture

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from bioclip_search.errors import SourceError
+from bioclip_search.rooted import below
+
+
+@pytest.fixture
+def root(tmp_path):
+    (tmp_path / "root" / "photos").mkdir(parents=True)
+    (tmp_path / "root-beside").mkdir()
+    (tmp_path / "secret.txt").write_text("secret")
+    return tmp_path / "root"
+
+
+@pytest.mark.parametrize("asked", ["photos", "./photos/", " photos ", "photos/../photos"])
+def test_what_lies_below_is_given_as_it_is(root, asked):
+    assert below(root, asked) == (root / "photos").resolve()
+
+
+def test_nothing_is_the_root_itself_and_a_whole_path_below_is_taken(root):
+    assert below(root, "") == root.resolve()
+    assert below(root, str(root / "photos")) == (root / "photos").resolve()
+
+
+@pytest.mark.parametrize("asked", ["..", "../secret.txt", "photos/../../secret.txt", "../root-beside", "/", "../nothing"])
+def test_what_lies_outside_is_refused_whether_it_is_there_or_not(root, asked):
+    with pytest.raises(SourceError, match=r"is not below .*--root"):
+        below(root, asked)
+
+
+def test_a_link_that_leads_out_is_refused_and_one_that_stays_is_followed(root):
+    try:
+        os.symlink(root.parent, root / "out")
+        os.symlink(root / "photos", root / "in")
+    except OSError:
+        pytest.skip("this system lets no links be made")
+    assert below(root, "in") == (root / "photos").resolve()
+    with pytest.raises(SourceError, match="is not below"):
+        below(root, "out/secret.txt")
+
+
+@pytest.mark.parametrize("asked", ["nothing", "photos/nothing.jpg"])
+def test_what_is_not_there_is_told(root, asked):
+    with pytest.raises(SourceError, match="is not there"):
+        below(root, asked)
+
+
+@pytest.mark.parametrize("asked", ["a\0b", "x" * 5000])
+def test_what_is_no_path_is_told(root, asked):
+    with pytest.raises(SourceError, match="is no path|is not there"):
+        below(root, asked)
