@@ -5,7 +5,6 @@ Opening them is left to `picture_files`; letters are `fonts`', colours `render`'
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from bioclip_search.fonts import Typeface, fit, is_drawable, tidy
 from bioclip_search.render import BOX_COLOURS, GROUND, INK, ITALIC_RANKS, SOFT_INK
 from bioclip_search.results import percent, shown_chance
 from bioclip_search.runs.record import BLANK, IDENTIFIED
+from bioclip_search.standards.csv_table import open_to_write, safe, table_writer
 from bioclip_search.standards.file_names import free_path, safe_parts
 from bioclip_search.standards.output import fresh_folder
 from bioclip_search.standards.picture_files import frame_name, jpeg_name, opened, pictures_by_file, refuse_blind, save_jpeg
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from bioclip_search.standards.options import ExportOptions
 
 LIST_FILE = "annotated.csv"
+COLUMNS = ("file", "image", "frame_number", "boxes")
 """Tells which file shows which picture."""
 
 TEXT_SHARE, TEXT_RANGE_PX = 1 / 50, (13, 72)
@@ -48,17 +49,17 @@ def write(collection: Collection, out: Path, options: ExportOptions) -> ExportRe
         refuse_blind(collection, tally)
     with (
         fresh_folder(out, LIST_FILE, options) as folder,
-        (folder / LIST_FILE).open("w", encoding="utf-8", errors="replace", newline="") as file,
+        open_to_write(folder / LIST_FILE) as file,
         Decoders() as decoders,
     ):
-        table = csv.writer(file)
-        table.writerow(["file", "image", "frame_number", "boxes"])
+        table = table_writer(file, COLUMNS)
         for of_one in pictures_by_file(collection.pictures(options, tally)):
             for seen, picture in opened(of_one, collection.run, decoders, tally, blurred=options.blur_people):
                 path = _target(folder, seen)
                 save_jpeg(draw_seen(picture, seen), path)
                 boxes = sum(crop.stands.status != BLANK for crop in seen.crops)
-                table.writerow([path.relative_to(folder).as_posix(), seen.picture.image, seen.picture.frame_number, boxes])
+                row = (path.relative_to(folder).as_posix(), seen.picture.image, seen.picture.frame_number, boxes)
+                table.writerow(safe(dict(zip(COLUMNS, row, strict=True))))
                 tally.pictures += 1
                 tally.observations += boxes
     return tally.report("annotated", out)

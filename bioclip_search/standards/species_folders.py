@@ -11,18 +11,18 @@ Opening pictures is left to `picture_files`, safe names to `file_names`.
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bioclip_search.decoding import Decoders
 from bioclip_search.detectors.boxes import crop_box
 from bioclip_search.errors import ExportError
 from bioclip_search.runs.record import IDENTIFIED, PERSON
+from bioclip_search.standards.csv_table import open_to_write, safe, table_writer
 from bioclip_search.standards.file_names import free_path, safe_name, safe_parts
 from bioclip_search.standards.output import fresh_folder
 from bioclip_search.standards.picture_files import FAILED, GONE, frame_name, jpeg_name, opened, people_in, pictures_by_file, refuse_blind, save_jpeg
@@ -55,19 +55,28 @@ def write(collection: Collection, out: Path, options: ExportOptions) -> ExportRe
         refuse_blind(collection, tally)
     with (
         fresh_folder(out, LIST_FILE, options) as folder,
-        (folder / LIST_FILE).open("w", encoding="utf-8", errors="replace", newline="") as file,
+        open_to_write(folder / LIST_FILE) as file,
         Decoders() as decoders,
     ):
-        table = csv.writer(file)
-        table.writerow(COLUMNS)
+        table = table_writer(file, COLUMNS)
         sorter = _crops if options.crops else _files
         for of_one in pictures_by_file(collection.pictures(options, tally)):
             for path, seen, crop, stands in sorter(of_one, collection, folder, options, decoders, tally):
-                number = None if crop is None else crop.crop.number
-                name = path.relative_to(folder).as_posix()
-                table.writerow([name, seen.picture.image, seen.picture.frame_number, number, stands.taxon, stands.rank, stands.probability, stands.who])
+                table.writerow(safe({"file": path.relative_to(folder).as_posix(), **_row(seen, crop, stands)}))
                 tally.observations += 1
     return tally.report("species-folders", out)
+
+
+def _row(seen: SeenPicture, crop: SeenCrop | None, stands: Standing) -> dict[str, Any]:
+    return {
+        "image": seen.picture.image,
+        "frame_number": seen.picture.frame_number,
+        "crop": None if crop is None else crop.crop.number,
+        "taxon": stands.taxon,
+        "rank": stands.rank,
+        "probability": stands.probability,
+        "decided_by": stands.who,
+    }
 
 
 def folder_of(stands: Standing, layout: str) -> list[str]:
@@ -93,6 +102,8 @@ def _files(of_one: list[SeenPicture], collection: Collection, folder: Path, opti
     if not there:
         return
     is_blurred = options.blur_people and any(people_in(seen) for seen in there)
+    if options.blur_people and not is_blurred and there[0].picture.frame_number is not None:
+        tally.note("videos are handed on whole where none of the frames that were looked at shows people; the others may")
     put = _blurred(there, collection, decoders, tally) if is_blurred else _as_is(there, collection, options.how, tally)
     if put is None:
         return

@@ -45,7 +45,7 @@ def test_each_picture_stands_in_its_folder_with_its_boxes(tmp_path, photos):
     assert (report.pictures, report.observations, report.left_out) == (3, 2, {})
     assert colours_in(tmp_path / "out/a/1.jpg", (70, 50, 410, 310))[0] > 400
     assert max(colours_in(tmp_path / "out/b/c/2.JPG", (0, 0, 800, 600))) < 50
-    with (tmp_path / "out" / LIST_FILE).open(newline="") as file:
+    with (tmp_path / "out" / LIST_FILE).open(newline="", encoding="utf-8-sig") as file:
         assert [(row["file"], row["image"], row["boxes"]) for row in csv.DictReader(file)] == [
             ("a/1.jpg", "a/1.jpg", "1"),
             ("b/c/2.JPG", "b/c/2.JPG", "0"),

@@ -59,13 +59,19 @@ def test_every_picture_stands_under_all_that_is_seen_in_it(tmp_path, photos):
 
 def test_the_list_tells_which_file_is_which_picture(tmp_path, photos):
     _, files = sorted_files(tmp_path, some(photos))
-    with (tmp_path / "out" / LIST_FILE).open(newline="") as file:
+    with (tmp_path / "out" / LIST_FILE).open(newline="", encoding="utf-8-sig") as file:
         rows = list(csv.DictReader(file))
     assert {row["file"] for row in rows} == files
     assert [(row["image"], row["taxon"], row["rank"], row["crop"]) for row in rows][:2] == [
         ("s 1/lion.jpg", "Panthera leo", "species", "0"),
         ("s 1/cat.jpg", "Felidae", "family", "0"),
     ]
+
+
+def test_the_list_is_safe_in_a_spreadsheet(tmp_path, photos):
+    sorted_files(tmp_path, [photo(photos, "=1+1.jpg", crop(0, LEFT))])
+    with (tmp_path / "out" / LIST_FILE).open(newline="", encoding="utf-8-sig") as file:
+        assert [row["image"] for row in csv.DictReader(file)] == ["'=1+1.jpg"]
 
 
 def test_flat_folders_are_named_by_the_taxon_alone(tmp_path, photos):
