@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FIRST_YEAR = 1826
 """No photograph is older; a camera that tells an earlier year has no clock that is set."""
 
+MOST_LETTERS = 100
+"""Longest name of a maker or model that is kept, in letters."""
+
 MOST_ZONE_H = 14
 """No zone is farther from Greenwich, in hours (Kiribati)."""
 
@@ -137,4 +140,4 @@ def _text(value: Any) -> str:
         value = value.decode("utf-8", errors="replace")
     if not isinstance(value, str):
         return ""
-    return "".join(letter for letter in value.split("\0")[0] if letter.isprintable()).strip()
+    return "".join(letter for letter in value.split("\0")[0] if letter.isprintable()).strip()[:MOST_LETTERS]

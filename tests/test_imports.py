@@ -59,6 +59,7 @@ def imported_by(path: Path) -> set[str]:
         ("checklists", ("bioclip_search.taxonomy", "bioclip_search.names", "bioclip_search.encoder", "bioclip_search.index", "bioclip_search.build", "torch")),
         ("sources", tuple(f"bioclip_search.{room}" for room in ("decoding", "detectors", "encoder", "index", "runs", "searcher", "standards", "taxonomy"))),
         ("detectors", ("bioclip_search.taxonomy", "bioclip_search.names", "bioclip_search.index", "bioclip_search.searcher", "bioclip_search.standards")),
+        ("decoding", ("bioclip_search.sources", "bioclip_search.runs", "bioclip_search.encoder", "bioclip_search.taxonomy", "torch", "faiss", "pyarrow")),
         ("posterior.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search")),
         ("fallback.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search.taxonomy")),
         ("", ("bioclip_search.cli", "bioclip_search.app", "bioclip_search.spark")),
@@ -73,8 +74,8 @@ def test_arrows_run_one_way(room, forbidden):
         assert not wrong, f"{path.relative_to(PACKAGE)} imports {wrong}"
 
 
-@pytest.mark.parametrize("library", ["ultralytics", "streamlit", "pyspark", "datasets"])
+@pytest.mark.parametrize("library", ["ultralytics", "streamlit", "pyspark", "datasets", "av"])
 def test_a_heavy_library_stays_in_its_own_room(library):
-    rooms = {"ultralytics": "detectors", "streamlit": "app", "pyspark": "spark", "datasets": "data"}
+    rooms = {"ultralytics": "detectors", "streamlit": "app", "pyspark": "spark", "datasets": "data", "av": "decoding"}
     users = [path for path in PACKAGE.rglob("*.py") if any(name.split(".")[0] == library for name in imported_by(path))]
     assert all(rooms[library] in path.relative_to(PACKAGE).as_posix() for path in users)

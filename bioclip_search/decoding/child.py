@@ -45,8 +45,8 @@ _SURROUNDINGS = {
 Subtle: Pillow takes memory in blocks of nearly 16 MiB, and those must not come from glibc's heap, which a huge picture would leave huge.
 """
 
-_START = "import sys; sys.path += [path for path in sys.argv[2:] if path not in sys.path]; from bioclip_search.decoding.worker import main; main(int(sys.argv[1]) or None)"
-"""Subtle: no `-m`, for that would look for modules in the folder where the user happens to stand, among downloaded pictures."""
+_START = "import sys; sys.path[:] = sys.argv[2:]; from bioclip_search.decoding.worker import main; main(int(sys.argv[1]) or None)"
+"""Subtle: no `-m`, for the child must find the very modules that this process found, and none in the folder where the user happens to stand."""
 
 
 class ChildEnded(Exception):
@@ -193,11 +193,11 @@ class Watch:
 
 
 def _command(memory_mb: int | None) -> list[str]:
-    """`-P` keeps the working folder out of the module path; the parent's own path goes behind the child's."""
+    """`-P` keeps the working folder out of the module path, where downloaded pictures lie, and whatever came with them."""
     if not sys.executable:
         raise RunError("Python does not tell where its program lies (sys.executable is empty), so no process can be started to open pictures.")
-    paths = [str(Path(bioclip_search.__file__).parents[1]), *(path for path in sys.path if path)]
-    return [sys.executable, "-P", "-c", _START, str(memory_mb or 0), *paths]
+    paths, home = [path for path in sys.path if path], str(Path(bioclip_search.__file__).parents[1])
+    return [sys.executable, "-P", "-c", _START, str(memory_mb or 0), *([] if home in paths else [home]), *paths]
 
 
 def _apart() -> dict[str, Any]:

@@ -30,7 +30,7 @@ MEMORY_MB = 4096
 TRIES = 2
 """A picture whose child ended is given to one more, for what ended it may have been no fault of the picture."""
 
-_CLOSED = "The decoders are closed, so no picture can be opened. Open pictures inside the `with` of `Decoders`."
+CLOSED = "The decoders are closed, so no picture can be opened. Open pictures inside the `with` of `Decoders`."
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +57,9 @@ class Decoders:
     makes its child hang, crash or run out of memory is an error like any other, and a fresh child takes over. If this
     process ends, however that happens, its children end too.
 
+    Attributes:
+        is_closed: Nothing can be opened any more.
+
     Args:
         workers: How many children at most. By default one a core, at most `stream.MOST_WORKERS`.
         timeout_s: The longest time for one picture.
@@ -71,7 +74,7 @@ class Decoders:
         self._idle: list[Child] = []
         self._aside: list[Child] = []
         self._watch = Watch()
-        self._is_closed = False
+        self.is_closed = False
 
     def __enter__(self) -> Decoders:
         return self
@@ -81,7 +84,7 @@ class Decoders:
 
     def close(self) -> None:
         """Ends all children, also those that are at work. May be called twice."""
-        self._is_closed = True
+        self.is_closed = True
         self._watch.end()
 
     def open(self, media: Media, enough_px: int | None = None) -> Opened:
@@ -141,7 +144,7 @@ class Decoders:
         idle.append(child)
 
     def _one_of(self, idle: list[Child]) -> Child:
-        while not self._is_closed:
+        while not self.is_closed:
             try:
                 child = idle.pop()
             except IndexError:
@@ -150,15 +153,15 @@ class Decoders:
                 return child
             self._watch.forget(child)
             child.end()
-        raise RunError(_CLOSED)
+        raise RunError(CLOSED)
 
     def _fresh(self) -> Child:
         child = Child(self.memory_mb)
         self._watch.over(child)
         try:
             child.start()
-            if self._is_closed:  # meanwhile, by another thread
-                raise RunError(_CLOSED)
+            if self.is_closed:  # meanwhile, by another thread
+                raise RunError(CLOSED)
         except BaseException:
             self._watch.forget(child)
             child.end()

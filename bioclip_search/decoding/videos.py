@@ -18,8 +18,8 @@ import numpy as np
 
 from bioclip_search.decoding.child import Child, ChildEnded
 from bioclip_search.decoding.opening import facts_heard
-from bioclip_search.decoding.pool import Decoders, to_picture
-from bioclip_search.errors import MissingExtraError, PictureError
+from bioclip_search.decoding.pool import CLOSED, Decoders, to_picture
+from bioclip_search.errors import MissingExtraError, PictureError, RunError
 from bioclip_search.media import Facts, Frame, Media, Video
 
 FRAMES_PER_S = 1.0
@@ -68,6 +68,8 @@ def frames(video: Video, choice: FrameChoice, decoders: Decoders, is_done: Calla
     except PictureError as error:
         reason = str(error)
     except ChildEnded as error:
+        if decoders.is_closed:
+            raise RunError(CLOSED) from error
         reason = f"takes longer than {decoders.timeout_s:g} s for one frame" if child.is_late else f"ends the process that decodes it ({error})"
     yield Media(video.image, video.file, facts=video.facts, error=reason)
 

@@ -31,6 +31,9 @@ OUT_OF_MEMORY = 3
 QUIET_S = 0.2
 """How long a child that goes through a video says nothing, in seconds; far less than any sensible limit for one frame."""
 
+MOST_LETTERS = 400
+"""Longest reason that is told, in letters: what a library says of a hostile file may hold half of that file."""
+
 
 def main(memory_mb: int | None = None) -> None:
     """Answers messages from the standard input on the standard output; ends when nobody can send any more."""
@@ -42,10 +45,12 @@ def main(memory_mb: int | None = None) -> None:
     requests: SimpleQueue = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
     send(out, {"is_ready": True})
-    with contextlib.suppress(BrokenPipeError):
+    try:
         while True:
             message, data = requests.get()
             work.answer(message, data)
+    finally:
+        os._exit(1)  # at once: an orderly end would wait for the thread that listens
 
 
 def _own_output() -> BinaryIO:
@@ -57,12 +62,12 @@ def _own_output() -> BinaryIO:
 
 def _limit_memory(memory_mb: int | None) -> None:
     """Where the system can hold a process to it: Linux does, macOS takes no notice, Windows has no such call."""
-    if memory_mb is None:
-        return
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash leaves no file behind
+        if memory_mb is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (memory_mb << 20, memory_mb << 20))
 
 
 def _listen(stream: BinaryIO, requests: SimpleQueue) -> None:
@@ -134,4 +139,5 @@ def _send_picture(out: BinaryIO, answer: dict[str, Any], picture: PIL.Image.Imag
 def _reason(error: Exception, memory_mb: int | None) -> str:
     if isinstance(error, MemoryError) or isinstance(error.__cause__, MemoryError):
         return f"needs more memory than the {memory_mb} MiB that one picture may take" if memory_mb else "needs more memory than there is"
-    return str(error) if isinstance(error, PictureError) else f"cannot be decoded: {error or type(error).__name__}"
+    words = str(error) if isinstance(error, PictureError) else f"cannot be decoded: {error or type(error).__name__}"
+    return words[:MOST_LETTERS]

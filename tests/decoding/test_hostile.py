@@ -184,3 +184,21 @@ def test_a_child_that_does_not_start_stops_the_run_and_says_why(tmp_path, monkey
     monkeypatch.setattr(sys, "executable", "/bin/false" if program == "false" else str(tmp_path / "python"))
     with Decoders(1) as decoders, pytest.raises(RunError, match=words):
         decoders.open(Media("good", data=good_jpeg()))
+
+
+def test_a_child_uses_the_package_of_its_parent_and_no_other(tmp_path, monkeypatch):
+    """Where two versions are about, the child must be of the same."""
+    (tmp_path / "bioclip_search").mkdir()
+    (tmp_path / "bioclip_search" / "__init__.py").write_text("raise SystemExit('this is another version')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with Decoders(1) as decoders:
+        assert opened_or_error(decoders, Media("good", data=good_jpeg())) == "160x120"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at /proc")
+def test_a_child_that_crashes_leaves_no_core_file():
+    others = set(psutil.Process().children())
+    with Decoders(1) as decoders:
+        decoders.open(Media("good", data=good_jpeg()))
+        (child,) = set(psutil.Process().children()) - others
+        assert child.rlimit(psutil.RLIMIT_CORE) == (0, 0)

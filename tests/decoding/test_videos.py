@@ -18,7 +18,7 @@ av = pytest.importorskip("av")
 
 from bioclip_search.decoding import Decoders, FrameChoice, frames  # noqa: E402
 from bioclip_search.decoding.film import Wish, picks  # noqa: E402
-from bioclip_search.errors import MissingExtraError  # noqa: E402
+from bioclip_search.errors import MissingExtraError, RunError  # noqa: E402
 from bioclip_search.media import Facts, GivenBox, Media, Video  # noqa: E402
 from bioclip_search.stream import work_ahead  # noqa: E402
 from tests.decoding.filmed import number_shown, write_video  # noqa: E402
@@ -233,6 +233,16 @@ def test_a_video_left_in_the_middle_leaves_no_child_behind(tmp_path):
         stream.close()
         assert psutil.Process().children() == others
         assert numbers(seen(decoders, path)) == [0, 25, 50, 75]
+
+
+def test_a_video_is_not_told_to_be_broken_because_the_decoders_were_closed(tmp_path):
+    path = write_video(tmp_path / "a.mp4", 100)
+    with Decoders(1) as decoders:
+        stream = frames(Video("a.mp4", path), FrameChoice(every=1), decoders)
+        next(stream)
+        decoders.close()
+        with pytest.raises(RunError, match="closed"):
+            list(stream)
 
 
 def test_pictures_and_videos_share_one_worker_without_waiting_for_each_other(decoders, tmp_path):
