@@ -25,7 +25,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bioclip_search.errors import TableError
+from bioclip_search.errors import IndexFolderError, RunError, TableError
 from bioclip_search.names import Names
 from bioclip_search.names.fold import fold_scientific
 from bioclip_search.names.lookup import PATH_SIGN
@@ -83,7 +83,7 @@ def decide(
         new_names: Takes a binomial that the index lacks as written, below its genus, if the index has that.
 
     Raises:
-        RunError: The folder holds no run, or the decisions cannot be kept.
+        RunError: The folder holds no run, its index is not at hand, or the decisions cannot be kept.
         TableError: The file is no table with these columns, or `who` is no name.
     """
     if not who.strip():
@@ -198,7 +198,14 @@ class _Lookup:
     def _names(self) -> Names:
         from bioclip_search.catalogue import Catalogue
 
-        return self._given or Catalogue.open(self._run.note["settings"]["index"]["name"]).names
+        if self._given is not None:
+            return self._given
+        name = self._run.note["settings"].get("index", {}).get("name")
+        try:
+            return Catalogue.open(name or "").names
+        except IndexFolderError as error:
+            told = f"the index {name}, which the run was made with, is not here ({error})" if name else "the run does not tell its index"
+            raise RunError(f"{self._run.folder}: names cannot be looked up, for {told}. Name an index with --index.") from error
 
     def taxon(self, name: str) -> dict[str, Any]:
         """Raises: TableError: the name means no taxon, or several."""

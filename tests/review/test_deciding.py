@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from bioclip_search.catalogue import Catalogue
-from bioclip_search.errors import TableError
+from bioclip_search.errors import RunError, TableError
 from bioclip_search.media import media_id
 from bioclip_search.review import standing_decisions
 from bioclip_search.review.deciding import decide
@@ -146,6 +146,12 @@ def test_a_file_without_the_columns_stops(run, names, tmp_path):
     path.write_text("picture,species\nlion.jpg,Panthera leo\n", encoding="utf-8")
     with pytest.raises(TableError, match="expected the columns image, media_id, crop, verdict, taxon, note, found picture, species"):
         decide(run.folder, path, "Ana", names=names)
+
+
+def test_an_index_that_is_not_at_hand_must_be_named(run):
+    with pytest.raises(RunError, match="the index small, which the run was made with, is not here.*--index"):
+        decide(run.folder, [{"image": "lion.jpg", "taxon": "Lion"}], "Ana")
+    assert decide(run.folder, [{"image": "lion.jpg", "verdict": "accepted"}], "Ana").decisions[0].taxon == "Panthera leo"  # no name to be looked up
 
 
 def test_somebody_must_decide(run, names):
