@@ -83,6 +83,18 @@ class Question:
         found = work_ahead(decide_one, scores)
         return [self._answer(subject, *decided) for subject, decided in zip(subjects, found, strict=True)]
 
+    def probabilities(self, vector: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the answer for a unit row, (dim,), is chosen by: the leaves in play, (k,) ascending, and the probability of each, (k,).
+
+        Leaves too unlike the row to matter are left out where no place is known, as they are for the answer.
+        """
+        if self.restriction.place is not None:
+            return self._comparison.probabilities(self.catalogue.scores(vector[None])[0], self.sharpness)
+        rows = self.catalogue.rows_of(self.restriction.leaves)
+        (near,) = self.catalogue.index.near(vector[None], self.sharpness, among=rows, silent=self.catalogue.silent_rows, speed=self.speed)
+        leaves, scores = self.catalogue.leaves_of(near)
+        return leaves, leaf_probabilities(np.array(scores[None]), self.sharpness)[0]
+
     @cached_property
     def _comparison(self) -> Comparison:
         """Meets the question with and without the place."""

@@ -60,10 +60,17 @@ class Comparison:
         plain = without if self.is_kept.all() else self._decided(kept, leaf_probabilities(cosines[None].copy(), sharpness)[0], ruling)
         decision, out_of_range = plain, None
         if self.prior is not None:
-            weighed = cosines.astype(np.float64) + self.prior.log_weights[kept] / sharpness
-            decision = self._decided(kept, leaf_probabilities(weighed[None], sharpness)[0], ruling)
+            decision = self._decided(*self.probabilities(scores, sharpness), ruling)
             out_of_range = self._is_stray(decision, ruling) or self._is_stray(plain, ruling)
         return Compared(decision, without, self._removed(wide, without), out_of_range)
+
+    def probabilities(self, scores: np.ndarray, sharpness: float) -> tuple[np.ndarray, np.ndarray]:
+        """The leaves in play, (k,) ascending, and what each has with all that is known of the place, (k,) summing to one."""
+        kept = self.wider[self.is_kept]
+        cosines = scores[kept].astype(np.float64)
+        if self.prior is not None:
+            cosines += self.prior.log_weights[kept] / sharpness
+        return kept, leaf_probabilities(cosines[None], sharpness)[0]
 
     def best_in_play(self, scores: np.ndarray) -> float:
         """The cosine of the best match among the leaves in play."""
