@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,13 @@ TOLD = 10
 @question_options
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that decode pictures.  [default: one per core, at most 8]")
 @click.option("--decode-timeout", "timeout_s", metavar="SECONDS", type=click.FloatRange(0, min_open=True), help="Longest time for one picture.  [default: 30]")
-def tag(source: str | None, out: Path, columns: tuple[str, ...], keep_repeats: bool, **options: Any) -> int:
+@click.option(
+    "--progress-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep in this file, as JSON, how far it is; a file FILE.stop beside it stops the run.",
+)
+def tag(source: str | None, out: Path, columns: tuple[str, ...], keep_repeats: bool, progress_file: Path | None, **options: Any) -> int:
     """Tag every box of every picture in SOURCE, and keep it all in a folder.
 
     SOURCE is a folder with all below it, a quoted glob, a table with a column of paths, a zip or tar archive, a video, a data set,
@@ -60,16 +67,29 @@ def tag(source: str | None, out: Path, columns: tuple[str, ...], keep_repeats: b
     \b
     Example: bioclip-search tag photos/ --out run --target-accuracy 0.95
     """
-    from bioclip_search.runs.tag import tag as tag_collection
+    from bioclip_search.progress_file import told_in
 
     options = {name: value for name, value in options.items() if value not in (None, ())}
-    with progress_steps("pictures") as progress:
+    with progress_steps("pictures") as bar, told_in(progress_file) as telling:
+        from bioclip_search.runs.tag import tag as tag_collection  # Subtle: loaded here, for that takes seconds, in which it is told already
+
         try:
-            run = tag_collection(source, out, columns=_columns(columns) or None, repeats=not keep_repeats, progress=progress, **options)
+            run = tag_collection(source, out, columns=_columns(columns) or None, repeats=not keep_repeats, progress=_both(bar, telling), **options)
         except KeyboardInterrupt:
             click.echo(f"Stopped. What is done is kept in {out}; the same command with --resume goes on with it.", err=True)
             raise
     return _told(run)
+
+
+def _both(*watching: Callable[[int, int | None], None] | None) -> Callable[[int, int | None], None] | None:
+    """Tells all of them how far it is; None where nobody looks."""
+    there = [one for one in watching if one is not None]
+
+    def tell(done: int, total: int | None) -> None:
+        for one in there:
+            one(done, total)
+
+    return tell if there else None
 
 
 def _columns(pairs: tuple[str, ...]) -> dict[str, str]:
