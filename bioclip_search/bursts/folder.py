@@ -90,6 +90,18 @@ class Sequences:
         place = int(np.searchsorted(self._ids, wanted))
         return f"s{int(self._numbers[place]):016x}" if place < len(self._ids) and self._ids[place] == wanted else None
 
+    def numbers(self, ids: np.ndarray) -> np.ndarray:
+        """The sequences of pictures, both as numbers, (n,) uint64; that of a picture without one is its own."""
+        if not len(self._ids):
+            return ids
+        places = np.minimum(np.searchsorted(self._ids, ids), len(self._ids) - 1)
+        return np.where(self._ids[places] == ids, self._numbers[places], ids)
+
+    def members(self, sequence_ids: Iterable[str]) -> list[str]:
+        """The media ids of the pictures of some sequences, ascending."""
+        wanted = np.array([int(name[1:], 16) for name in sequence_ids], np.uint64)
+        return [f"{one:016x}" for one in self._ids[np.isin(self._numbers, wanted)].tolist()]
+
     @cached_property
     def torn(self) -> dict[str, float]:
         """The agreement of those whose crops do not agree in all."""

@@ -29,6 +29,7 @@ PICTURE_WIDTH, ANSWER_WIDTH = 32, 36
 @click.option("--target", type=ACCURACY, default=0.9, show_default=True, help="The chance of being right that is sure enough.")
 @click.option("--limit", type=click.IntRange(1), help="List at most so many crops.")
 @click.option("--again", is_flag=True, help="List crops that were decided already, too.")
+@click.option("--bursts", is_flag=True, help="List one crop of each burst; with --decide, take each decision for its whole burst.")
 @click.option("--sample", metavar="N", type=click.IntRange(1), help="List a fair draw of N crops instead, sure or not; --spared needs one.")
 @click.option("--format", "format_", type=click.Choice(FORMATS), default="table", show_default=True, help="How crops are listed.")
 @click.option("--template", metavar="FILE.csv", type=OutputFile(), help="Write the list as a table to fill in.")
@@ -77,7 +78,7 @@ def _doubts(run: Run, options: dict[str, Any]) -> Iterator[Doubt]:
 
     if options["sample"]:
         return islice(draw(run, options["sample"]), options["limit"])
-    return queue(run, options["target"], again=options["again"], limit=options["limit"])
+    return queue(run, options["target"], again=options["again"], bursts=options["bursts"], limit=options["limit"])
 
 
 def _list(run: Run, options: dict[str, Any]) -> int:
@@ -122,7 +123,7 @@ def _template(run: Run, options: dict[str, Any]) -> int:
 
     count = write_template(_doubts(run, options), options["template"])
     click.echo(f"{count:,} {'crop' if count == 1 else 'crops'} to decide in {options['template']}: fill in verdict ({', '.join(VERDICTS)}) or taxon.", err=True)
-    click.echo(f"Then: bioclip-search review {run.folder} --decide {options['template']} --who NAME", err=True)
+    click.echo(f"Then: bioclip-search review {run.folder} --decide {options['template']} --who NAME{' --bursts' if options['bursts'] else ''}", err=True)
     return 0
 
 
@@ -134,7 +135,7 @@ def _decide(run: Run, options: dict[str, Any]) -> int:
         from bioclip_search.catalogue import Catalogue
 
         names = Catalogue.open(options["index"]).names
-    found = decide(run.folder, options["decided"], options["who"], names=names, new_names=options["new_names"])
+    found = decide(run.folder, options["decided"], options["who"], names=names, new_names=options["new_names"], whole_bursts=options["bursts"])
     for error in found.errors[:TOLD]:
         click.echo(str(error), err=True)
     if len(found.errors) > TOLD:

@@ -1,7 +1,8 @@
 """What people say of a finished run: what they should look at, what they decided, and what is learned from it.
 
-Read in this order: `decisions` (what was decided, and how it is kept), `deciding` (from a table to decisions), `queue` (what needs a
-person), `template` (a table to fill in), `labels` and `training` (what they teach), `spared` (what no person need look at).
+Read in this order: `decisions` (what was decided, and how it is kept), `deciding` (from a table to decisions), `spreading` (from
+one crop to its burst), `queue` (what needs a person), `template` (a table to fill in), `labels` and `training` (what decisions
+teach), `spared` (what no person need look at).
 """
 
 from bioclip_search.review.deciding import Decided, decide

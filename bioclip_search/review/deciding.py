@@ -32,6 +32,7 @@ from bioclip_search.names.lookup import PATH_SIGN
 from bioclip_search.names.match import EXACT, FUZZY, HIGHERRANK, HOMONYM, SAME, Match, match_names
 from bioclip_search.names.parse import parse
 from bioclip_search.review.decisions import ACCEPTED, BLANK, CORRECTED, PERSON, UNSURE, VEHICLE, VERDICTS, WHOLE, ReviewDecision, append
+from bioclip_search.review.spreading import for_the_burst
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.table import schema, to_pictures
@@ -72,6 +73,7 @@ def decide(
     names: Names | None = None,
     when: datetime | None = None,
     new_names: bool = False,
+    whole_bursts: bool = False,
 ) -> Decided:
     """Keeps the decisions of a CSV file, or of rows at hand, and tells which could not be taken.
 
@@ -80,6 +82,8 @@ def decide(
         who: The name of the person.
         names: Of the index that the run was made with; opened by its name unless given.
         when: Aware; now unless given.
+        whole_bursts: Takes each decision for the other crops of its sequence, too, as far as nobody decided about them; not where the
+            rows decide about one sequence in two ways, for then two animals are in it.
         new_names: Takes a binomial that the index lacks as written, below its genus, if the index has that.
 
     Raises:
@@ -98,6 +102,8 @@ def decide(
             taken.append(reader.decision(row))
         except TableError as error:
             errors.append(RowError(number, _cell(row, "image") or _cell(row, "media_id"), str(error)))
+    if whole_bursts:
+        taken += list(for_the_burst(run, taken))
     return Decided(tuple(taken), tuple(errors), len(rows) - len(filled), append(run.folder, taken))
 
 

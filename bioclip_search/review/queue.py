@@ -1,6 +1,6 @@
 """What of a run needs a person, the largest doubt first, and why.
 
-Reads the run, its sequences and what was decided already; a table to fill in is left to `template`. Memory is flat but for 16 bytes a
+Reads the run, its sequences and what was decided already; a table to fill in is left to `template`. Memory is flat but for 24 bytes a
 doubtful crop: the run is read once to weigh all crops, and then again for each `BLOCK` of doubts that are asked for.
 
 Why a crop needs a person, any of these:
@@ -27,6 +27,7 @@ import pyarrow.compute as pc
 
 from bioclip_search.bursts.folder import Sequences, read_sequences
 from bioclip_search.bursts.fusion import are_on_one_line, path_of
+from bioclip_search.bursts.sequences import media_numbers
 from bioclip_search.detectors.repeats import read_repeats
 from bioclip_search.errors import RunError
 from bioclip_search.results import Answer, percent, shown_chance
@@ -68,12 +69,13 @@ class Doubt:
         return about | told | {"doubt": round(self.doubt, 4), "reasons": list(self.reasons)}
 
 
-def queue(run: Run, target: float = DEFAULT_TARGET, *, again: bool = False, limit: int | None = None) -> Iterator[Doubt]:
+def queue(run: Run, target: float = DEFAULT_TARGET, *, again: bool = False, bursts: bool = False, limit: int | None = None) -> Iterator[Doubt]:
     """The crops of a run that need a person, the largest doubt first.
 
     Args:
         target: The chance of being right that is sure enough.
         again: Those that were decided already, too.
+        bursts: Of each sequence only the crop of the largest doubt.
         limit: At most so many.
 
     Raises:
@@ -83,9 +85,11 @@ def queue(run: Run, target: float = DEFAULT_TARGET, *, again: bool = False, limi
         raise RunError(f"A target is a share from 0 to 1, such as {DEFAULT_TARGET}, not {target}.")
     sequences = read_sequences(run.folder)
     left_out = read_repeats(run.folder) | (set() if again else set(standing_decisions(run.folder)))
-    rows, doubts = _weighed(run, target, sequences, left_out)
-    order = np.argsort(-doubts, kind="stable")[:limit]
-    yield from doubts_at(run, rows[order], target, sequences)
+    rows, doubts, media = _weighed(run, target, sequences, left_out)
+    order = np.argsort(-doubts, kind="stable")
+    if bursts:
+        order = order[np.sort(np.unique(sequences.numbers(media[order]), return_index=True)[1])]
+    yield from doubts_at(run, rows[order[:limit]], target, sequences)
 
 
 def doubts_at(run: Run, rows: np.ndarray, target: float = DEFAULT_TARGET, sequences: Sequences | None = None) -> Iterator[Doubt]:
@@ -100,7 +104,7 @@ def doubts_at(run: Run, rows: np.ndarray, target: float = DEFAULT_TARGET, sequen
 def count(run: Run, target: float = DEFAULT_TARGET) -> tuple[int, int]:
     """How many crops need a person, and how many were asked about in all."""
     left_out = read_repeats(run.folder) | set(standing_decisions(run.folder))
-    rows, _ = _weighed(run, target, read_sequences(run.folder), left_out)
+    rows, *_ = _weighed(run, target, read_sequences(run.folder), left_out)
     return len(rows), sum(int(pc.sum(_is_asked(batch)).as_py() or 0) for batch in run.batches(("status",)))
 
 
@@ -108,9 +112,9 @@ def _is_asked(batch: pa.RecordBatch) -> pa.Array:
     return pc.equal(batch.column("status"), IDENTIFIED)
 
 
-def _weighed(run: Run, target: float, sequences: Sequences, left_out: Collection[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray]:
-    """The numbers of the rows that need a person, (k,) int64 in order, and their doubts, (k,) float64."""
-    parts: list[tuple[np.ndarray, np.ndarray]] = [(np.empty(0, np.int64), np.empty(0))]
+def _weighed(run: Run, target: float, sequences: Sequences, left_out: Collection[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The numbers of the rows that need a person, (k,) int64 in order, their doubts, (k,) float64, and media ids, (k,) uint64."""
+    parts = [(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64))]
     first = 0
     for batch in run.batches(WEIGHED):
         chance = _chances(batch)
@@ -122,10 +126,10 @@ def _weighed(run: Run, target: float, sequences: Sequences, left_out: Collection
             keys = zip(batch.column("media_id").to_pylist(), batch.column("crop").to_pylist(), strict=True)
             needed &= ~np.array([key in left_out or (key[0], WHOLE) in left_out for key in keys], bool)
         doubt = 1 - chance * np.where(unexpected, OUT_OF_RANGE_COUNTS, 1.0) * share
-        parts.append((first + np.flatnonzero(needed), doubt[needed]))
+        parts.append((first + np.flatnonzero(needed), doubt[needed], media_numbers(batch.column("media_id"))[needed]))
         first += len(batch)
-    rows, doubts = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return rows, doubts
+    rows, doubts, media = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return rows, doubts, media
 
 
 def _chances(batch: pa.RecordBatch) -> np.ndarray:

@@ -67,6 +67,22 @@ def test_a_review_from_the_list_to_the_labels(tagged, folder, tmp_path):  # noqa
     assert run("review", tagged, "--undo", "--who", "Ben").return_value == 1
 
 
+def test_bursts_are_listed_and_decided_as_one(tmp_path):
+    from datetime import datetime
+
+    from bioclip_search.bursts.folder import frame_of, write_sequences
+    from bioclip_search.bursts.sequences import find_sequences
+
+    tagged = small_run(tmp_path / "run", [picture(f"{number}.jpg", crop(0, probability=0.5), timestamp=datetime(2024, 5, 1)) for number in range(3)])
+    grouping = find_sequences(tagged)
+    write_sequences(tagged.folder, grouping, [frame_of(grouping, 0)])
+    table = tmp_path / "decisions.csv"
+    assert "--who NAME --bursts" in run("review", tagged.folder, "--bursts", "--template", table).stderr
+    table.write_text(table.read_text(encoding="utf-8-sig").rstrip()[:-2] + "blank,,\n", encoding="utf-8")
+    told = run("review", tagged.folder, "--decide", table, "--who", "Ana", "--bursts")
+    assert told.stdout == "Taken: 3. Not understood: 0. Left open: 0.\n"
+
+
 def test_how_much_is_spared_is_told_with_what_is_missing(tagged):
     told = run("review", tagged, "--spared", "0.95").stdout
     assert "The 0 crops drawn and decided do not show that 0.95 of any names are right" in told
