@@ -245,7 +245,7 @@ def _row_stay(cells: Mapping[str, object], day_first: bool | None, path: Path) -
     for moment, cell in ((start, cells.get("start")), (end, cells.get("end"))):
         if moment is None and text_of(cell):
             raise SourceError(f"{path}: {name} has the time {text_of(cell)}, which cannot be read, or in two ways. Write it as 2020-06-05 10:00:00.")
-    names = (name, place, camera and f"{name}/{camera}", camera and place and f"{place}/{camera}", camera)
+    names = (name, place, camera and f"{name}/{camera}", camera and place and f"{place}/{camera}")  # a camera's own "1" is in every station
     return Stay(Deployment(name, latitude, longitude, start, end, place), tuple(one for one in names if one))
 
 

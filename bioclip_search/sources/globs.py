@@ -21,9 +21,23 @@ NEITHER = "files that fit the pattern but are neither pictures nor videos by the
 
 ANY_FOLDERS = "**"
 
+MAX_ALTERNATIVES = 100_000
+"""The most shards that a range in braces may name."""
+
+_BRACES = re.compile(r"\{(?:(?P<first>\d+)\.\.(?P<last>\d+)|(?P<words>[^{}/]*,[^{}/]*))\}")
+
 Test = Callable[[str], "re.Match[str] | None"]
 Opener = Callable[[Path, str, Tally], Iterator[Media]]
 """Gives the pictures in a file that holds several; the text is what results call that file."""
+
+
+Counter = Callable[[Path], int]
+"""Gives their number."""
+
+
+def is_pattern(place: str) -> bool:
+    """Whether it has a wildcard, or braces as the shards of WebDataset are called by: shard-{000..011}.tar"""
+    return glob.has_magic(place) or _BRACES.search(place) is not None
 
 
 def split_pattern(pattern: str) -> tuple[Path, str]:
@@ -33,7 +47,7 @@ def split_pattern(pattern: str) -> tuple[Path, str]:
     '**/*.JPG'
     """
     parts = pattern.replace("\\", "/").split("/") if os.sep == "\\" else pattern.split("/")
-    first = next(number for number, part in enumerate(parts) if glob.has_magic(part))
+    first = next(number for number, part in enumerate(parts) if is_pattern(part))
     return Path("/".join(parts[:first]) or ("/" if pattern.startswith("/") else ".")), "/".join(parts[first:])
 
 
@@ -62,8 +76,40 @@ def glob_stream(root: Path, pattern: str, openers: Callable[[str], Opener | None
     return stream
 
 
+def glob_count(root: Path, pattern: str, counters: Callable[[str], Counter | None]) -> int:
+    """The number that `glob_stream` gives, without any picture's bytes."""
+    total = 0
+    for found in glob_files(root, pattern, Tally()):
+        counter = counters(found.path) if found.problem is None and found.is_plain else None
+        if counter is not None:
+            total += counter(Path(root, found.path))
+        else:
+            total += found.problem is not None or is_picture(found.path) or is_video(found.path)
+    return total
+
+
 def _test_of(part: str) -> Test:
-    return re.compile(fnmatch.translate(part), re.IGNORECASE if os.name == "nt" else 0).match
+    regex = "|".join(fnmatch.translate(one) for one in _without_braces(part))
+    return re.compile(regex, re.IGNORECASE if os.name == "nt" else 0).match
+
+
+def _without_braces(part: str) -> list[str]:
+    """What braces stand for, each by itself; a range of more than `MAX_ALTERNATIVES` is left as it is.
+
+    >>> _without_braces("s-{09..11}.{tar,zip}")
+    ['s-09.tar', 's-09.zip', 's-10.tar', 's-10.zip', 's-11.tar', 's-11.zip']
+    """
+    match = _BRACES.search(part)
+    if match is None:
+        return [part]
+    if match["first"]:
+        first, last = int(match["first"]), int(match["last"])
+        if not 0 <= last - first < MAX_ALTERNATIVES:
+            return [part]
+        words = [f"{number:0{len(match['first'])}d}" for number in range(first, last + 1)]
+    else:
+        words = match["words"].split(",")
+    return [f"{part[: match.start()]}{word}{rest}" for word in words for rest in _without_braces(part[match.end() :])]
 
 
 def _fits(parts: Sequence[str], tests: Sequence[Test | None]) -> bool:

@@ -18,7 +18,7 @@ from bioclip_search.sources.cells import COLUMNS, day_first_of, find_columns, is
 from bioclip_search.sources.paths import is_address, is_picture, is_video, locate, tellable
 from bioclip_search.sources.seen import Seen
 from bioclip_search.sources.source import Tally
-from bioclip_search.sources.tables import delimited_header, delimited_rows, is_parquet, parquet_header, parquet_rows, told_as_source_error
+from bioclip_search.sources.tables import delimited_header, delimited_rows, is_parquet, parquet_count, parquet_header, parquet_rows, told_as_source_error
 
 WANTED = ("image", "folder", "timestamp", "date", "time", "latitude", "longitude", "deployment", "place", "camera")
 
@@ -59,6 +59,13 @@ class PictureList:
                     tally.add(TWICE, media.image)
                 else:
                     yield media
+
+    def count(self) -> int:
+        """The number that `stream` gives, without the bytes of pictures."""
+        if not self.holds_pictures:
+            return sum(1 for _ in self.stream(Tally()))
+        with told_as_source_error(self.path):
+            return parquet_count(self.path)
 
     def _named(self, row: Mapping[str, Any], tally: Tally) -> Media | Video | None:
         path = row[self.columns["image"]]

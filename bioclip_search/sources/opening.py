@@ -6,30 +6,29 @@ How each kind is read is left to its own file.
 from __future__ import annotations
 
 import codecs
-import glob
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from bioclip_search.errors import SourceError
-from bioclip_search.media import Media, Video
+from bioclip_search.media import NO_FACTS, Media, Video
 from bioclip_search.sources.archives import archive_pictures, is_tar, is_zip, open_zip
-from bioclip_search.sources.camtrap_dp import DESCRIPTOR, find_package, package_deployments, package_stream
+from bioclip_search.sources.camtrap_dp import DESCRIPTOR, Package, count_media, find_package, package_deployments, package_stream
 from bioclip_search.sources.coco import coco_stream, is_coco
 from bioclip_search.sources.deployments import placing_for
 from bioclip_search.sources.folders import folder_stream
-from bioclip_search.sources.globs import Opener, glob_files, glob_stream, split_pattern
-from bioclip_search.sources.lists import open_list
+from bioclip_search.sources.globs import Counter, Opener, glob_count, glob_files, glob_stream, is_pattern, split_pattern
+from bioclip_search.sources.lists import PictureList, media_at, open_list
 from bioclip_search.sources.megadetector import is_megadetector, megadetector_stream
 from bioclip_search.sources.named_sets import open_named_set
-from bioclip_search.sources.outline import read_outline
+from bioclip_search.sources.outline import Outline, read_outline
 from bioclip_search.sources.paths import is_archive, is_picture, is_video, tellable
-from bioclip_search.sources.source import Source, Stream, Tally
+from bioclip_search.sources.source import Source, Tally
 
 TAKEN = """What is taken:
   a folder of pictures and videos, a pattern in quotes ('photos/**/*.JPG'), a single picture or video;
   a list: CSV, TSV or Parquet with a column path, file or image, or a text with one path per line; Parquet that holds pictures;
-  a zip or tar of pictures, or a pattern of such ('shards/*.tar');
+  a zip or tar of pictures, or a pattern of such ('shards/*.tar', 'shard-{000..011}.tar');
   the JSON of MegaDetector or SpeciesNet, COCO Camera Traps JSON, a Camtrap DP package (its folder, datapackage.json or zip);
   a data set by its name (`bioclip-search data list`)."""
 
@@ -77,7 +76,7 @@ def _open(place: str | Path, columns: Mapping[str, str] | None, root: Path | Non
         return _open_manifest(path) or _open_file(path, columns, root)
     if path.exists():
         raise SourceError(f"{place}: is neither a file nor a folder but a pipe or a device.\n{TAKEN}")
-    if glob.has_magic(str(place)):
+    if is_pattern(str(place)):
         return _open_pattern(str(place))
     source = open_named_set(place)
     if source is None:
@@ -88,10 +87,10 @@ def _open(place: str | Path, columns: Mapping[str, str] | None, root: Path | Non
 def _open_folder(path: Path) -> Source:
     package = find_package(path)
     if package is not None:
-        return Source("camtrap-dp", package.folder, package_stream(package), deployments=package_deployments(package))
+        return _package_source(package)
     told = (f"{DESCRIPTOR} is of no Camtrap DP package, so the folder is taken as it is",) if (path / DESCRIPTOR).is_file() else ()
     if next(folder_stream(path)(Tally()), None) is None and _has_shards(path):
-        return Source("glob", path, glob_stream(path, "**/*", _opener_of), ("holds no pictures but Parquet files, which are taken for shards",))
+        return _pattern_source(path, "**/*", "holds no pictures but Parquet files, which are taken for shards")
     return Source("folder", path, folder_stream(path), told)
 
 
@@ -103,7 +102,7 @@ def _open_pattern(pattern: str) -> Source:
     below, rest = split_pattern(pattern)
     if not below.is_dir():
         raise SourceError(f"{pattern}: there is no folder {below}, where the pattern starts.")
-    return Source("glob", below, glob_stream(below, rest, _opener_of))
+    return _pattern_source(below, rest)
 
 
 def _open_manifest(path: Path) -> Source | None:
@@ -129,7 +128,7 @@ def _open_file(path: Path, columns: Mapping[str, str] | None, root: Path | None)
     if not start.startswith((b"PAR1", codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and (b"\0" in start.partition(b"\n")[0] or is_archive(path.name)):
         raise SourceError(f"{path}: is of no known kind, or damaged.\n{TAKEN}")
     opened = open_list(path, columns=columns, root=root)
-    return Source("list", opened.root, opened.stream)
+    return Source("list", opened.root, opened.stream, counting=opened.count)
 
 
 def _start_of(path: Path) -> bytes:
@@ -153,14 +152,18 @@ def _open_zip(path: Path) -> Source:
     open_zip(path).close()
     package = find_package(path)
     if package is not None:
-        return Source("camtrap-dp", package.folder, package_stream(package), deployments=package_deployments(package))
+        return _package_source(package)
     return _open_archive(path)
+
+
+def _package_source(package: Package) -> Source:
+    deployments = package_deployments(package)
+    return Source("camtrap-dp", package.folder, package_stream(package), deployments=deployments, counting=lambda: count_media(package))
 
 
 def _open_archive(path: Path) -> Source:
     name = tellable(path.name)
-    stream: Stream = lambda tally: archive_pictures(path, name, tally)  # noqa: E731
-    return Source("archive", None, stream, counting=lambda: sum(1 for _ in archive_pictures(path, name, Tally(), with_data=False)))
+    return Source("archive", None, lambda tally: archive_pictures(path, name, tally), counting=lambda: _count_archive(path))
 
 
 def _open_json(path: Path, root: Path | None) -> Source:
@@ -169,31 +172,58 @@ def _open_json(path: Path, root: Path | None) -> Source:
         package = find_package(path)
         if package is None:
             raise SourceError(f"{path}: is a data package without the tables media and deployments, so it is no Camtrap DP.\n{TAKEN}")
-        return Source("camtrap-dp", package.folder, package_stream(package), deployments=package_deployments(package))
+        return _package_source(package)
     root = root or path.parent
     if is_megadetector(outline):
-        return Source("megadetector", root, stream := megadetector_stream(outline, root), _told_where(stream, root))
+        counted = outline.counts.get("images", 0) + outline.counts.get("predictions", 0)
+        return Source("megadetector", root, megadetector_stream(outline, root), _told_where(outline, root), counting=lambda: counted)
     if is_coco(outline):
-        return Source("coco", root, stream := coco_stream(outline, root), _told_where(stream, root))
+        return Source("coco", root, coco_stream(outline, root), _told_where(outline, root), counting=lambda: outline.counts["images"])
     raise SourceError(f"{path}: is JSON of no known kind; it holds {tellable(', '.join(outline.keys[:12])) or 'nothing'}.\n{TAKEN}")
 
 
-def _told_where(stream: Stream, root: Path) -> tuple[str, ...]:
-    first = next(stream(Tally()), None)
-    is_missing = first is not None and first.file is not None and not first.file.exists()
-    return (f"{first.image} is not below {root}; if no picture is, give the folder that the paths start from",) if is_missing else ()
+def _told_where(outline: Outline, root: Path) -> tuple[str, ...]:
+    first = next((one for name, one in outline.first.items() if name in ("images", "predictions") and isinstance(one, dict)), {})
+    path = next((first[key] for key in ("file", "filepath", "file_name") if isinstance(first.get(key), str)), "")
+    media = media_at(path, root, NO_FACTS)
+    is_missing = media.file is not None and not media.file.exists()
+    return (f"{media.image} is not below {root}; if no picture is, give the folder that the paths start from",) if is_missing else ()
+
+
+def _pattern_source(root: Path, pattern: str, *told: str) -> Source:
+    return Source("glob", root, glob_stream(root, pattern, _opener_of), told, counting=lambda: glob_count(root, pattern, _counter_of))
 
 
 def _opener_of(name: str) -> Opener | None:
     return archive_pictures if is_archive(name) else _shard_pictures if name.lower().endswith(PARQUET_SUFFIXES) else None
 
 
+def _counter_of(name: str) -> Counter | None:
+    return _count_archive if is_archive(name) else _count_shard if name.lower().endswith(PARQUET_SUFFIXES) else None
+
+
+def _count_archive(path: Path) -> int:
+    return sum(1 for _ in archive_pictures(path, "", Tally(), with_data=False))
+
+
 def _shard_pictures(path: Path, name: str, tally: Tally) -> Iterator[Media]:
-    """The pictures within a Parquet file; one that only names files has no place among shards, for names would mean nothing there."""
+    """The pictures within a Parquet file, which is one picture with an error where it holds none."""
     try:
-        opened = open_list(path)
-        if not opened.holds_pictures:
-            raise SourceError("is a list of files, where pictures within were expected; give it by itself")
-        yield from (media for media in replace(opened, name=name).stream(tally) if isinstance(media, Media))
+        yield from (media for media in replace(_open_shard(path), name=name).stream(tally) if isinstance(media, Media))
     except SourceError as error:
         yield Media(name, error=str(error))
+
+
+def _count_shard(path: Path) -> int:
+    try:
+        return _open_shard(path).count()
+    except SourceError:
+        return 1
+
+
+def _open_shard(path: Path) -> PictureList:
+    """Raises: SourceError: it only names files; among shards, whose pictures bear its own name, those would have no place."""
+    opened = open_list(path)
+    if not opened.holds_pictures:
+        raise SourceError("is a list of files, where pictures within were expected; give it by itself")
+    return opened

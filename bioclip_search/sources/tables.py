@@ -81,6 +81,12 @@ def parquet_header(path: Path) -> list[str]:
     return list(parquet.read_schema(path).names)
 
 
+def parquet_count(path: Path) -> int:
+    from pyarrow import parquet
+
+    return parquet.read_metadata(path).num_rows
+
+
 def parquet_rows(path: Path, columns: Sequence[str], *, with_pictures: bool = False) -> Iterator[dict[str, Any]]:
     """The rows with only these columns."""
     from pyarrow import parquet

@@ -195,7 +195,15 @@ def test_shards_are_taken_by_a_pattern_each_under_its_own_path(tmp_path):
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         tarred(tmp_path / folder / "000.tar", ("1.jpg", folder.encode()))
+    assert open_source(tmp_path / "**" / "*.tar").count() == 2
     assert told(open_source(tmp_path / "**" / "*.tar")) == [("x/000.tar!1.jpg", b"x", None), ("y/000.tar!1.jpg", b"y", None)]
+
+
+def test_shards_are_taken_by_their_numbers(tmp_path):
+    for number in range(8, 13):
+        tarred(tmp_path / f"s-{number:03d}.tar", ("1.jpg", b"x"))
+    source = open_source(f"{tmp_path}/s-{{009..011}}.tar")
+    assert [image for image, *_ in told(source)] == ["s-009.tar!1.jpg", "s-010.tar!1.jpg", "s-011.tar!1.jpg"]
 
 
 def test_memory_does_not_grow_with_the_number_of_members(tmp_path):

@@ -119,6 +119,12 @@ def test_station_and_camera_together_are_told_apart_in_the_path(tmp_path):
     assert [one.facts.latitude for one in source.media()] == [1.5, 2.5]
 
 
+def test_the_number_of_a_camera_alone_is_no_name(tmp_path):
+    stays = table(tmp_path / "s.csv", "station,camera\nA,1\n")
+    source = open_source(pictures(tmp_path / "photos", "A/1/x.jpg", "B/1/x.jpg"), deployments=stays)
+    assert deployed(source) == {"A/1/x.jpg": "A", "B/1/x.jpg": None}
+
+
 def test_a_list_refers_to_its_deployments_by_their_column(tmp_path):
     listed = table(tmp_path / "list.csv", "image,deployment_id\nNorth/a.jpg,d2\nb.jpg,d1\n")
     stays = table(tmp_path / "stays.csv", "deploymentID,locationName,latitude,longitude\nd1,North,1,1\nd2,South,2,2\n")

@@ -130,6 +130,7 @@ def test_a_socket_with_a_pictures_name_does_not_stop_the_listing(tmp_path):
         pytest.param("s/**", ["s/b.JPG", "s/d.jpg", "s/t/c.JPG"], id="all below"),
         pytest.param("s/?.[jJ]*", ["s/b.JPG", "s/d.jpg"], id="a set of letters"),
         pytest.param("**/t/**/*.JPG", ["s/t/c.JPG"], id="a folder anywhere"),
+        pytest.param("{s,x}/{b,d}.*", ["s/b.JPG", "s/d.jpg"], id="words in braces"),
         pytest.param("s/[!b]*", ["s/d.jpg"], id="all but a letter"),
     ],
 )

@@ -284,6 +284,7 @@ def test_a_package_in_a_zip_is_read_without_unpacking(tmp_path):
         file.writestr("inner/media/b.mp4", b"film")
     source = open_source(tmp_path / "p.zip")
     one, evil, film = source.media()
+    assert source.count() == 3
     assert (source.kind, one.image, one.data, one.facts.latitude) == ("camtrap-dp", "p.zip!media/a.jpg", b"here", 1.5)
     assert one.boxes == (GivenBox((0.1, 0.2, 0.3, 0.4), 1.0, "person"),)
     assert "leads out of the package" in evil.error
