@@ -25,7 +25,7 @@ from bioclip_search.runs.record import IDENTIFIED, PERSON
 from bioclip_search.standards.csv_table import open_to_write, safe, table_writer
 from bioclip_search.standards.file_names import free_path, safe_name, safe_parts
 from bioclip_search.standards.output import fresh_folder
-from bioclip_search.standards.picture_files import FAILED, GONE, frame_name, jpeg_name, opened, people_in, pictures_by_file, refuse_blind, save_jpeg
+from bioclip_search.standards.picture_files import FAILED, GONE, UNREADABLE, frame_name, jpeg_name, opened, people_in, pictures_by_file, refuse_blind, save_jpeg
 from bioclip_search.standards.report import ExportReport, Tally
 
 if TYPE_CHECKING:
@@ -125,6 +125,9 @@ def _as_is(there: list[SeenPicture], collection: Collection, how: str, tally: Ta
     source = collection.run.find(there[0].picture.image)
     if source is None:
         tally.leave_out(GONE, len(there))
+        return None
+    if not os.access(source, os.R_OK):
+        tally.leave_out(UNREADABLE, len(there))
         return None
     return partial(_put, source, how)
 
