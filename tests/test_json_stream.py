@@ -1,25 +1,28 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioclip_search import json_stream
 from bioclip_search.errors import SourceError
 from bioclip_search.json_stream import stream_json
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
-)
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9)
+VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=9)
 
 
-@given(st.dictionaries(st.text(), VALUES), st.sampled_from([None, 1, " "]))
-def test_members_come_as_json_itself_reads_them(tmp_path_factory, members, indent):
-    path = tmp_path_factory.mktemp("json") / "a.json"
-    path.write_text(json.dumps(members, indent=indent), encoding="utf-8")
-    assert list(stream_json(path, ())) == list(json.loads(json.dumps(members)).items())
+@settings(max_examples=60, deadline=None)
+@given(st.dictionaries(st.text(max_size=9), VALUES, max_size=5), st.sampled_from([None, 1, " "]))
+def test_members_come_as_json_itself_reads_them(members, indent):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "a.json")
+        path.write_text(json.dumps(members, indent=indent), encoding="utf-8")
+        assert list(stream_json(path, ())) == list(json.loads(json.dumps(members)).items())
 
 
 def test_the_elements_of_a_long_list_come_one_by_one_over_many_blocks(tmp_path):

@@ -31,6 +31,9 @@ RESERVED_ID = "0"
 SLACK = 1e-5
 """By how much a box may pass the picture's edge, for rounding."""
 
+MOST = 1e9
+"""Larger numbers are none that the format has a use for."""
+
 VIDEO_SUFFIXES = frozenset((".mp4", ".avi", ".mpeg", ".mpg", ".mov", ".mkv", ".flv", ".m4v", ".webm", ".asf", ".wmv", ".3gp", ".mts"))
 """Files that the MegaDetector tools take for videos, and more of the kind."""
 
@@ -149,8 +152,10 @@ def _detection_faults(detection: Mapping[str, Any], head: Mapping[str, Any]) -> 
         yield f"rule 8: conf is {conf!r}, where a fraction from 0 to 1 was expected"
     if not isinstance(bbox, list) or len(bbox) != 4 or not all(map(_is_number, bbox)) or not _is_within(bbox):
         yield f"rule 8: bbox is {bbox!r}, where [left, top, width, height] in shares of the picture was expected"
-    last = 1.0
-    for pair in detection.get("classifications") or ():
+    last, pairs = 1.0, detection.get("classifications") or []
+    if not isinstance(pairs, list):
+        yield f"rule 9: classifications is {pairs!r}, where a list was expected"
+    for pair in pairs if isinstance(pairs, list) else ():
         is_pair = isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], str) and _is_number(pair[1])
         if not is_pair or pair[0] not in _group(head, "classification_categories"):
             yield f"rule 9: {pair!r} is no pair of a known class and a number"
@@ -166,7 +171,7 @@ def _is_within(bbox: list[float]) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= MOST
 
 
 def _is_count(value: Any) -> bool:

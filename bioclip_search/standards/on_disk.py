@@ -22,14 +22,14 @@ class Keys:
 
     def __init__(self, base: sqlite3.Connection):
         self._base = base
-        base.execute("CREATE TABLE keys (kind TEXT, key TEXT, PRIMARY KEY (kind, key)) WITHOUT ROWID")
+        base.execute("CREATE TABLE keys (kind TEXT, key BLOB, PRIMARY KEY (kind, key)) WITHOUT ROWID")
 
     def add(self, kind: str, key: str) -> bool:
         """Whether it was not there before."""
-        return self._base.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (kind, key)).rowcount == 1
+        return self._base.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (kind, _bytes(key))).rowcount == 1
 
     def has(self, kind: str, key: str) -> bool:
-        return self._base.execute("SELECT 1 FROM keys WHERE kind = ? AND key = ?", (kind, key)).fetchone() is not None
+        return self._base.execute("SELECT 1 FROM keys WHERE kind = ? AND key = ?", (kind, _bytes(key))).fetchone() is not None
 
 
 @contextmanager
@@ -42,10 +42,15 @@ def kept_keys() -> Iterator[Keys]:
 def rows_by_key(rows: Iterable[tuple[str, Any]]) -> Iterator[Callable[[str], list[Any]]]:
     """A function that gives the rows of a key in their order; rows are whatever JSON holds."""
     with _base() as base:
-        base.execute("CREATE TABLE told (key TEXT, body TEXT)")
-        base.executemany("INSERT INTO told VALUES (?, ?)", ((key, json.dumps(row)) for key, row in rows))
+        base.execute("CREATE TABLE told (key BLOB, body TEXT)")
+        base.executemany("INSERT INTO told VALUES (?, ?)", ((_bytes(key), json.dumps(row)) for key, row in rows))
         base.execute("CREATE INDEX by_key ON told (key)")
-        yield lambda key: [json.loads(body) for (body,) in base.execute("SELECT body FROM told WHERE key = ? ORDER BY rowid", (key,))]
+        yield lambda key: [json.loads(body) for (body,) in base.execute("SELECT body FROM told WHERE key = ? ORDER BY rowid", (_bytes(key),))]
+
+
+def _bytes(key: str) -> bytes:
+    """Names of files may hold bytes that are no text, which SQLite takes for no text either."""
+    return key.encode("utf-8", "surrogatepass")
 
 
 @contextmanager

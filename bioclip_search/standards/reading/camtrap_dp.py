@@ -24,7 +24,7 @@ from bioclip_search.standards.camtrap_rules import MISSING, PACKAGE_FILE, TABLES
 from bioclip_search.standards.collection import ACCEPTED, WHOLE, Standing
 from bioclip_search.standards.csv_table import read_rows
 from bioclip_search.standards.on_disk import rows_by_key
-from bioclip_search.standards.reading.exported import UNRANKED, ExportedRun, pixels, read_answer, read_crop
+from bioclip_search.standards.reading.exported import UNRANKED, UNREADABLE, ExportedRun, pixels, read_answer, read_crop, sound
 
 MAX_PACKAGE_BYTES = 1 << 26
 FAILED_WORDS = "could not be read: "
@@ -74,7 +74,7 @@ def _open(folder: Path) -> Package:
         with (folder / PACKAGE_FILE).open("rb") as file:
             told = json.loads(file.read(MAX_PACKAGE_BYTES))
         resources = {one["name"]: one.get("path") for one in told["resources"]}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, RecursionError, *UNREADABLE) as error:
         raise SourceError(f"{folder}: is no Camtrap DP package, for {PACKAGE_FILE} cannot be read ({error}).") from error
     tables = {}
     for name in TABLES:
@@ -97,7 +97,10 @@ def _deployments(package: Package) -> Iterator[Deployment]:
 
 def _pictures(package: Package, places: Mapping[str, Deployment]) -> Iterator[tuple[TaggedPicture, list[tuple[str, int, Standing]]]]:
     """The pictures in the order of the media, each with what people decided of it."""
-    taxa = _taxa(package.told.get("taxonomic"))
+    try:
+        taxa = _taxa(package.told.get("taxonomic"))
+    except UNREADABLE as error:
+        raise SourceError(f"{package.folder}: the taxa of {PACKAGE_FILE} cannot be understood ({error!r}).") from error
     for _, of_one in groupby(_joined(package), key=lambda row: row["mediaID"]):
         rows = list(of_one)
         by_frame: dict[tuple[int, float] | None, list[Row]] = {}
@@ -105,8 +108,9 @@ def _pictures(package: Package, places: Mapping[str, Deployment]) -> Iterator[tu
             by_frame.setdefault(_frame(row), []).append(row)
         for frame, some in by_frame.items():
             try:
-                yield _picture(some, frame, places, taxa)
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
+                picture, decided = _picture(some, frame, places, taxa)
+                yield sound(picture), decided
+            except UNREADABLE as error:
                 raise SourceError(f"{package.folder}: the medium {rows[0]['mediaID']} cannot be understood ({error!r}).") from error
 
 

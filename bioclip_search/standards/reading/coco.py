@@ -16,7 +16,7 @@ from bioclip_search.media import Facts
 from bioclip_search.runs.record import PERSON, VEHICLE, TaggedCrop, TaggedPicture
 from bioclip_search.standards.coco import EMPTY_ID, LISTS, PLAIN, UNKNOWN_ID
 from bioclip_search.standards.on_disk import rows_by_key
-from bioclip_search.standards.reading.exported import UNRANKED, ExportedRun, plain_category, read_answer, read_crop
+from bioclip_search.standards.reading.exported import UNRANKED, UNREADABLE, ExportedRun, plain_category, read_answer, read_crop, sound
 
 RULE = "read from COCO Camera Traps"
 CORRUPT = "told to be corrupt"
@@ -34,7 +34,7 @@ def read_coco(path: Path) -> ExportedRun:
     head = {name: value for name, value in stream_json(path, LISTS) if name not in LISTS}
     try:
         categories = {one["id"]: one for one in head["categories"]}
-    except (KeyError, TypeError) as error:
+    except UNREADABLE as error:
         raise SourceError(f"{path}: is no COCO Camera Traps, for its categories cannot be understood ({error!r}).") from error
     notes = ("Runners-up, ladders, rules and hashes are not kept in it.",)
     return ExportedRun("coco", path, lambda: _pictures(path, categories), notes=notes)
@@ -48,8 +48,8 @@ def _pictures(path: Path, categories: Mapping[int, Mapping[str, Any]]) -> Iterat
             if name != "images" or not isinstance(image, dict):
                 continue
             try:
-                yield _picture(image, annotations_of(str(image.get("id"))), categories)
-            except (KeyError, ValueError, TypeError) as error:
+                yield sound(_picture(image, annotations_of(str(image.get("id"))), categories))
+            except UNREADABLE as error:
                 raise SourceError(f"{path}: the image {image.get('id')} cannot be understood ({error!r}).") from error
 
 

@@ -18,10 +18,11 @@ import pyarrow as pa
 from bioclip_search.errors import ExportError, SourceError
 from bioclip_search.prompts import RANKS
 from bioclip_search.runs.folder import BATCH_ROWS
+from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.table import schema, to_pictures
 from bioclip_search.standards.collection import WHOLE, Standing
 from bioclip_search.standards.csv_table import open_to_read, read_rows, unsafe
-from bioclip_search.standards.reading.exported import ExportedRun
+from bioclip_search.standards.reading.exported import UNREADABLE, ExportedRun, sound
 from bioclip_search.standards.rows import COLUMNS, NESTED
 
 SIDES = ("left", "top", "right", "bottom")
@@ -40,13 +41,23 @@ def read_csv(path: Path) -> ExportedRun:
     missing = [name for name in COLUMNS if name not in header]
     if missing:
         raise SourceError(f"{path}: is no CSV of `export --to csv`, for it lacks {', '.join(missing[:5])}. Expected all of its columns.")
-    return ExportedRun("csv", path, lambda: to_pictures(_batches(path)), decided=lambda: _decided(path), notes=("The vectors are not kept in it.",))
+    return ExportedRun("csv", path, lambda: _pictures(path), decided=lambda: _decided(path), notes=("The vectors are not kept in it.",))
+
+
+def _pictures(path: Path) -> Iterator[TaggedPicture]:
+    try:
+        yield from map(sound, to_pictures(_batches(path)))
+    except UNREADABLE as error:
+        raise SourceError(f"{path}: holds something that no run holds ({error!r}).") from error
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
     rows = _told(path)
     while some := list(islice(rows, BATCH_ROWS)):
-        yield pa.RecordBatch.from_pylist([_typed(path, number, row) for number, row in some], schema(None))
+        try:
+            yield pa.RecordBatch.from_pylist([_typed(path, number, row) for number, row in some], schema(None))
+        except (ValueError, OverflowError, TypeError, pa.ArrowException) as error:
+            raise SourceError(f"{path}, rows {some[0][0]} to {some[-1][0]}: hold something that no row of a run holds ({error}).") from error
 
 
 def _told(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -61,7 +72,7 @@ def _typed(path: Path, number: int, row: dict[str, str]) -> dict[str, Any]:
     try:
         cells = {one.name: _value(one, row[one.name]) for one in schema(None) if one.name in row}
         sides = [float(row[side]) for side in SIDES if row[side]]
-    except (ValueError, RecursionError) as error:
+    except (RecursionError, *UNREADABLE) as error:
         raise SourceError(f"{path}, row {number}: cannot be understood ({error}).") from error
     if len(sides) not in (0, 4):
         raise SourceError(f"{path}, row {number}: has {len(sides)} sides of a box, where four or none were expected.")
@@ -83,10 +94,17 @@ def _value(field: pa.Field, text: str) -> Any:
 
 
 def _decided(path: Path) -> Iterator[tuple[str, int, Standing]]:
-    for _, row in _told(path):
+    for number, row in _told(path):
         if row["verdict"]:
-            taxon = row["stands_taxon"] or None
-            lineage = {rank: row[rank] for rank in RANKS if row[rank]} if taxon == (row["taxon"] or None) else {}
-            by = {"verdict": row["verdict"], "who": row["decided_by"], "when": datetime.fromisoformat(row["decided_at"]), "note": row["decision_note"] or None}
-            stands = Standing(row["stands"], taxon, row["stands_rank"] or None, row["stands_common_name"] or None, lineage, **by)
-            yield row["media_id"], int(row["crop"]) if row["crop"] else WHOLE, stands
+            try:
+                yield _decision(row)
+            except UNREADABLE as error:
+                raise SourceError(f"{path}, row {number}: its decision cannot be understood ({error}).") from error
+
+
+def _decision(row: dict[str, str]) -> tuple[str, int, Standing]:
+    taxon = row["stands_taxon"] or None
+    lineage = {rank: row[rank] for rank in RANKS if row[rank]} if taxon == (row["taxon"] or None) else {}
+    by = {"verdict": row["verdict"], "who": row["decided_by"], "when": datetime.fromisoformat(row["decided_at"]), "note": row["decision_note"] or None}
+    stands = Standing(row["stands"], taxon, row["stands_rank"] or None, row["stands_common_name"] or None, lineage, **by)
+    return row["media_id"], int(row["crop"]) if row["crop"] else WHOLE, stands

@@ -17,7 +17,7 @@ from bioclip_search.media import Facts
 from bioclip_search.runs.record import PERSON, VEHICLE, TaggedCrop, TaggedPicture
 from bioclip_search.standards.megadetector import WHOLE_BBOX, WHOLE_CONF
 from bioclip_search.standards.megadetector_rules import IMAGES, read_head
-from bioclip_search.standards.reading.exported import UNRANKED, ExportedRun, alternatives, pixels, plain_category, read_answer, read_crop
+from bioclip_search.standards.reading.exported import UNRANKED, UNREADABLE, ExportedRun, alternatives, pixels, plain_category, read_answer, read_crop, sound
 
 RULE = "read from MegaDetector output"
 NOTHING = "nothing was found, by what MegaDetector output tells"
@@ -39,12 +39,16 @@ def read_megadetector(path: Path) -> ExportedRun:
 
 
 def _pictures(path: Path, head: Mapping[str, Any]) -> Iterator[TaggedPicture]:
-    taxa, info = _taxa(head), head.get("info") or {}
+    info = head.get("info") or {}
+    try:
+        taxa = _taxa(head)
+    except UNREADABLE as error:
+        raise SourceError(f"{path}: its classes cannot be understood ({error!r}).") from error
     encoder = str(info.get("classifier") or "") if isinstance(info, Mapping) else ""
     for number, entry in enumerate(value for name, value in stream_json(path, (IMAGES,)) if name == IMAGES):
         try:
-            yield from _of_entry(entry, head["detection_categories"], taxa, encoder)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            yield from map(sound, _of_entry(entry, head["detection_categories"], taxa, encoder))
+        except UNREADABLE as error:
             raise SourceError(f"{path}: image {number} cannot be understood ({error!r}).") from error
 
 
