@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,15 +28,25 @@ def number_shown(picture: PIL.Image.Image) -> int:
     return sum(1 << bit for bit in range(BITS) if picture.getpixel((bit * SIDE_PX + SIDE_PX // 2, SIDE_PX // 2))[0] > 127)
 
 
-def write_video(path: Path, count: int, rate: Fraction | int = 25, *, codec: str = "mpeg4", options: Mapping[str, str] | None = None, **metadata: str) -> Path:
-    """A video of frames 0, 1, 2 …; its index stands first in an MP4, so that it can be cut off."""
+def write_video(
+    path: Path,
+    count: int,
+    rate: Fraction | int = 25,
+    *,
+    codec: str = "mpeg4",
+    options: Mapping[str, str] | None = None,
+    draw: Callable[[int], np.ndarray] = numbered,
+    size_wh: tuple[int, int] = SIZE_WH,
+    **metadata: str,
+) -> Path:
+    """A video of frames 0, 1, 2 …, each drawn from its number; its index stands first in an MP4, so that it can be cut off."""
     muxer = {"movflags": "faststart+use_metadata_tags"} if path.suffix in {".mp4", ".mov"} else {}
     with av.open(str(path), "w", container_options=muxer) as container:
         container.metadata.update(metadata)
         stream = container.add_stream(codec, rate=rate, options=dict(options or {}))
-        stream.width, stream.height = SIZE_WH
+        stream.width, stream.height = size_wh
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         for number in range(count):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(numbered(number), "rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(draw(number), "rgb24")))
         container.mux(stream.encode())
     return path

@@ -19,6 +19,7 @@ av = pytest.importorskip("av")
 from bioclip_search.decoding import Decoders, FrameChoice, frames  # noqa: E402
 from bioclip_search.decoding.film import Wish, picks  # noqa: E402
 from bioclip_search.errors import MissingExtraError, RunError  # noqa: E402
+from bioclip_search.images import open_picture  # noqa: E402
 from bioclip_search.media import Facts, GivenBox, Media, Video  # noqa: E402
 from bioclip_search.stream import work_ahead  # noqa: E402
 from tests.decoding.filmed import number_shown, write_video  # noqa: E402
@@ -280,3 +281,16 @@ def test_the_real_telephones_video_tells_its_time_with_its_zone(decoders, shared
     assert media[0].frame.pixels.size == (1280, 720)
     assert media[0].facts.timestamp == datetime(2025, 11, 12, 10, 3, 13, tzinfo=timezone(timedelta(hours=8)))
     assert media[0].facts.timestamp.utcoffset() == timedelta(hours=8)
+
+
+def test_a_minute_of_real_pictures_gives_each_of_them_once_at_one_a_second(decoders, tmp_path, shared):
+    """The 60 Peruvian pictures, each shown for a second of 5 frames: one frame a second is the pictures again, in order."""
+    paths = sorted((shared / "bursts/animl-peru-SDZG_1").glob("*.JPG"))
+    pictures = [np.asarray(open_picture(path, enough_px=150).resize((400, 300))) for path in paths]
+    held = (picture for picture in pictures for _ in range(5))
+    path = write_video(tmp_path / "peru.mp4", 300, 5, options={"b": "8000000"}, draw=lambda _: next(held), size_wh=(400, 300))
+    media = seen(decoders, path)
+    assert [each.frame.number for each in media] == list(range(0, 300, 5))
+    assert {each.frame.rate for each in media} == {5.0}
+    for each, picture in zip(media, pictures, strict=True):
+        assert np.abs(np.asarray(each.frame.pixels).astype(int) - picture).mean() < 8
