@@ -127,11 +127,11 @@ class Film:
                 moment = frame.pts * frame.time_base if frame.pts is not None and frame.time_base else number / self.rate
                 start = moment if start is None else start
                 yield number, Shot(number, float(moment - start), upright(frame)) if pick(number, moment - start) else None
+        if number < 0:
+            raise PictureError("holds no frame that can be decoded")
         declared = stream.frames if "mov" in container.format.name.split(",") else 0
         if packets < WHOLE_SHARE * declared:
             raise PictureError(f"breaks off after frame {number}: it holds {packets} of the {declared} frames that it tells of")
-        if number < 0:
-            raise PictureError("holds no frame that can be decoded")
 
 
 def picks(wish: Wish, rate: Fraction) -> Callable[[int, Fraction], bool]:

@@ -165,6 +165,11 @@ def test_a_video_spoilt_in_the_middle_never_gives_a_wrong_number(decoders, tmp_p
     assert "breaks off" in last.error
 
 
+def without_frames(folder: Path) -> bytes:
+    data = write_video(folder / "b.mp4", 9).read_bytes()
+    return data[: data.index(b"mdat") + 4]
+
+
 def audio(folder: Path) -> bytes:
     with av.open(str(folder / "sound.mkv"), "w") as container:
         stream = container.add_stream("pcm_s16le", rate=8000)
@@ -182,6 +187,12 @@ def audio(folder: Path) -> bytes:
         pytest.param(lambda folder: b"words " * 500, "no video of a known kind", id="words"),
         pytest.param(lambda folder: write_video(folder / "b.mp4", 9).read_bytes()[:200], "no moving pictures", id="a start alone"),
         pytest.param(audio, "no moving pictures", id="sound alone"),
+        pytest.param(
+            lambda folder: write_video(folder / "b.mov", 9, codec="mjpeg").read_bytes().replace(b"jpeg", b"zzzz"),
+            "FFmpeg does not know",
+            id="a code of its own",
+        ),
+        pytest.param(without_frames, "no frame that can be decoded", id="an index of frames that are not there"),
         pytest.param(lambda folder: good_jpeg(), "no video of a known kind", id="a picture"),
     ],
 )
