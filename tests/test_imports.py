@@ -62,6 +62,8 @@ def imported_by(path: Path) -> set[str]:
         ("decoding", ("bioclip_search.sources", "bioclip_search.runs", "bioclip_search.encoder", "bioclip_search.taxonomy", "torch", "faiss", "pyarrow")),
         ("posterior.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search")),
         ("fallback.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search.taxonomy")),
+        ("standards", ("torch", "faiss", "bioclip_search.searcher", "bioclip_search.encoder", "bioclip_search.index")),
+        ("json_stream.py", ("pyarrow", "bioclip_search.standards", "bioclip_search.sources")),
         ("", ("bioclip_search.cli", "bioclip_search.app", "bioclip_search.spark")),
     ],
 )

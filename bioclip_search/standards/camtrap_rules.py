@@ -174,7 +174,8 @@ def check_package(folder: Path) -> None:
     Raises:
         ExportError: The first rule that is broken, in words.
     """
-    for fault in package_faults(folder):
+    fault = next(package_faults(folder), None)
+    if fault:
         raise ExportError(f"What would be written is no Camtrap DP {VERSION}: {fault}.")
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TextIO
 
 from bioclip_search.errors import ExportError
-from bioclip_search.standards.collection import Collection
+from bioclip_search.standards import collection as view
 from bioclip_search.standards.options import ExportOptions
 from bioclip_search.standards.output import fresh_file
 from bioclip_search.standards.report import ExportReport, Tally
@@ -26,7 +27,7 @@ ENCODING, ON_ODD_BYTES = "utf-8", "surrogateescape"
 """Names of files that are no text are written byte by byte as they are."""
 
 
-def write(collection: Collection, out: Path, options: ExportOptions) -> ExportReport:
+def write(collection: view.Collection, out: Path, options: ExportOptions) -> ExportReport:
     """Writes the file; see `ExportOptions`."""
     tally = Tally()
     with fresh_file(out, options) as part:
@@ -56,13 +57,13 @@ def table_writer(file: TextIO, columns: Sequence[str]) -> csv.DictWriter:
     return writer
 
 
-def safe(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row with its texts kept from being taken for formulas.
+def safe(row: Mapping[str, Any], exact: Collection[str] = ()) -> dict[str, Any]:
+    """The row with its texts kept from being taken for formulas, all but those of the columns that must stay exact.
 
     >>> safe({"image": "=2+5.jpg", "crop": -1, "note": "plain"})
     {'image': "'=2+5.jpg", 'crop': -1, 'note': 'plain'}
     """
-    return {name: f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value for name, value in row.items()}
+    return {name: f"'{value}" if isinstance(value, str) and name not in exact and FORMULA.match(value) else value for name, value in row.items()}
 
 
 def unsafe(text: str) -> str:
@@ -99,10 +100,11 @@ def check_table(path: Path, columns: Sequence[str], required: Iterable[str] = ()
         raise ExportError(f"The columns {', '.join(columns)} were expected, and {', '.join(header) or 'none'} written.")
     count, required = 0, tuple(required)
     try:
-        for count, row in enumerate(read_rows(path), 1):
-            for name in required:
-                if not row[name]:
-                    raise ExportError(f"Row {count} lacks {name}: {' '.join(filter(None, row.values()))[:200]}")
+        with closing(read_rows(path)) as rows:
+            for count, row in enumerate(rows, 1):
+                lost = [name for name in required if not row[name]]
+                if lost:
+                    raise ExportError(f"Row {count} lacks {', '.join(lost)}: {' '.join(filter(None, row.values()))[:200]}")
     except csv.Error as error:
         raise ExportError(f"Row {count + 1} cannot be read back ({error}).") from error
     return count

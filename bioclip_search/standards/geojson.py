@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,9 @@ def _check(path: Path) -> None:
     Raises:
         ExportError: A point is no place on earth.
     """
-    for name, feature in stream_json(path, (FEATURES,)):
-        if name == FEATURES and isinstance(feature, dict):
-            longitude, latitude = feature["geometry"]["coordinates"]
-            if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
-                raise ExportError(f"{feature['properties']}: lies at latitude {latitude}, longitude {longitude}, which is no place. Mend its deployment.")
+    with closing(stream_json(path, (FEATURES,))) as members:
+        for name, feature in members:
+            if name == FEATURES and isinstance(feature, dict):
+                longitude, latitude = feature["geometry"]["coordinates"]
+                if not (-180 <= longitude <= 180 and -90 <= latitude <= 90):
+                    raise ExportError(f"{feature['properties']}: lies at latitude {latitude}, longitude {longitude}, which is no place. Mend its deployment.")

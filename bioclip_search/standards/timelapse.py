@@ -22,7 +22,7 @@ from bioclip_search.standards.output import fresh_file
 from bioclip_search.standards.report import ExportReport, Tally
 
 KEYS = ("File", "RelativePath", "DateTime", "DeleteFlag")
-"""Columns that every template has."""
+"""Columns that every template has; Timelapse finds a file by the first two, so their texts stay exactly as they are."""
 
 LABELS = ("Seen", "Species", "CommonName", "Rank", "Probability", "Count", "AlsoSeen", "IdentifiedBy", "Problem")
 """Data labels that the template needs; all of type Note but Count, which is a Counter."""
@@ -41,7 +41,7 @@ def write(collection: Collection, out: Path, options: ExportOptions) -> ExportRe
                 frames = list(several)
                 tally.pictures += len(frames)
                 tally.observations += 1
-                writer.writerow(safe(_row(image, frames, machine)))
+                writer.writerow(safe(_row(image, frames, machine), exact=KEYS))
         check_table(part, COLUMNS, required=("File",))
     return tally.report("timelapse", out)
 

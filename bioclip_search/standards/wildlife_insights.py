@@ -9,6 +9,7 @@ deployments.csv, whose facts a run does not hold.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def write(collection: Collection, out: Path, options: ExportOptions) -> ExportRe
         with open_to_write(part) as file:
             writer = table_writer(file, COLUMNS)
             for row in _rows(collection, str(project["id"]), options, tally):
-                writer.writerow(safe(row))
+                writer.writerow(safe(row, exact=("deployment_id", "location")))
         check_table(part, COLUMNS, REQUIRED)
         _check_times(part)
     return tally.report("wildlife-insights", out)
@@ -112,8 +113,9 @@ def _taxon_cells(stands: Standing) -> dict[str, Any]:
 
 
 def _check_times(path: Path) -> None:
-    for row in read_rows(path):
-        try:
-            datetime.strptime(row["timestamp"], TIME_FORMAT)
-        except ValueError as error:
-            raise ExportError(f"{row['location']}: its time {row['timestamp']} cannot stand in the upload, which wants YYYY-MM-DD HH:MM:SS.") from error
+    with closing(read_rows(path)) as rows:
+        for row in rows:
+            try:
+                datetime.strptime(row["timestamp"], TIME_FORMAT)
+            except ValueError as error:
+                raise ExportError(f"{row['location']}: its time {row['timestamp']} cannot stand in the upload, which wants YYYY-MM-DD HH:MM:SS.") from error

@@ -105,6 +105,12 @@ def test_timelapse_finds_each_file_by_its_folder_and_name(tmp_path):
     assert (report.pictures, report.observations) == (6, 4)
 
 
+def test_timelapse_finds_a_file_that_is_named_like_a_formula(tmp_path):
+    _, path = written(tmp_path, "timelapse", "out.csv", seen("-a/=1.jpg", error="=2"))
+    (row,) = rows_of(path)
+    assert (row["RelativePath"], row["File"], row["Problem"]) == ("-a", "=1.jpg", "'=2")
+
+
 def test_a_point_for_each_deployment_tells_what_was_seen_there(tmp_path):
     report, path = written(tmp_path, "geojson", "out.geojson", seen("1.jpg", crop()), seen("2.jpg", crop(category="person")), seen("3.jpg", deployment=None))
     (north,) = json.loads(path.read_text())["features"]
