@@ -150,7 +150,7 @@ class _ByTable:
             if is_late:
                 tally.add(NO_TIME if moment is None else NOT_THEN, image)
             return replace(facts, deployment=None) if is_late else facts
-        stay = (fitting or candidates)[0]
+        stay = max(fitting, key=_start_on_the_clock) if fitting else candidates[0]  # on the day of a change, the one that was set up last
         if is_late and moment is not None and not fitting:
             tally.add(OUTSIDE, image)
         return Facts(latitude=stay.latitude, longitude=stay.longitude, deployment=stay.name).over(facts)
@@ -179,6 +179,10 @@ def _plain(name: str) -> str:
 def _is_during(moment: datetime, stay: Deployment) -> bool:
     """Whether it lies within the stay, both ends included; where only one of two times tells its zone, as both stand on the clock."""
     return (stay.start is None or _is_ordered(stay.start, moment)) and (stay.end is None or _is_ordered(moment, stay.end))
+
+
+def _start_on_the_clock(stay: Deployment) -> datetime:
+    return (stay.start or datetime.min).replace(tzinfo=None)
 
 
 def _is_ordered(first: datetime, second: datetime) -> bool:

@@ -93,6 +93,13 @@ def test_time_decides_between_two_stays_of_one_camera(tmp_path, moment, deployme
     assert bool(source.notes) == (deployment is None)
 
 
+def test_on_the_day_of_a_change_the_stay_that_was_set_up_last_is_taken(tmp_path):
+    stays = table(tmp_path / "s.csv", "station,start,end\nA,2020-05-01,2020-05-31\nA,2020-05-31 12:00:00,2020-06-30\n")
+    source = open_source(pictures(tmp_path / "photos", "A/1.jpg"), deployments=stays)
+    taken = [source.facts_of("A/1.jpg", Facts(datetime(2020, 5, 31, hour))).deployment for hour in (11, 13)]
+    assert taken == ["A 2020-05-01", "A 2020-05-31"]
+
+
 def test_one_stay_is_taken_even_if_the_clock_was_wrong_and_that_is_told(tmp_path):
     source = open_source(pictures(tmp_path / "photos", "South/1.jpg"), deployments=table(tmp_path / "stays.csv", STAYS))
     (media,) = source.media()
