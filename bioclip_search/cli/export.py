@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from bioclip_search.cli.progress import progress_steps
+
 FORMATS = (
     *("csv", "xlsx", "megadetector", "camtrap-dp", "darwin-core", "timelapse", "wildlife-insights"),
     *("coco", "geojson", "species-folders", "annotated"),
@@ -76,6 +78,7 @@ def export(run: Path, to: str, out: Path, project: Path | None, deployments: Pat
         from bioclip_search.sources.deployments import read_deployments
 
         told["deployments"] = read_deployments(deployments)
-    report = export_run(opened, to, out, timezone=timezone, **told, **options)
+    with progress_steps("pictures") as progress:
+        report = export_run(opened, to, out, timezone=timezone, progress=progress, **told, **options)
     for line in report.lines():
         click.echo(line, err=True)

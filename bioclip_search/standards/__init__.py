@@ -6,6 +6,7 @@ Read in this order: `collection` (what all writers see: pictures with the answer
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,9 @@ from bioclip_search.standards.options import ExportOptions
 from bioclip_search.standards.report import ExportReport
 
 __all__ = ["FORMATS", "ExportOptions", "ExportReport", "export"]
+
+
+UNFINISHED = "The run is not finished: what was not tagged yet is not in it. Go on with `tag --resume`, then export again with --overwrite."
 
 
 class Format(NamedTuple):
@@ -57,4 +61,5 @@ def export(run: Run, to: str, out: str | Path, **options: Any) -> ExportReport:
     if to not in FORMATS:
         raise ExportError(f"There is no format {to!r}. Expected one of: {', '.join(FORMATS)}.")
     module = import_module(f"bioclip_search.standards.{FORMATS[to].module}")
-    return module.write(Collection.open(run), Path(out), ExportOptions(**options))
+    report = module.write(Collection.open(run), Path(out), ExportOptions(**options))
+    return report if run.note.get("is_finished", True) else replace(report, notes=(UNFINISHED, *report.notes))

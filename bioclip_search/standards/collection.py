@@ -152,10 +152,14 @@ class Collection:
         return cls(run, decisions, repeats, sequences)
 
     def pictures(self, options: ExportOptions | None = None, tally: Tally | None = None) -> Iterator[SeenPicture]:
-        """The pictures in the order of the source, less what the options leave out, which the tally is told."""
-        options, tally = options or ExportOptions(), tally or Tally()
-        for picture in self.run.pictures():
-            seen = self._seen(picture)
+        """The pictures in the order of the source, less what the options leave out, which the tally is told; with a tally, progress is, too."""
+        options = options or ExportOptions()
+        progress, tally = options.progress if tally is not None else None, tally or Tally()
+        total = self.run.note["counts"].get("pictures", 0)
+        for done, picture in enumerate(self.run.pictures(), 1):
+            if progress:
+                progress(done, max(done, total))
+            seen = self.seen(picture)
             if options.without_people and PERSON in (seen.status, *(crop.stands.status for crop in seen.crops)):
                 tally.leave_out("pictures with people")
                 continue
@@ -200,7 +204,8 @@ class Collection:
                 return stamp if stamp.tzinfo else stamp.astimezone()
         return None
 
-    def _seen(self, picture: TaggedPicture) -> SeenPicture:
+    def seen(self, picture: TaggedPicture) -> SeenPicture:
+        """The picture with what stands for each of its crops."""
         name = picture.media_id
         on_all = self.decisions.get((name, WHOLE))
         crops = []

@@ -5,7 +5,7 @@ Reading these from a command line is left to `cli.export`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
@@ -36,6 +36,7 @@ class ExportOptions:
         layout: How species folders nest: "lineage", or "flat" for one folder a taxon.
         how: What stands in species folders: "copy", "symlink" or "hardlink".
         crops: Write what stands in the boxes into species folders, not the pictures.
+        progress: Called with the pictures written and the pictures in all.
         overwrite: Whether what stands at the place of the export may be replaced.
     """
 
@@ -51,4 +52,5 @@ class ExportOptions:
     layout: str = "lineage"
     how: str = "copy"
     crops: bool = False
+    progress: Callable[[int, int], None] | None = None
     overwrite: bool = False

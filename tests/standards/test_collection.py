@@ -140,3 +140,11 @@ def test_the_folder_of_an_encoder_is_told_to_nobody(tmp_path):
     run = small_run(tmp_path / "run", [], note={"settings": {"encoder": encoder, "index": {"name": "starter"}, "detector": {"name": "none"}}})
     assert Collection.open(run).machine == "bioclip-search 0.6.0 (index starter, encoder 601897059da5)"
     assert Collection.open(run).detector is None
+
+
+def test_progress_is_told_once_for_each_picture_and_an_unfinished_run_is_called_so(tmp_path):
+    run = small_run(tmp_path / "run", [picture("1.jpg", crop()), picture("2.jpg")], note={"is_finished": False})
+    told: list[tuple[int, int]] = []
+    report = export(run, "megadetector", tmp_path / "out.json", progress=lambda done, total: told.append((done, total)))
+    assert told == [(1, 2), (2, 2)]
+    assert "not finished" in report.notes[0]
