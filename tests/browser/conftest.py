@@ -1,0 +1,91 @@
+"""A real Chromium against the app's own server; all of it is skipped where there is no Chromium or no playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser.serving import Served, serving
+from tests.browser.world import build_world
+
+CHROMIUM_VARIABLE = "BIOCLIP_SEARCH_CHROMIUM"
+"""Environment variable with the path of a Chromium that is found under none of the usual names."""
+
+USUAL_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
+PATIENCE_MS = 30_000
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+def find_chromium() -> str | None:
+    """The path of a Chromium, None if there is none."""
+    return os.environ.get(CHROMIUM_VARIABLE) or next((path for path in map(shutil.which, USUAL_NAMES) if path), None)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, without a window."""
+    playing = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
+    pytest.importorskip("streamlit", reason="streamlit is not installed (extra `app`)")
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip(f"no Chromium: install it (Debian: apt-get install chromium), or say where it is by {CHROMIUM_VARIABLE}")
+    with playing.sync_playwright() as play:
+        started = play.chromium.launch(executable_path=chromium, args=list(QUIET))
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="session")
+def served(browser, tmp_path_factory) -> Iterator[Served]:
+    """The app over the small world, with an empty root."""
+    scratch = tmp_path_factory.mktemp("app")
+    (scratch / "root").mkdir()
+    with serving(build_world(scratch / "home", scratch), scratch / "root", scratch / "log.txt") as running:
+        yield running
+
+
+@pytest.fixture
+def visit(browser, served) -> Iterator[Callable[..., Any]]:
+    """Opens a page of the app as a new visitor: `visit("lookup", PHONE, dark=True)`; nothing may fail in the page's own script."""
+    contexts, faults = [], []
+
+    def open_at(path: str = "", viewport: dict[str, int] = DESKTOP, *, dark: bool = False, language: str = "en-GB") -> Any:
+        context = browser.new_context(viewport=viewport, color_scheme="dark" if dark else "light", locale=language, accept_downloads=True)
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.goto(f"{served.url}/{path}")
+        page.get_by_role("heading", level=1).wait_for()
+        settle(page)
+        return page
+
+    yield open_at
+    for context in contexts:
+        context.close()
+    assert not faults
+
+
+def settle(page: Any) -> None:
+    """Waits until the server has nothing more to say: no run is under way and nothing on the page is stale."""
+    page.wait_for_function(
+        """() => {
+            const app = document.querySelector('[data-testid="stApp"]');
+            return app && app.getAttribute('data-test-script-state') === 'notRunning'
+                && app.getAttribute('data-test-connection-state') === 'CONNECTED' && !document.querySelector('[data-stale="true"]')
+                && document.getAnimations().every(one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity);
+        }""",
+        timeout=PATIENCE_MS,
+    )

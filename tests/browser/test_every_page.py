@@ -1,0 +1,40 @@
+"""What holds for each page, as it first stands: no fault, no barrier, no sideways scrolling, one title."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.axe import findings
+from tests.browser.conftest import DESKTOP, PHONE
+
+PAGES = ("identify",)
+"""The paths of all pages."""
+
+every_page = pytest.mark.parametrize("path", PAGES)
+
+
+def test_axe_sees_a_barrier_where_there_is_one(visit):
+    page = visit()
+    page.evaluate("() => document.querySelector('h1').insertAdjacentHTML('afterend', '<img src=\"data:,\">')")
+    assert "image-alt" in [found.rule for found in findings(page)]
+
+
+@every_page
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_keeps_anybody_out(visit, path, viewport, dark):
+    page = visit(path, viewport, dark=dark)
+    assert not list(map(str, findings(page)))
+    assert page.get_by_role("heading", level=1).count() == 1
+    assert page.get_by_test_id("stException").count() == 0
+    assert page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollWidth") <= viewport["width"]
+
+
+@every_page
+def test_the_keyboard_reaches_what_can_be_clicked_and_shows_where_it_is(visit, path):
+    page = visit(path)
+    outlined = 0
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        outlined += page.evaluate("() => { const s = getComputedStyle(document.activeElement); return s.outlineStyle !== 'none' || s.boxShadow !== 'none'; }")
+    assert outlined >= 6  # the others show it on the frame around them
