@@ -1,4 +1,4 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [bursts] [million] [identify] [import] [names] [place] [review] [search] [starter] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [bursts] [million] [identify] [import] [names] [place] [review] [search] [starter] [tag] [their options]`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.benchmarks import (
     bench_review,
     bench_search,
     bench_starter,
+    bench_tag,
 )
 
 BENCHMARKS = {
@@ -29,12 +30,15 @@ BENCHMARKS = {
     "review": bench_review.main,
     "search": bench_search.main,
     "starter": bench_starter.main,
+    "tag": bench_tag.main,
 }
 
 
 def main(arguments: list[str]) -> None:
     named = list(takewhile(BENCHMARKS.__contains__, arguments))  # Subtle: a later one may be the value of an option
     options = arguments[len(named) :]
+    if options and not named and not options[0].startswith("-"):
+        raise SystemExit(f"There is no benchmark {options[0]!r}. There are: {', '.join(BENCHMARKS)}.")
     for name in named or BENCHMARKS:
         BENCHMARKS[name](options)
 
