@@ -13,6 +13,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from bioclip_search.errors import BioclipSearchError
+
 CACHE_KB = 16_384
 """Memory that it may take."""
 
@@ -55,9 +57,18 @@ def _bytes(key: str) -> bytes:
 
 @contextmanager
 def _base() -> Iterator[sqlite3.Connection]:
-    with tempfile.TemporaryDirectory(prefix="bioclip-search-") as folder, closing(sqlite3.connect(Path(folder, "rows"), isolation_level=None)) as base:
-        for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KB}"):
-            base.execute(f"PRAGMA {setting}")
-        base.execute("BEGIN")
-        yield base
-        base.execute("COMMIT")
+    """
+    Raises:
+        BioclipSearchError: There is no room for temporary files.
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix="bioclip-search-") as folder, closing(sqlite3.connect(Path(folder, "rows"), isolation_level=None)) as base:
+            for setting in ("journal_mode = OFF", "synchronous = OFF", f"cache_size = -{CACHE_KB}"):
+                base.execute(f"PRAGMA {setting}")
+            base.execute("BEGIN")
+            yield base
+            base.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise BioclipSearchError(
+            f"Nothing can be laid down in the folder for temporary files ({error}). Make room there, or name another one in TMPDIR."
+        ) from error

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from bioclip_search.errors import BioclipSearchError
 from bioclip_search.standards.on_disk import kept_keys, rows_by_key
 
 
@@ -13,3 +16,13 @@ def test_a_key_is_new_once_in_each_set():
     with kept_keys() as keys:
         assert [keys.add("media", "x"), keys.add("media", "x"), keys.add("deployments", "x")] == [True, False, True]
         assert (keys.has("media", "x"), keys.has("media", "y")) == (True, False)
+
+
+def test_a_base_that_fails_is_an_error_of_ours():
+    def lose_the_table() -> None:
+        with kept_keys() as keys:
+            keys._base.execute("DROP TABLE keys")
+            keys.add("media", "x")
+
+    with pytest.raises(BioclipSearchError, match="TMPDIR"):
+        lose_the_table()
