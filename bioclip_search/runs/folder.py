@@ -80,7 +80,7 @@ class Run:
                 with parquet.ParquetFile(part) as file:
                     yield from file.iter_batches(BATCH_ROWS, columns=columns)
             except (OSError, ValueError, KeyError, pa.ArrowException) as error:
-                raise RunError(f"{part}: cannot be read ({str(error).splitlines()[0]}). Run `tag` anew into another folder.") from error
+                raise unreadable(part, error) from error
 
     def pictures(self, *, embeddings: bool = False) -> Iterator[TaggedPicture]:
         """The pictures in the order of the source, each with its crops."""
@@ -126,6 +126,11 @@ def write_note(folder: Path, note: Mapping[str, Any]) -> None:
             part.write_text(json.dumps({"format": FORMAT} | dict(note), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     except OSError as error:
         raise unwritable(folder, error) from error
+
+
+def unreadable(part: Path, error: Exception) -> RunError:
+    """The error that says what to do where a part of the rows is damaged or gone."""
+    return RunError(f"{part}: cannot be read ({(str(error).splitlines() or [type(error).__name__])[0]}). Run `tag` anew into another folder.")
 
 
 def unwritable(folder: Path, error: Exception) -> RunError:

@@ -12,13 +12,14 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search.errors import RunError
-from bioclip_search.runs.folder import JOURNAL_FILE, ROWS_FOLDER, unwritable
-from bioclip_search.runs.record import TaggedPicture
+from bioclip_search.runs.folder import JOURNAL_FILE, ROWS_FOLDER, unreadable, unwritable
+from bioclip_search.runs.record import FAILED, TaggedPicture
 from bioclip_search.runs.table import EMBEDDING, schema, to_pictures, to_table
 from bioclip_search.swapping import whole_file
 
@@ -29,6 +30,7 @@ _TABLES = """
 CREATE TABLE IF NOT EXISTS pending (number INTEGER PRIMARY KEY, pictures INTEGER NOT NULL, rows BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS done (media_id BLOB PRIMARY KEY, content BLOB, part INTEGER NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS done_content ON done (content) WHERE content IS NOT NULL;
+CREATE TABLE IF NOT EXISTS leaving (media_id BLOB PRIMARY KEY, part INTEGER NOT NULL) WITHOUT ROWID;
 """
 
 
@@ -49,12 +51,12 @@ class Journal:
         self.folder, self.dim, self._lock = folder, dim, threading.RLock()
         with self._errors_told():
             (folder / ROWS_FOLDER).mkdir(parents=True, exist_ok=True)
-            is_new = not (folder / JOURNAL_FILE).exists()
             self._base = sqlite3.connect(folder / JOURNAL_FILE, isolation_level=None, check_same_thread=False)
             self._base.executescript(f"PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; {_TABLES} COMMIT;")
             self._sweep()
-            if is_new:
+            if self._one("SELECT 1 FROM done LIMIT 1") is None:
                 self._learn_parts()
+            self._leave()
             self.part, self._waiting = self._next_part()
 
     def __enter__(self) -> Journal:
@@ -72,8 +74,8 @@ class Journal:
         return self._one("SELECT count(*) FROM done WHERE part >= 0")[0]
 
     def mark(self, media_id: str) -> None:
-        """Remembers a video, of which all frames that were wanted are done."""
-        self._one("INSERT OR REPLACE INTO done VALUES (?, NULL, -1)", bytes.fromhex(media_id))
+        """Remembers a video, of which all frames that were wanted are done; one that broke off has a row of its own, which stays."""
+        self._one("INSERT OR IGNORE INTO done VALUES (?, NULL, -1)", bytes.fromhex(media_id))
 
     def knows(self, content_hash: str, frame_number: int | None = None) -> bool:
         """Whether a picture with these bytes is done."""
@@ -85,7 +87,7 @@ class Journal:
         if found is None:
             return None
         is_it = pa.compute.field("content_hash") == content_hash
-        tables = [self._part(found[0], is_it)] if self._path(found[0]).exists() else (table.filter(is_it) for table in self._pending())
+        tables = [self._read_part(found[0], filters=is_it)] if self._path(found[0]).exists() else (table.filter(is_it) for table in self._pending())
         alike = to_pictures(batch for table in tables for batch in table.to_batches())
         return next((picture for picture in alike if picture.frame_number == frame_number), None)
 
@@ -113,18 +115,30 @@ class Journal:
             tables = list(self._pending())
             if not tables:
                 return
-            with whole_file(self._path(self.part)) as part, part.open("wb") as file:
-                parquet.write_table(pa.concat_tables(tables), file, compression="zstd", use_dictionary=[*_repetitive()])
-                file.flush()
-                os.fsync(file.fileno())
+            self._write_part(self.part, pa.concat_tables(tables))
             with self._transaction():
                 self._base.execute("DELETE FROM pending")
         self.part, self._waiting = self.part + 1, 0
 
+    def release_failed(self) -> int:
+        """Takes the rows of failed pictures out, which are then done anew like new ones; gives how many there were.
+
+        Subtle: which ones leave is written down first, so where a kill comes in between, the next to open the journal ends it.
+        """
+        self.flush()
+        with self._lock, self._errors_told():
+            with self._transaction():
+                for number in range(self.part):
+                    failed = self._read_part(number, columns=["media_id", "status"], filters=pa.compute.field("status") == FAILED)
+                    ids = [bytes.fromhex(media_id) for media_id in failed.column("media_id").to_pylist()]
+                    self._base.executemany("INSERT OR IGNORE INTO leaving VALUES (?, ?)", ((media_id, number) for media_id in ids))
+                    self._base.executemany("DELETE FROM done WHERE media_id = ?", ((media_id,) for media_id in ids))
+            return self._leave()
+
     def statuses(self) -> Iterator[tuple[str, str, str | None]]:
         """Image, status and error of every row so far, in order."""
         for number in range(self.part):
-            yield from _statuses(parquet.read_table(self._path(number), columns=["image", "status", "error"]))
+            yield from _statuses(self._read_part(number, columns=["image", "status", "error"]))
         for table in self._pending():
             yield from _statuses(table)
 
@@ -134,8 +148,31 @@ class Journal:
         for (blob,) in blobs:
             yield pa.ipc.open_file(pa.BufferReader(blob)).read_all()
 
-    def _part(self, number: int, is_wanted: pa.compute.Expression) -> pa.Table:
-        return parquet.read_table(self._path(number), filters=is_wanted)
+    def _read_part(self, number: int, **wanted: Any) -> pa.Table:
+        """Raises: RunError: it is damaged or gone."""
+        try:
+            return parquet.read_table(self._path(number), **wanted)
+        except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+            raise unreadable(self._path(number), error) from error
+
+    def _write_part(self, number: int, rows: pa.Table) -> None:
+        with whole_file(self._path(number)) as part, part.open("wb") as file:
+            parquet.write_table(rows, file, compression="zstd", use_dictionary=[*_repetitive()])
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _leave(self) -> int:
+        """Writes parts anew without the rows that are to leave; gives how many left."""
+        numbers = [number for (number,) in self._base.execute("SELECT DISTINCT part FROM leaving")]
+        left = 0
+        for number in numbers:
+            ids = [media_id.hex() for (media_id,) in self._base.execute("SELECT media_id FROM leaving WHERE part = ?", (number,))]
+            rows = self._read_part(number)
+            self._write_part(number, rows.filter(pa.compute.invert(pa.compute.is_in(rows.column("media_id"), pa.array(ids)))))
+            left += len(ids)
+        if numbers:
+            self._base.execute("DELETE FROM leaving")
+        return left
 
     def _path(self, number: int) -> Path:
         return self.folder / ROWS_FOLDER / f"part-{number:05}.parquet"
@@ -155,7 +192,7 @@ class Journal:
         with self._transaction():
             for path in sorted((self.folder / ROWS_FOLDER).glob("part-*.parquet")):
                 number = int(path.stem.rpartition("-")[2])
-                rows = parquet.read_table(path, columns=["media_id", "content_hash", "frame_number"]).to_pylist()
+                rows = self._read_part(number, columns=["media_id", "content_hash", "frame_number"]).to_pylist()
                 done = ((bytes.fromhex(row["media_id"]), _content(row["content_hash"], row["frame_number"]), number) for row in rows)
                 self._base.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", done)
 
@@ -181,6 +218,9 @@ class Journal:
         except sqlite3.DatabaseError as error:
             if "locked" in str(error):
                 raise RunError(f"{self.folder}: another process is writing this run. Wait for it, or choose another folder.") from error
+            if not isinstance(error, sqlite3.OperationalError):
+                journal = self.folder / JOURNAL_FILE
+                raise RunError(f"{journal}: is damaged ({error}). Remove it: what is done is learned from {ROWS_FOLDER} again.") from error
             raise unwritable(self.folder, error) from error
         except OSError as error:
             raise unwritable(self.folder, error) from error

@@ -112,8 +112,77 @@ def test_a_second_writer_is_sent_away(tmp_path):
 
 def test_a_journal_that_is_none_is_an_error_that_says_so(tmp_path):
     (tmp_path / "journal.sqlite").write_bytes(b"not a database, but long enough to look at" * 50)
-    with pytest.raises(RunError, match="cannot be written"):
+    with pytest.raises(RunError, match=r"journal.sqlite: is damaged .*Remove it"):
         Journal(tmp_path, DIM)
+
+
+def test_a_part_that_is_damaged_is_an_error_that_names_it(tmp_path):
+    with Journal(tmp_path, DIM) as journal:
+        journal.add([picture(1)])
+        journal.flush()
+        (tmp_path / ROWS_FOLDER / "part-00000.parquet").write_bytes(b"PAR1 cut off")
+        for read in (lambda: list(journal.statuses()), journal.release_failed, lambda: journal.recall(picture(1).content_hash)):
+            with pytest.raises(RunError, match=r"part-00000.parquet: cannot be read"):
+                read()
+
+
+def test_a_broken_video_keeps_its_row_when_the_next_part_is_written(tmp_path):
+    broken = TaggedPicture("b.mp4", error="breaks off")
+    for number in (1, 2):
+        with Journal(tmp_path, DIM) as journal:
+            if not journal.has(broken.media_id):
+                journal.add([broken])
+                journal.mark(broken.media_id)
+            journal.add([picture(number)] if number > 1 else [])
+            assert journal.pictures() == number
+            journal.flush()
+    assert images(tmp_path) == ["b.mp4", "2.jpg"]
+
+
+def test_failed_pictures_leave_their_parts_and_are_done_anew(tmp_path):
+    failed = [TaggedPicture(f"bad-{number}.jpg", error="no such file") for number in range(3)]
+    with Journal(tmp_path, DIM) as journal:
+        journal.add([failed[0], picture(1)])
+        journal.flush()
+        journal.add([failed[1]])
+        journal.flush()
+        journal.add([picture(2), failed[2]])
+        assert journal.release_failed() == 3
+        assert images(tmp_path) == ["1.jpg", "2.jpg"]
+        assert (journal.pictures(), [journal.has(one.media_id) for one in failed]) == (2, [False] * 3)
+        assert journal.recall(picture(2).content_hash).crops[0].embedding.tolist() == [2] * DIM
+        assert journal.release_failed() == 0
+        journal.add([picture(3, image="bad-0.jpg")])
+    with Journal(tmp_path, DIM) as journal:
+        journal.flush()
+        assert [image for image, _, _ in journal.statuses()] == ["1.jpg", "2.jpg", "bad-0.jpg"]
+    assert images(tmp_path) == ["1.jpg", "2.jpg", "bad-0.jpg"]
+
+
+@pytest.mark.parametrize("written_before", [0, 1])
+def test_killed_while_failed_pictures_leave_the_rest_leaves_when_the_journal_is_opened_again(tmp_path, written_before):
+    failed = [TaggedPicture(f"bad-{number}.jpg", error="no such file") for number in range(2)]
+    with Journal(tmp_path, DIM) as journal:
+        for number, one in enumerate(failed):
+            journal.add([picture(number), one])
+            journal.flush()
+        write, written = journal._write_part, []
+
+        def write_or_be_killed(number, rows):
+            if len(written) == written_before:
+                raise KeyboardInterrupt
+            written.append(number)
+            write(number, rows)
+
+        journal._write_part = write_or_be_killed
+        with pytest.raises(KeyboardInterrupt):
+            journal.release_failed()
+    with Journal(tmp_path, DIM) as journal:
+        assert not any(journal.has(one.media_id) for one in failed)
+        journal.add([picture(7, image="bad-0.jpg")])
+        journal.flush()
+    with Journal(tmp_path, DIM):
+        assert images(tmp_path) == ["0.jpg", "1.jpg", "bad-0.jpg"]
 
 
 def test_a_full_disk_loses_only_the_batch_in_flight(tmp_path):
