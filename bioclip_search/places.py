@@ -34,6 +34,11 @@ def user_datasets() -> Path:
     return _user("data") / "datasets"
 
 
+def user_uploads() -> Path:
+    """Where pictures lie that were handed in through the app, with the runs over them."""
+    return _user("data") / "uploads"
+
+
 def user_cache() -> Path:
     """What may be deleted at any time."""
     return _user("cache")

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from bioclip_search.errors import SourceError
-from bioclip_search.rooted import below
+from bioclip_search.rooted import below, folders_below, found_below
 
 
 @pytest.fixture
@@ -53,3 +53,19 @@ def test_what_is_not_there_is_told(root, asked):
 def test_what_is_no_path_is_told(root, asked):
     with pytest.raises(SourceError, match="is no path|is not there"):
         below(root, asked)
+
+
+def test_folders_are_told_by_name_without_hidden_ones_and_links(tmp_path):
+    for name in ("b", "a", ".hidden"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "file").touch()
+    assert folders_below(tmp_path) == ["a", "b"]
+    assert folders_below(tmp_path / "gone") == []
+
+
+def test_what_bears_a_mark_is_found_the_nearest_first_and_not_gone_into(tmp_path):
+    for place in ("deep/er/run", "run", "run/inner", "1/2/3/4/5"):
+        (tmp_path / place).mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "run.json").touch()
+    assert found_below(tmp_path, "run.json") == ["run", "deep/er/run"]
