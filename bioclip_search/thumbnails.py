@@ -25,6 +25,9 @@ from bioclip_search.runs.folder import Run
 THUMBNAIL_WH = (320, 240)
 """Pixels of a thumbnail, sharp at 160 points on a fine screen; some 12 kB each."""
 
+LARGE_WH = (960, 720)
+"""Pixels of a crop that is looked at alone."""
+
 PICTURE_PX = 1280
 """Longest side of a whole picture."""
 
@@ -68,7 +71,11 @@ class Thumbnails:
 
         The box is in pixels of the upright picture in full.
         """
-        return self._remembered(run, image, box_xyxy, frame_number, is_whole=False)
+        return self._remembered(run, image, box_xyxy, frame_number, THUMBNAIL_WH)
+
+    def large(self, run: Run, image: str, box_xyxy: Sequence[float] | None, frame_number: int | None = None) -> Thumbnail:
+        """As `crop`, but `LARGE_WH` large at most."""
+        return self._remembered(run, image, box_xyxy, frame_number, LARGE_WH)
 
     def crops(self, run: Run, several: Sequence[tuple[str, Sequence[float] | None, int | None]]) -> list[Thumbnail]:
         """As `crop` for each (image, box, frame number), side by side, in their order."""
@@ -77,15 +84,16 @@ class Thumbnails:
 
     def picture(self, run: Run, image: str, box_xyxy: Sequence[float] | None = None, frame_number: int | None = None) -> Thumbnail:
         """The whole picture, `PICTURE_PX` on its longest side at most, with the box drawn in."""
-        return self._remembered(run, image, box_xyxy, frame_number, is_whole=True)
+        return self._remembered(run, image, box_xyxy, frame_number, None)
 
-    def _remembered(self, run: Run, image: str, box: Sequence[float] | None, frame_number: int | None, *, is_whole: bool) -> Thumbnail:
-        key = (str(run.folder), image, None if box is None else tuple(box), frame_number, is_whole)
+    def _remembered(self, run: Run, image: str, box: Sequence[float] | None, frame_number: int | None, crop_wh: tuple[int, int] | None) -> Thumbnail:
+        """The crop so large at most, or the whole picture."""
+        key = (str(run.folder), image, None if box is None else tuple(box), frame_number, crop_wh)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
                 return self._kept[key]
-        found = self._made(run, image, box, frame_number, is_whole)
+        found = self._made(run, image, box, frame_number, crop_wh)
         if found.jpeg is not None:  # what is missing now may be there the next time
             self._keep(key, found)
         return found
@@ -98,22 +106,23 @@ class Thumbnails:
                 _, oldest = self._kept.popitem(last=False)
                 self._bytes -= len(oldest.jpeg or b"")
 
-    def _made(self, run: Run, image: str, box: Sequence[float] | None, frame_number: int | None, is_whole: bool) -> Thumbnail:
+    def _made(self, run: Run, image: str, box: Sequence[float] | None, frame_number: int | None, crop_wh: tuple[int, int] | None) -> Thumbnail:
         path = run.find(image)
         if path is None:
             return Thumbnail(None, "The picture is no longer where it was, or lies in an archive.")
         if not any(path.resolve().is_relative_to(folder) for folder in self._allowed):
             return Thumbnail(None, "The picture lies outside of the folders that may be shown.")
         try:
-            picture, full_wh = self._opened(image, path, box if not is_whole else None, frame_number)
-            shown = drawn(picture, full_wh, box) if is_whole else cut(picture, full_wh, box)
+            enough_px = max(crop_wh or (PICTURE_PX,)) // 2 if crop_wh is None or box is None else None  # of the short side; what comes back has twice that
+            picture, full_wh = self._opened(image, path, enough_px, frame_number)
+            shown = drawn(picture, full_wh, box) if crop_wh is None else cut(picture, full_wh, box, crop_wh)
         except BioclipSearchError as error:
             return Thumbnail(None, f"The picture cannot be shown: {error}.")
         file = io.BytesIO()
         shown.save(file, "JPEG", quality=JPEG_QUALITY)
         return Thumbnail(file.getvalue())
 
-    def _opened(self, image: str, path: Path, box: Sequence[float] | None, frame_number: int | None) -> tuple[PIL.Image.Image, tuple[int, int]]:
+    def _opened(self, image: str, path: Path, enough_px: int | None, frame_number: int | None) -> tuple[PIL.Image.Image, tuple[int, int]]:
         """The picture, perhaps smaller than it is, and how large it is."""
         if frame_number is not None:
             for media in frames(Video(image, path, boxes={frame_number: ()}), FrameChoice(every=NEVER), self._decoders):
@@ -122,18 +131,18 @@ class Thumbnails:
                 if media.frame is not None and media.frame.number == frame_number:
                     return media.frame.pixels, media.frame.pixels.size
             raise PictureError(f"the video has no frame {frame_number}")
-        opened = self._decoders.open(Media(image, path), None if box is not None else max(THUMBNAIL_WH))
+        opened = self._decoders.open(Media(image, path), enough_px)
         return opened.picture, opened.size_wh
 
 
-def cut(picture: PIL.Image.Image, full_wh: tuple[int, int], box_xyxy: Sequence[float] | None) -> PIL.Image.Image:
-    """The box with room around it, widened to the shape of a thumbnail as far as the picture goes, and made as small as one."""
+def cut(picture: PIL.Image.Image, full_wh: tuple[int, int], box_xyxy: Sequence[float] | None, most_wh: tuple[int, int] = THUMBNAIL_WH) -> PIL.Image.Image:
+    """The box with room around it, widened to the shape of a thumbnail as far as the picture goes, and made as small as is asked."""
     if box_xyxy is not None:
         scale = picture.width / full_wh[0]
         sides = _widened([side * scale for side in box_xyxy], picture.size)
         picture = picture.crop(sides)
     shown = picture.copy()
-    shown.thumbnail(THUMBNAIL_WH)
+    shown.thumbnail(most_wh)
     return shown
 
 

@@ -6,7 +6,7 @@ import PIL.Image
 import pytest
 
 from bioclip_search.decoding import Decoders
-from bioclip_search.thumbnails import THUMBNAIL_WH, Thumbnails, cut
+from bioclip_search.thumbnails import LARGE_WH, THUMBNAIL_WH, Thumbnails, cut
 from tests.standards.runs import small_run
 
 
@@ -61,6 +61,12 @@ def test_the_whole_picture_shows_where_the_box_is(thumbnails, run):
     assert shown.size == (1280, 960)
     blue = shown.getpixel((482, 360))
     assert blue[2] > 100 > blue[0]
+
+
+def test_a_crop_that_is_looked_at_alone_is_larger_and_kept_apart_from_its_thumbnail(thumbnails, run):
+    box = (200, 100, 1400, 1100)
+    sizes = [opened(one(run, "1.png", box)).size for one in (thumbnails.crop, thumbnails.large, thumbnails.crop)]
+    assert sizes == [THUMBNAIL_WH, LARGE_WH, THUMBNAIL_WH]
 
 
 def test_several_come_in_their_order(thumbnails, run):
