@@ -32,11 +32,14 @@ SIGNS_WITHIN_A_LINE = re.compile(r"([\\*_\[\]<>$:#|~&^`!{}]|^[-+=.)])")
 """Those that mean something amid a line of Markdown, or at its start; the rest of a sentence stays as it was written."""
 
 STYLE = """
+/* bioclip-search */
 /* Room: a column that can be read, less of it on a phone. */
 [data-testid="stMainBlockContainer"] { max-width: 76rem; padding: 3.5rem clamp(1rem, 4vw, 3rem) 6rem; }
 [data-testid="stMain"] p, [data-testid="stMain"] li { text-wrap: pretty; overflow-wrap: anywhere; }
 [data-testid="stMain"] [data-testid="stMarkdownContainer"] > p { max-width: 46rem; }
 [data-testid="stHeading"] h1, [data-testid="stHeading"] h2 { letter-spacing: -0.015em; text-wrap: balance; overflow-wrap: anywhere; }
+/* Small print: quieter than the text, never too faint to read. */
+[data-testid="stCaptionContainer"] { color: inherit; opacity: 0.8; }
 /* Focus: seen on every ground, for those who work by keyboard. */
 :is(a, button, input, textarea, summary, [role="button"], [role="tab"], [role="slider"], [tabindex="0"]):focus-visible {
   outline: 3px solid currentColor !important; outline-offset: 2px; }

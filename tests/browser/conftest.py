@@ -79,12 +79,13 @@ def visit(browser, served) -> Iterator[Callable[..., Any]]:
 
 
 def settle(page: Any) -> None:
-    """Waits until the server has nothing more to say: no run is under way and nothing on the page is stale."""
+    """Waits until the server has nothing more to say, nothing on the page is stale or moves, and the app's own style is there."""
     page.wait_for_function(
         """() => {
             const app = document.querySelector('[data-testid="stApp"]');
             return app && app.getAttribute('data-test-script-state') === 'notRunning'
                 && app.getAttribute('data-test-connection-state') === 'CONNECTED' && !document.querySelector('[data-stale="true"]')
+                && [...document.querySelectorAll('style')].some(one => one.textContent.includes('bioclip-search'))
                 && document.getAnimations().every(one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity);
         }""",
         timeout=PATIENCE_MS,
