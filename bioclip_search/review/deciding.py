@@ -14,6 +14,7 @@ A row tells the picture by `media_id` or `image`, the box by `crop`, and what wa
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,8 @@ from bioclip_search.review.spreading import for_the_burst
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.table import schema, to_pictures
-from bioclip_search.standards.csv_table import open_to_read, unsafe
+from bioclip_search.standards.collection import is_unicode
+from bioclip_search.standards.csv_table import unsafe
 
 COLUMNS = ("image", "media_id", "crop", "verdict", "taxon", "note")
 MAX_CELL = 4096
@@ -90,8 +92,8 @@ def decide(
         RunError: The folder holds no run, its index is not at hand, or the decisions cannot be kept.
         TableError: The file is no table with these columns, or `who` is no name.
     """
-    if not who.strip():
-        raise TableError("Say who decided: --who NAME.")
+    if not who.strip() or not is_unicode(who):
+        raise TableError("Say who decided: --who NAME, in letters of Unicode.")
     run = Run.open(folder)
     rows = list(read_rows(decisions) if isinstance(decisions, str | Path) else enumerate(decisions, start=1))
     filled = [(number, row) for number, row in rows if _cell(row, "verdict") or _cell(row, "taxon")]
@@ -111,14 +113,14 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file with their numbers, whichever of comma, semicolon and tab parts the columns.
 
     Raises:
-        TableError: It cannot be read, or lacks the columns.
+        TableError: It cannot be read, is no text in Unicode, or lacks the columns.
     """
     path = Path(path)
     try:
-        with open_to_read(path) as file:
+        with path.open(encoding=_encoding(path), newline="") as file:
             header = file.readline()
             file.seek(0)
-            reader = csv.DictReader(file, delimiter=max(",;\t", key=header.count))
+            reader = csv.DictReader(file, delimiter=max(",;\t", key=header.count), strict=True)
             columns = [(name or "").strip().lower() for name in reader.fieldnames or []]
             if not {"image", "media_id"} & set(columns) or not {"verdict", "taxon"} & set(columns):
                 raise TableError(
@@ -127,8 +129,16 @@ def read_rows(path: str | Path) -> Iterator[tuple[int, dict[str, str]]]:
             reader.fieldnames = columns
             for number, row in enumerate(reader, start=1):
                 yield number, {name: unsafe(value) for name, value in row.items() if name and isinstance(value, str)}
+    except UnicodeError as error:
+        raise TableError(f"{path}: is no text in UTF-8, so letters would be lost. Save it from the spreadsheet program as CSV UTF-8.") from error
     except (OSError, csv.Error) as error:
         raise TableError(f"{path}: cannot be read as a table ({error}).") from error
+
+
+def _encoding(path: Path) -> str:
+    """UTF-8, but for the two bytes that "Unicode text" of a spreadsheet program begins with."""
+    with path.open("rb") as file:
+        return "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
 
 
 class _Reader:
@@ -142,6 +152,8 @@ class _Reader:
         verdict, name = _cell(row, "verdict").lower(), _cell(row, "taxon")
         if longest := next((column for column in COLUMNS if len(_cell(row, column)) > MAX_CELL), None):
             raise TableError(f"the cell {longest} has more than {MAX_CELL:,} letters")
+        if not is_unicode(_cell(row, "note")):
+            raise TableError("the note holds bytes that are no text in UTF-8")
         if verdict and verdict not in VERDICTS:
             raise TableError(f"the verdict {verdict!r} is none; there are {', '.join(VERDICTS)}")
         if verdict in (BLANK, PERSON, VEHICLE, UNSURE) and name:

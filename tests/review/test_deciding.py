@@ -148,6 +148,31 @@ def test_a_file_without_the_columns_stops(run, names, tmp_path):
         decide(run.folder, path, "Ana", names=names)
 
 
+def test_a_note_is_kept_letter_by_letter_or_the_file_is_refused(run, names, tmp_path):
+    table = "image;verdict;note\nlion.jpg;blank;Füchsin mit Welpen\n"
+    path = tmp_path / "filled.csv"
+    path.write_text(table, encoding="utf-16")  # "Unicode text" of a spreadsheet program
+    decide(run.folder, path, "Ana Ruíz", names=names)
+    (kept,) = standing_decisions(run.folder).values()
+    assert (kept.note, kept.who) == ("Füchsin mit Welpen", "Ana Ruíz")
+    path.write_text(table, encoding="cp1252")
+    with pytest.raises(TableError, match="CSV UTF-8"):
+        decide(run.folder, path, "Ana", names=names)
+
+
+def test_bytes_that_are_no_text_never_reach_the_file_of_decisions(run, names):
+    assert "no text" in one(run, names, image="lion.jpg", verdict="blank", note="F\udcfcchsin")
+    with pytest.raises(TableError, match="who decided"):
+        decide(run.folder, [], "Ana Ru\udcedz", names=names)
+
+
+def test_a_quote_that_is_never_closed_does_not_swallow_the_rows_below(run, names, tmp_path):
+    path = tmp_path / "filled.csv"
+    path.write_text('image,verdict,note\nlion.jpg,blank,"never closed\ntwo.jpg,blank,\n', encoding="utf-8")
+    with pytest.raises(TableError, match="cannot be read as a table"):
+        decide(run.folder, path, "Ana", names=names)
+
+
 def test_an_index_that_is_not_at_hand_must_be_named(run):
     with pytest.raises(RunError, match="the index small, which the run was made with, is not here.*--index"):
         decide(run.folder, [{"image": "lion.jpg", "taxon": "Lion"}], "Ana")
