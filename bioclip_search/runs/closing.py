@@ -56,20 +56,30 @@ def close_run(folder: Path, note: Mapping[str, Any], deciding: Deciding | None, 
 
 def _closed(run: Run, deciding: Deciding | None, closing: Closing) -> tuple[dict[str, int], Sequence[str]]:
     """How many boxes were set aside and how many bursts there are, and what to tell of them."""
+    from bioclip_search.bursts.folder import MEMBERS_FILE, SEQUENCES_FILE
+    from bioclip_search.detectors.repeats import REPEATS_FILE, find_repeats, read_repeats
+
     found, notes = {}, ()
     if closing.repeats and run.note["settings"]["detector"]["name"] != "none":
-        from bioclip_search.detectors.repeats import find_repeats
-
         found["repeats"] = find_repeats(run)
+    else:
+        _remove(run, REPEATS_FILE)
     if closing.fusion is not None and deciding is not None:
         from bioclip_search.bursts import fuse
-        from bioclip_search.detectors.repeats import read_repeats
 
         gap = {} if closing.gap_s is None else {"gap_s": closing.gap_s}
         report = fuse(run, deciding.searcher, deciding.everywhere, method=closing.fusion, set_aside=read_repeats(run.folder), **gap)
         found |= {"sequences": report.sequences, "bursts": report.bursts}
         notes = report.notes
+    else:
+        _remove(run, SEQUENCES_FILE, MEMBERS_FILE)
     return found, notes
+
+
+def _remove(run: Run, *names: str) -> None:
+    """What an earlier end of the run told of its rows, and is not wished any more."""
+    for name in names:
+        (run.folder / name).unlink(missing_ok=True)
 
 
 def tallied(journal: Journal) -> tuple[dict[str, int], list[dict[str, str]]]:

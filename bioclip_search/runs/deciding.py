@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,14 @@ class Deciding:
     Attributes:
         asked: Filters and rules as `Searcher.question` takes them.
         is_local: Weigh the records of occurrences at each picture's own place and month.
+        told: All that decides an answer besides the index, as the settings of a run tell it.
     """
 
-    def __init__(self, searcher: Searcher, asked: dict[str, Any], *, is_local: bool = False):
+    def __init__(self, searcher: Searcher, asked: dict[str, Any], *, is_local: bool = False, calibration: str | Path | None = None):
+        """Takes the file that the searcher's calibration came from, if it is not the index's own."""
         self.searcher, self.asked, self.is_local = searcher, asked, is_local
+        speed = None if searcher.speed == "auto" else searcher.speed
+        self.told = asked | {"place": "of each picture" if is_local else None, "calibration": calibration, "speed": speed}
         self._placeless = {name: value for name, value in asked.items() if not (is_local and name == "occurrences")}
         self.everywhere = searcher.question(**self._placeless)
         self._at = lru_cache(PLACES_KEPT)(self._question_at)

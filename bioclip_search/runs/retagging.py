@@ -16,10 +16,9 @@ from bioclip_search.media import Deployment
 from bioclip_search.runs.closing import Closing, close_run, tallied
 from bioclip_search.runs.deciding import Deciding
 from bioclip_search.runs.folder import Run
-from bioclip_search.runs.journal import Journal
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.settings import settings_of
-from bioclip_search.runs.tagging import BATCH_PICTURES, Progress, as_json, begin
+from bioclip_search.runs.tagging import BATCH_PICTURES, Progress, as_json, begin, written
 from bioclip_search.stream import in_blocks
 
 
@@ -34,8 +33,9 @@ def retag(
     stop_if_unfit(before, out, deciding)
     settings = _settings(before.note["settings"], deciding)
     note = begin(out, settings, dict(before.note["source"]) | {"from": str(before.folder.absolute())}, is_resumed)
-    total, done = before.note["counts"].get("pictures"), 0
-    with Journal(out, before.dim) as journal:
+    total = before.note["counts"].get("pictures")
+    with written(out, note, before.dim) as journal:
+        done = journal.pictures()
         for block in in_blocks((one for one in before.pictures(embeddings=True) if not journal.has(one.media_id)), BATCH_PICTURES):
             journal.add(deciding.answered(block))
             done += len(block)
@@ -68,8 +68,7 @@ def stop_if_unfit(before: Run, out: Path, deciding: Deciding) -> None:
 
 def _settings(before: Mapping[str, Any], deciding: Deciding) -> dict[str, Any]:
     """Those of the run before in what was looked at, ours in what is asked."""
-    asked = deciding.asked | {"place": "of each picture" if deciding.is_local else None}
-    ours = settings_of(deciding.searcher, None, asked)
+    ours = settings_of(deciding.searcher, None, deciding.told)
     return dict(before) | {name: ours[name] for name in ("index", "question")}
 
 
@@ -80,7 +79,7 @@ def take_in(pictures: Iterable[TaggedPicture], out: Path, *, settings: dict[str,
         RunError: There is something in the folder, or it cannot be written.
     """
     note = begin(out, settings, source | {"deployments": [as_json(stay) for stay in deployments]}, is_resumed=False)
-    with Journal(out, None) as journal:
+    with written(out, note, None) as journal:
         for block in in_blocks(_numbered(pictures), BATCH_PICTURES):
             journal.add(block)
         journal.flush()

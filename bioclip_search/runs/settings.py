@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -20,6 +21,9 @@ from bioclip_search.searcher import Searcher
 
 FILES = ("checklist", "geofence", "occurrences", "calibration")
 """What may be asked by a file; its bytes count, not its name."""
+
+ARCHIVE, DATA_SET = "archive", "data set"
+"""Kinds of sources that have no root; see `Source.kind`."""
 
 LIBRARIES = ("torch", "open_clip_torch", "faiss-cpu", "pillow", "pyarrow", "ultralytics", "onnxruntime", "av")
 
@@ -69,6 +73,41 @@ def stop_if_other(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any
             f"{folder}: was made with other settings: {'; '.join(differing[:5])}. Give the same ones to go on with it, or another folder; "
             f"to decide anew without looking at the pictures again: bioclip-search tag --from {folder} --out ANOTHER."
         )
+
+
+def stop_if_elsewhere(folder: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Makes sure that a run is gone on with over the collection it was begun with: pictures are known by their names below its root.
+
+    A folder that was moved has the same names; one that is still where it was, beside the one that is given now, does not.
+
+    Raises:
+        RunError: It is another collection.
+    """
+    (sort, old), (new_sort, new) = _whereabouts(before), _whereabouts(now)
+    if sort == new_sort and (old == new or (sort != DATA_SET and _may_be(old, new))):
+        return
+    if sort == new_sort == ARCHIVE and Path(old).name != Path(new).name:  # pictures in archives bear their archive's name
+        return
+    raise RunError(
+        f"{folder}: is a run over {old}, where {new} is given now. Pictures of one name would be taken for the same; "
+        "tag this collection into a folder of its own, or both in one run by the folder that holds them."
+    )
+
+
+def _whereabouts(source: Mapping[str, Any]) -> tuple[str, str]:
+    """What sort of place a collection is at, and where: its root, the run it was decided from, else what the user called it."""
+    for sort in ("from", "root"):
+        if source.get(sort):
+            return sort, source[sort]
+    return source["kind"], source["place"] if source["kind"] == DATA_SET else os.path.abspath(source["place"])
+
+
+def _may_be(old: str, new: str) -> bool:
+    """Whether one place is the other by another name, or was moved there."""
+    try:
+        return os.path.samefile(old, new)
+    except OSError:
+        return not os.path.exists(old)
 
 
 def _detector(detector: Detector | None) -> dict[str, Any]:

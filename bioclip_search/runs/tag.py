@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bioclip_search.crops import DETECTOR_CONFIDENCE
+from bioclip_search.decoding.videos import FrameChoice
 from bioclip_search.errors import RunError, TableError
 from bioclip_search.runs.closing import Closing
 from bioclip_search.runs.deciding import Deciding
@@ -24,6 +25,7 @@ def tag(
     *,
     from_run: str | Path | None = None,
     resume: bool = False,
+    retry_failed: bool = False,
     index: str | Path = "starter",
     detector: str = "starter",
     min_confidence: float = DETECTOR_CONFIDENCE,
@@ -55,6 +57,7 @@ def tag(
         out: The folder of the run; see `runs.folder` for what is in it.
         from_run: Instead of a source, a run whose vectors are asked anew, or an export that is taken in as it is.
         resume: Go on with the run in `out`: what is done is not done again, what is new in the collection is added.
+        retry_failed: As `resume`, and pictures that failed before are looked at once more.
         detector: "none" takes each picture whole; boxes that the source brings go before any detector.
         min_confidence: Boxes below are not looked at.
         tile_px: Look at larger pictures in tiles of this side, too.
@@ -80,18 +83,18 @@ def tag(
         raise RunError("Give either a collection of pictures or, by --from, an earlier run.")
     if place_of_pictures and not asked.get("occurrences"):
         raise TableError("The place of each picture (--place-of-pictures) is used with records of occurrences; give --occurrences.")
+    choice = _choice(every, per_s)
     out, closing = Path(out), Closing(_fusion(fusion), gap_s, repeats)
     if from_run is not None and not (Path(from_run) / NOTE_FILE).is_file():
         from bioclip_search.standards.taking_in import take_in_export
 
         return take_in_export(Path(from_run), out)
     searcher = Searcher.open(index, device=device, precision=precision, speed=speed, calibration=calibration)
-    deciding = Deciding(searcher, asked, is_local=place_of_pictures)
+    deciding = Deciding(searcher, asked, is_local=place_of_pictures, calibration=calibration)
     if from_run is not None:
         from bioclip_search.runs.retagging import retag
 
         return retag(Run.open(from_run), out, deciding, is_resumed=resume, closing_with=closing, progress=progress)
-    from bioclip_search.decoding.videos import FrameChoice
     from bioclip_search.sources import open_source
 
     opened = open_source(source, deployments=deployments, columns=columns, root=root)
@@ -101,13 +104,23 @@ def tag(
 
         finder = TiledDetector(finder, tile_px)
     limits = {name: value for name, value in (("timeout_s", timeout_s), ("memory_mb", memory_mb)) if value is not None}
-    choice = FrameChoice(**{name: value for name, value in (("every", every), ("per_s", per_s)) if value is not None})
     equipment = Equipment(deciding, finder, min_confidence, choice, workers, limits)
-    return tag_source(opened, out, equipment, place=str(source), is_resumed=resume, closing_with=closing, progress=progress)
+    how = {"is_resumed": resume or retry_failed, "retries_failed": retry_failed, "closing_with": closing, "progress": progress}
+    return tag_source(opened, out, equipment, place=str(source), **how)
+
+
+def _choice(every: int | None, per_s: float | None) -> FrameChoice:
+    try:
+        return FrameChoice(every, per_s)
+    except ValueError as error:
+        raise RunError(str(error)) from error
 
 
 def _fusion(name: str | None) -> str | None:
     """The way to fuse, None for "none"; where nothing was said, the one that did best."""
     from bioclip_search.bursts.fusing import DEFAULT_METHOD
+    from bioclip_search.bursts.fusion import METHODS
 
+    if name not in (None, NO_FUSION, *METHODS):
+        raise RunError(f"There is no way to fuse called {name!r}; there are {', '.join(METHODS)}, and {NO_FUSION}.")
     return None if name == NO_FUSION else name or DEFAULT_METHOD

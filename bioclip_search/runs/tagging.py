@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,15 @@ from bioclip_search.crops import DETECTOR_CONFIDENCE
 from bioclip_search.decoding.pool import Decoders
 from bioclip_search.decoding.videos import FrameChoice, frames
 from bioclip_search.detect import Detector
-from bioclip_search.errors import RunError
-from bioclip_search.media import Deployment, Media, Video, media_id
+from bioclip_search.detectors.given import count_unusable
+from bioclip_search.errors import BioclipSearchError, MissingExtraError, RunError
+from bioclip_search.media import Deployment, GivenBox, Media, Video, media_id
 from bioclip_search.runs.closing import Closing, close_run, tallied
 from bioclip_search.runs.deciding import Deciding
-from bioclip_search.runs.folder import JOB_FOLDER, NOTE_FILE, Run, read_note, write_note
+from bioclip_search.runs.folder import JOB_FOLDER, JOURNAL_FILE, NOTE_FILE, ROWS_FOLDER, Run, read_note, write_note
 from bioclip_search.runs.journal import Journal
 from bioclip_search.runs.looking import Look, Looking
-from bioclip_search.runs.settings import settings_hash, settings_of, stop_if_other, versions
+from bioclip_search.runs.settings import settings_hash, settings_of, stop_if_elsewhere, stop_if_other, versions
 from bioclip_search.sources import Source
 
 BATCH_PICTURES, BATCH_LOOKS = 16, 128
@@ -55,8 +57,7 @@ class Equipment:
     def settings(self) -> dict[str, Any]:
         """What decides the rows; see `settings`."""
         looking = {"min_confidence": self.min_confidence, "frames": asdict(self.choice)}
-        asked = self.deciding.asked | {"place": "of each picture" if self.deciding.is_local else None}
-        return settings_of(self.deciding.searcher, self.detector, asked, **looking)
+        return settings_of(self.deciding.searcher, self.detector, self.deciding.told, **looking)
 
 
 def tag_source(
@@ -66,6 +67,7 @@ def tag_source(
     *,
     place: str,
     is_resumed: bool = False,
+    retries_failed: bool = False,
     closing_with: Closing | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -73,17 +75,20 @@ def tag_source(
 
     Args:
         place: What the user called the collection.
+        retries_failed: Pictures that failed before are looked at once more.
         closing_with: What is done with all rows in the end.
 
     Raises:
-        RunError: There is a run already and `is_resumed` was not said, it was made with other settings, or it cannot be written.
+        RunError: There is a run already and `is_resumed` was not said, it was made with other settings or of another collection, or it cannot
+            be written.
         ModelError: The detector or the encoder fails.
     """
     note = begin(out, equipment.settings(), {"place": place, "kind": source.kind, "root": source.root and str(source.root.absolute())}, is_resumed)
     note["source"]["deployments"] = [as_json(stay) for stay in source.deployments]
     deciding = equipment.deciding
-    with Journal(out, deciding.searcher.encoder.dim) as journal, Decoders(equipment.workers, **equipment.limits) as decoders:
-        write_note(out, note)
+    with written(out, note, deciding.searcher.encoder.dim) as journal, Decoders(equipment.workers, **equipment.limits) as decoders:
+        if retries_failed:
+            journal.release_failed()
         looking = Looking(decoders, deciding.searcher.encoder, equipment.detector, equipment.min_confidence, source.facts_of)
         stream = Stream(source, equipment.choice, decoders, journal, progress)
         with closing(looking.looks(stream.media(), journal)) as looks:
@@ -94,7 +99,7 @@ def tag_source(
                 stream.told(pictures)
         journal.flush()
         note["counts"], note["failures"] = tallied(journal)
-    note["source"]["notes"] = list(source.notes)
+    note["source"]["notes"] = [*source.notes, *stream.notes()]
     return close_run(out, note, deciding, closing_with)
 
 
@@ -106,7 +111,7 @@ def begin(out: Path, settings: dict[str, Any], source: dict[str, Any], is_resume
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        is_there = out.exists() and any(one.name != JOB_FOLDER for one in out.iterdir())
+        is_there = out.exists() and not all(_is_of_no_run_yet(one) for one in out.iterdir())
     except OSError as error:
         raise RunError(f"{out}: cannot be the folder of a run ({error.strerror or error}). Choose another place.") from error
     if not is_there:
@@ -128,7 +133,27 @@ def begin(out: Path, settings: dict[str, Any], source: dict[str, Any], is_resume
         )
         raise RunError(f"{out}: holds a run already, which {state}. Or choose another folder.")
     stop_if_other(out, note["settings"], settings)
+    stop_if_elsewhere(out, note["source"], source)
     return note | {"source": source, "versions": versions(), "resumed": [*note.get("resumed", []), now], "is_finished": False}
+
+
+def _is_of_no_run_yet(path: Path) -> bool:
+    """Whether it is what stands in the folder of a run before its note does, where it was stopped in between."""
+    return path.name in (JOB_FOLDER, JOURNAL_FILE, f"{JOURNAL_FILE}-journal") or (path.name == ROWS_FOLDER and not any(path.iterdir()))
+
+
+@contextmanager
+def written(out: Path, note: dict[str, Any], dim: int | None) -> Iterator[Journal]:
+    """The journal of the run that `begin` gave the note of; the folder is this process's until it is closed.
+
+    Raises:
+        RunError: The folder cannot be written, another process writes it, or it holds rows that no note tells of.
+    """
+    with Journal(out, dim) as journal:
+        if "resumed" not in note and journal.pictures():
+            raise RunError(f"{out}: holds the rows of a run whose {NOTE_FILE} is gone. Choose an empty or new folder.")
+        write_note(out, note)
+        yield journal
 
 
 class Stream:
@@ -136,7 +161,7 @@ class Stream:
 
     def __init__(self, source: Source, choice: FrameChoice, decoders: Decoders, journal: Journal, progress: Progress | None):
         self.source, self.choice, self.decoders, self.journal, self.progress = source, choice, decoders, journal, progress
-        self._gone_through, self._total = 0, None
+        self._gone_through, self._total, self._unusable = 0, None, 0
         self._videos: dict[str, str] = {}
         """Of videos whose last frame is on its way: that frame's id and the video's."""
         if progress:
@@ -144,6 +169,7 @@ class Stream:
 
     def media(self) -> Iterator[Media]:
         for one in self.source.media():
+            self._unusable += count_unusable(_boxes_of(one))
             if not self.journal.has(media_id(one.image)):
                 yield from self._frames(one) if isinstance(one, Video) else (one,)
             self._gone_through += 1
@@ -156,9 +182,15 @@ class Stream:
             if video := self._videos.pop(picture.media_id, None):
                 self.journal.mark(video)
 
+    def notes(self) -> list[str]:
+        """What a person should be told of what went by."""
+        if not self._unusable:
+            return []
+        return [f"boxes of the source that lie beside the picture, have no area or no confidence from 0 to 1, passed over: {self._unusable:,}"]
+
     def _frames(self, video: Video) -> Iterator[Media]:
         last = None
-        for frame in frames(video, self.choice, self.decoders):
+        for frame in self._chosen(video):
             if not self.journal.has(frame.media_id):
                 last = frame.media_id
                 yield frame
@@ -167,8 +199,20 @@ class Stream:
         else:
             self._videos[last] = media_id(video.image)
 
+    def _chosen(self, video: Video) -> Iterator[Media]:
+        """Subtle: without PyAV a video fails by itself, for thousands of pictures may stand beside it."""
+        try:
+            yield from frames(video, self.choice, self.decoders)
+        except MissingExtraError as error:
+            yield Media(video.image, video.file, facts=video.facts, error=str(error))
+
     def _count(self) -> None:
-        self._total = self.source.count()
+        with suppress(BioclipSearchError, OSError):  # whoever goes through the pictures meets it, too, and tells it
+            self._total = self.source.count()
+
+
+def _boxes_of(one: Media | Video) -> Iterable[GivenBox]:
+    return chain.from_iterable((one.boxes or {}).values()) if isinstance(one, Video) else one.boxes or ()
 
 
 def _batches(looks: Iterable[Look]) -> Iterator[list[Look]]:

@@ -67,3 +67,25 @@ def test_another_encoder_asks_for_the_pictures(before, tmp_path, small_index, en
     searcher = Searcher(Index(small_index), ColourEncoder(encoder.texts))
     with pytest.raises(RunError, match=r"other\+fp32.*Tag the pictures again"):
         retag(other, tmp_path / "again", Deciding(searcher, {}))
+
+
+def test_stopped_and_gone_on_with_the_answers_are_the_same(before, tmp_path, searcher):
+    whole = retag(before, tmp_path / "whole", Deciding(searcher, {}))
+
+    def stop(done, _total):
+        if done >= 32:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        retag(before, tmp_path / "again", Deciding(searcher, {}), progress=stop)
+    told = []
+    again = retag(before, tmp_path / "again", Deciding(searcher, {}), is_resumed=True, progress=lambda done, total: told.append((done, total)))
+    assert parquet.read_table(again.folder / "rows").equals(parquet.read_table(whole.folder / "rows"))
+    assert (told[0], told[-1]) == ((48, 100), (100, 100))
+
+
+def test_a_run_that_was_decided_from_one_is_not_gone_on_with_from_another(before, tmp_path, searcher):
+    other = Run(shutil.copytree(before.folder, tmp_path / "other"), before.note)
+    retag(before, tmp_path / "again", Deciding(searcher, {}))
+    with pytest.raises(RunError, match=r"is a run over .*before, where .*other is given now"):
+        retag(other, tmp_path / "again", Deciding(searcher, {}), is_resumed=True)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,14 @@ import PIL.Image
 import pytest
 from pyarrow import parquet
 
-from bioclip_search.errors import RunError
-from bioclip_search.media import GivenBox, Media
+from bioclip_search.errors import RunError, SourceError
+from bioclip_search.media import GivenBox, Media, Video
 from bioclip_search.runs import tagging
+from bioclip_search.runs.closing import Closing
 from bioclip_search.runs.deciding import Deciding
 from bioclip_search.runs.folder import Run
+from bioclip_search.runs.journal import Journal
+from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.tagging import tag_source
 from bioclip_search.sources import Source, open_source
 from tests.runs.conftest import write_picture
@@ -197,3 +201,98 @@ def test_the_size_is_that_of_the_upright_picture(tmp_path, run_of):
     PIL.Image.new("RGB", (40, 20), (3, 1, 0)).save(tmp_path / "one" / "a.jpg", exif=exif, quality=100)
     table = rows(run_of(tmp_path / "one"))
     assert (table["width"].tolist(), table["height"].tolist()) == ([20], [40])
+
+
+def test_another_collection_is_not_added_where_its_pictures_would_be_taken_for_those_that_are_done(photos, tmp_path, run_of):
+    run_of(photos)
+    write_picture(tmp_path / "others" / "001.png", 5)
+    with pytest.raises(RunError, match=r"is a run over .*photos, where .*others is given now"):
+        run_of(tmp_path / "others", is_resumed=True)
+
+
+def test_a_collection_that_was_moved_or_has_two_names_is_gone_on_with(photos, tmp_path, run_of, counting):
+    run_of(photos)
+    counting.encoded.clear()
+    (tmp_path / "link").symlink_to(photos, target_is_directory=True)
+    run_of(tmp_path / "link", is_resumed=True)
+    moved = photos.rename(tmp_path / "moved")
+    run = run_of(moved, is_resumed=True)
+    assert counting.encoded == []
+    assert run.find("001.png") == moved / "001.png"
+
+
+def test_an_archive_is_added_to_that_of_another_name_only(tmp_path, run_of):
+    for folder, name in (("a", "cards.zip"), ("b", "cards.zip"), ("b", "more.zip")):
+        path = write_picture(tmp_path / folder / f"{name}.png", 3)
+        with zipfile.ZipFile(tmp_path / folder / name, "w") as archive:
+            archive.write(path, "1.png")
+    run_of(tmp_path / "a" / "cards.zip")
+    assert run_of(tmp_path / "b" / "more.zip", is_resumed=True).note["counts"]["pictures"] == 2
+    with pytest.raises(RunError, match="is a run over"):
+        run_of(tmp_path / "a" / "cards.zip.png", is_resumed=True)
+    run_of(tmp_path / "a" / "cards.zip", "other")
+    with pytest.raises(RunError, match="is a run over"):
+        run_of(tmp_path / "b" / "cards.zip", "other", is_resumed=True)
+
+
+def test_failed_pictures_are_tried_once_more_where_that_is_wished(photos, run_of, counting):
+    whole = (photos / "050.png").read_bytes()
+    (photos / "050.png").write_bytes(b"")
+    (photos / "051.png").write_bytes(b"")
+    run_of(photos)
+    (photos / "050.png").write_bytes(whole)
+    counting.encoded.clear()
+    assert run_of(photos, is_resumed=True).note["counts"]["failed"] == 2
+    run = run_of(photos, is_resumed=True, retries_failed=True)
+    assert run.note["counts"]["pictures"] == 100
+    assert [one["image"] for one in run.note["failures"]] == ["051.png"]
+    table = rows(run)
+    assert table["image"].nunique() == 100
+    assert table.query("image == '050.png'")["error"].isna().all()
+    assert table.query("image == '051.png'")["status"].tolist() == ["failed"]
+
+
+def test_boxes_that_no_picture_can_hold_are_told(photos, tmp_path, equipment):
+    boxes = (GivenBox((0.0, 0.0, 0.5, 0.5), 0.7, "animal"), GivenBox((0.0, 0.0, -0.5, 0.5), 0.7, "animal"), GivenBox((2.0, 0.0, 0.5, 0.5), 0.7, "animal"))
+    media = [Media("a.png", photos / "001.png", boxes=boxes), Video("b.mp4", photos / "none.mp4", boxes={7: boxes})]
+    run = tag_source(Source("list", None, lambda _: iter(media)), tmp_path / "run", equipment, place="list")
+    assert [note for note in run.note["notes"] if "boxes of the source" in note] == [
+        "boxes of the source that lie beside the picture, have no area or no confidence from 0 to 1, passed over: 4"
+    ]
+
+
+def test_stopped_before_its_note_was_there_a_run_is_begun_anew(photos, tmp_path, run_of):
+    Journal(tmp_path / "run", 9).__exit__()
+    assert run_of(photos).note["counts"]["pictures"] == 100
+
+
+def test_rows_without_a_note_are_never_mixed_with_others(photos, tmp_path, run_of):
+    with Journal(tmp_path / "run", None) as journal:
+        journal.add([TaggedPicture("old.png", error="old")])
+    with pytest.raises(RunError, match="holds the rows of a run whose run.json is gone"):
+        run_of(photos)
+
+
+def test_what_tells_of_rows_leaves_when_it_is_not_wished_any_more(photos, run_of):
+    run = run_of(photos, closing_with=Closing(fusion="vote"))
+    assert (run.folder / "sequences.parquet").exists()
+    run_of(photos, is_resumed=True, closing_with=Closing(repeats=False))
+    assert sorted(path.name for path in run.folder.iterdir()) == ["journal.sqlite", "rows", "run.json"]
+
+
+def test_a_collection_that_cannot_be_counted_is_told_by_its_own_error_alone(photos, tmp_path, equipment, capfd):
+    def broken(_tally):
+        yield Media("a.png", photos / "001.png")
+        raise SourceError("the list is damaged")
+
+    with pytest.raises(SourceError, match="the list is damaged"):
+        tag_source(Source("list", None, broken), tmp_path / "run", equipment, place="list", progress=lambda done, total: None)
+    assert capfd.readouterr().err == ""
+
+
+def test_another_calibration_is_another_setting(photos, tmp_path, run_of, searcher, equipment):
+    run_of(photos)
+    (tmp_path / "calibration.parquet").write_bytes(b"as good as any")
+    other = replace(equipment, deciding=Deciding(searcher, {}, calibration=tmp_path / "calibration.parquet"))
+    with pytest.raises(RunError, match="question calibration was None"):
+        run_of(photos, gear=other, is_resumed=True)
