@@ -2,8 +2,9 @@
 
 After saulgreenberg/Timelapse, Database/CsvReaderWriter.cs: rows are matched by RelativePath (with backslashes) and File;
 every other column must be a data label of the template in use, so the report says which those are; further rows of
-one file are passed over, so a file has but one: what is most probable in it first, all others in `AlsoSeen`. Boxes
-go to Timelapse by `megadetector`.
+one file are passed over, so a file has but one: what is most probable in it first, all others in `AlsoSeen`. One cell of
+DateTime that holds no time makes it refuse the whole file, so that column is there only where all times are known; what
+a run knows nothing of, such as DeleteFlag, is not told, for it would be overwritten. Boxes go to Timelapse by `megadetector`.
 """
 
 from __future__ import annotations
@@ -21,29 +22,37 @@ from bioclip_search.standards.options import ExportOptions
 from bioclip_search.standards.output import fresh_file
 from bioclip_search.standards.report import ExportReport, Tally
 
-KEYS = ("File", "RelativePath", "DateTime", "DeleteFlag")
-"""Columns that every template has; Timelapse finds a file by the first two, so their texts stay exactly as they are."""
+KEYS = ("File", "RelativePath")
+"""Columns by which Timelapse finds a file, so their texts stay exactly as they are."""
+
+TIME = "DateTime"
+"""A column that every template has, as it has those of `KEYS`."""
 
 LABELS = ("Seen", "Species", "CommonName", "Rank", "Probability", "Count", "AlsoSeen", "IdentifiedBy", "Problem")
 """Data labels that the template needs; all of type Note but Count, which is a Counter."""
-
-COLUMNS = (*KEYS, *LABELS)
 
 
 def write(collection: Collection, out: Path, options: ExportOptions) -> ExportReport:
     """Writes the file; see `ExportOptions`."""
     tally = Tally()
     tally.note(f"The Timelapse template needs the data labels {', '.join(LABELS)} (notes; Count is a counter).")
+    columns = (*KEYS, TIME, *LABELS) if _has_all_times(collection) else (*KEYS, *LABELS)
+    if TIME not in columns:
+        tally.note("Times are left to Timelapse, for not all of them are known, and one empty cell makes it refuse the whole file.")
     with fresh_file(out, options) as part:
         with open_to_write(part) as file:
-            writer, machine = table_writer(file, COLUMNS), collection.machine
+            writer, machine = table_writer(file, columns), collection.machine
             for image, several in groupby(collection.pictures(options, tally), key=lambda seen: seen.picture.image):
                 frames = list(several)
                 tally.pictures += len(frames)
                 tally.observations += 1
                 writer.writerow(safe(_row(image, frames, machine), exact=KEYS))
-        check_table(part, COLUMNS, required=("File",))
+        check_table(part, columns, required=("File", TIME) if TIME in columns else ("File",))
     return tally.report("timelapse", out)
+
+
+def _has_all_times(collection: Collection) -> bool:
+    return all(batch.column(0).null_count == 0 for batch in collection.run.batches(["timestamp"]))
 
 
 def _row(image: str, frames: Sequence[SeenPicture], machine: str) -> dict[str, Any]:
@@ -52,8 +61,7 @@ def _row(image: str, frames: Sequence[SeenPicture], machine: str) -> dict[str, A
     about = {
         "File": path.name,
         "RelativePath": "" if str(path.parent) == "." else str(path.parent).replace("/", "\\"),
-        "DateTime": f"{stamp:%Y-%m-%d %H:%M:%S}" if stamp else None,
-        "DeleteFlag": "false",
+        TIME: stamp.replace(microsecond=0, tzinfo=None).isoformat(" ") if stamp else None,
         "Problem": "; ".join(dict.fromkeys(one.picture.error for one in frames if one.picture.error is not None)) or None,
     }
     seen = _by_name(frames)

@@ -103,6 +103,15 @@ def test_timelapse_finds_each_file_by_its_folder_and_name(tmp_path):
     assert (video["Species"], video["Count"], video["AlsoSeen"]) == ("Panthera leo", "2", "")
     assert (failed["Problem"], failed["Seen"]) == ("cut", "")
     assert (report.pictures, report.observations) == (6, 4)
+    assert "DeleteFlag" not in first  # it is the user's
+
+
+def test_no_cell_of_time_is_ever_empty_for_timelapse_would_refuse_the_whole_file(tmp_path):
+    report, path = written(tmp_path, "timelapse", "out.csv", seen("1.jpg", crop()), seen("2.jpg", error="cut", timestamp=None))
+    known, lost = rows_of(path)
+    assert (known["Species"], lost["Problem"]) == ("Panthera leo", "cut")
+    assert "DateTime" not in known
+    assert any("Times are left to Timelapse" in words for words in report.notes)
 
 
 def test_timelapse_finds_a_file_that_is_named_like_a_formula(tmp_path):
