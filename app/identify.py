@@ -1,134 +1,148 @@
-"""The page "Identify": pictures in, annotated pictures out, in the browser.
+"""The page "Identify": pictures in, names out, part by part, with how sure they are and why.
 
-Holds no logic of its own: answering is left to `bioclip_search.searcher`, drawing to `render`, writing to `exports`.
+Lays out only: pictures come from `identify_taking`, are looked at once by `seeing`, and asked about at every move of a field
+(`asking`); parts are chosen in `identify_picture`, told by `identify_answer`, taken away by `identify_share`.
 """
 
 from __future__ import annotations
 
-import io
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
 
+import asking
 import chosen
+import identify_answer
+import look
 import streamlit as st
-from look import plain
+from identify_picture import WHOLE, choose_part
+from identify_share import share
+from identify_taking import MOST_PICTURES, Picture, offer_examples, take
+from words import _, several
 
-from bioclip_search.demo import CREDITS, demo_photographs
-from bioclip_search.errors import MissingExtraError
-from bioclip_search.exports import full_name, write_records
-from bioclip_search.fallback import DEFAULT_THRESHOLD
-from bioclip_search.images import open_picture
-from bioclip_search.render import annotate
-from bioclip_search.results import Answer, Failure, percent
+from bioclip_search import seeing
+from bioclip_search.detect import Detector, load_detector
+from bioclip_search.errors import BioclipSearchError, PictureError
+from bioclip_search.exports import full_name
+from bioclip_search.question import Asked, Question
+from bioclip_search.results import Answer, Failure
 from bioclip_search.searcher import Searcher
+from bioclip_search.seeing import Seen
 
-ANY_RANK = "lowest sure enough"
-SHEETS_KEPT = 100  # annotated pictures that a visitor's session keeps in memory, about 300 kB each; they go when the page is closed
-JPEG_QUALITY = 92  # with full colour resolution, so that text stays sharp
-
-PRIVACY = "Pictures are answered in memory; nothing of them is kept on disk."
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture as it came: the name that the user knows it by, and the bytes of the file."""
-
-    name: str
-    content: bytes
+OPEN_DETECTORS = 2  # held open at a time for all visitors
 
 
 def page() -> None:
     """The page from top to bottom."""
-    st.title("Which organism is this?")
-    searcher, question = ask()
-    pictures = take_pictures()
-    if question["within"]:
-        searcher.restrict(within=question["within"])  # an unknown clade is told before any picture is looked at
-    if pictures:
-        show_answers(searcher, pictures, question)
-    else:
-        offer_examples()
-
-
-def ask() -> tuple[Searcher, dict[str, Any]]:
-    """The index, opened, and what `Searcher.identify` shall be asked by the settings in the sidebar."""
+    look.heading(_("Which organism is this?"), _("Drop, paste or take a photograph. The answer tells how sure it is, and why."))
     searcher = chosen.searcher()
-    with st.sidebar:
-        within = st.text_input("Only within", key="within", placeholder="Aves, Felidae, …", help="A clade by any of its names. Leave it empty for all taxa.")
-        rank = st.selectbox("Rank of the answer", [ANY_RANK, *searcher.taxonomy.ranks], key="rank")
-        rank = None if rank == ANY_RANK else rank
-        threshold = st.slider(
-            "Sure enough from",
-            *(0.0, 1.0, DEFAULT_THRESHOLD, 0.01),
-            key="threshold",
-            format="percent",
-            disabled=rank is not None,
-            help="The probability that a taxon must reach to be the answer. Not used where a rank is asked for.",
-        )
-    return searcher, {"within": within.strip() or None, "rank": rank, "threshold": None if rank else threshold, "language": chosen.language()}
+    asked = asking.ask(searcher)
+    pictures = take()
+    if not pictures:
+        offer_examples()
+        return
+    detector = open_detector(asked.detector)
+    looked = look_at_all(searcher, detector, pictures)
+    picture = choose_picture(pictures, looked)
+    seen = looked[picture.key]
+    if isinstance(seen, str):
+        return
+    try:
+        question = asking.question(searcher, asked)
+    except BioclipSearchError as error:
+        asking.explained(error)
+        choose_part(picture.key, picture.name, seen, [], [])
+        return
+    show(searcher, question, asked, picture, seen, pictures, looked)
 
 
-def take_pictures() -> list[Picture]:
-    """The pictures to answer: uploads, then a photograph just taken; the examples if they were asked for and there are no others."""
-    files = list(st.file_uploader("Pictures", type="image", accept_multiple_files=True, key="uploads"))
-    if st.toggle("Take one with the camera", key="camera_on"):  # the browser asks for the camera only then
-        files.append(st.camera_input("Camera", key="camera", label_visibility="collapsed"))
-    pictures = [Picture(file.name, file.getvalue()) for file in files if file is not None]
-    if not pictures and st.session_state.get("examples"):
-        st.caption(CREDITS)
-        return [Picture(path.name, path.read_bytes()) for path in demo_photographs()]
-    return pictures
-
-
-def offer_examples() -> None:
-    """What stands where the answers will be."""
-    with st.container(border=True):
-        st.markdown("**Nothing to look at yet.** Drop photographs above, or see how an answer looks:")
-        try:
-            demo_photographs()
-        except MissingExtraError as error:
-            st.info(str(error))
-        else:
-            st.button("Try two example photographs", key="try", on_click=st.session_state.update, args=[{"examples": True}])
-        st.caption(PRIVACY)
-
-
-def show_answers(searcher: Searcher, pictures: Sequence[Picture], question: dict[str, Any]) -> None:
-    """Each picture's sheet or the reason why it has none, as they come, under the download of all answers."""
-    above, records = st.container(), []
+def choose_picture(pictures: Sequence[Picture], looked: dict[str, Seen | str]) -> Picture:
+    """Which of several pictures is shown; those that could not be read are told at once."""
     for picture in pictures:
-        with st.container(border=True):
-            answers, sheet = answer(searcher, picture, question)
-            for one in answers:
-                if isinstance(one, Failure):
-                    st.error(f"{plain(one.image)}: {plain(one.error)}")
-                else:
-                    st.markdown(in_words(one))
-            if sheet:
-                st.image(sheet, width="stretch", alt=f"{picture.name}, annotated with its answer")
-        records += answers
-    table = io.StringIO()
-    for _ in write_records(records, "csv", table):
-        pass
-    above.download_button(
-        "Download all answers (CSV)", table.getvalue(), "bioclip-search.csv", "text/csv", key="download", icon=":material/download:", on_click="ignore"
-    )
+        if isinstance(reason := looked[picture.key], str):
+            look.problem(f"{picture.name}: {reason}")
+    readable = [number for number, picture in enumerate(pictures) if not isinstance(looked[picture.key], str)]
+    if len(readable) < 2:
+        return pictures[readable[0] if readable else 0]
+    if st.session_state.get("picture") not in readable:
+        st.session_state["picture"] = readable[0]
+    label = several("{count} picture", "{count} pictures", len(readable)).format(count=len(readable))
+    number = st.selectbox(label, readable, key="picture", format_func=lambda number: f"{number + 1} · {pictures[number].name}")
+    return pictures[number]
 
 
-@st.cache_data(max_entries=SHEETS_KEPT, scope="session", show_spinner="Looking …", hash_funcs={Searcher: lambda searcher: repr(searcher.index.card)})
-def answer(searcher: Searcher, picture: Picture, question: dict[str, Any]) -> tuple[list[Answer | Failure], bytes | None]:
-    """The records of one picture under its own name, and the annotated picture as a JPEG, None if it cannot be read."""
-    records = [replace(record, image=picture.name) for record in searcher.identify(picture.content, **question)]
-    if any(isinstance(record, Failure) for record in records):
-        return records, None
-    sheet = io.BytesIO()
-    annotate(open_picture(picture.content), records).save(sheet, "JPEG", quality=JPEG_QUALITY, subsampling=0)
-    return records, sheet.getvalue()
+def show(
+    searcher: Searcher, question: Question, asked: asking.Asking, picture: Picture, seen: Seen, pictures: Sequence[Picture], looked: dict[str, Seen | str]
+) -> None:
+    """The picture beside its answer, and under them what lies behind it."""
+    sure = seen.sure(asked.confidence)
+    answers = seeing.answers(seen, question, picture.name, asked.confidence)
+    beside, told = st.columns([3, 2], gap="large")
+    with beside:
+        part = choose_part(picture.key, picture.name, seen, sure, [full_name(one.taxon, one.common_name) for one in answers] if sure else [])
+    vector = seen.whole if part == WHOLE else seen.parts[part]
+    answer = _of_part(part, sure, answers, question, picture, seen)
+    with told:
+        above = _("The detector saw no organism at this confidence, so the picture as a whole is named.") if seen.detector and not sure else None
+        identify_answer.headline(answer, above)
+        identify_answer.why(answer)
+        asking.told_of(question.restriction)
+    identify_answer.probability_picture(searcher, question, answer, vector, f"icicle-{picture.key}")
+    identify_answer.runners_up(searcher, answer)
+    st.markdown(f"### {_('Take it with you')}")
+    share(picture.content, picture.name, answers, [one.name for one in pictures], lambda: records(question, pictures, looked, asked.confidence))
 
 
-def in_words(answer: Answer) -> str:
-    """The answer as a line of Markdown, for small screens and screen readers."""
-    name = full_name(answer.taxon, answer.common_name)
-    chance = f" · {answer.rank} · {percent(answer.probability)}" if answer.taxon else ""
-    return f"**{plain(name[:1].upper() + name[1:])}**{chance}  \n:small[{plain(answer.image)}]"
+def records(question: Question, pictures: Sequence[Picture], looked: dict[str, Seen | str], confidence: float) -> list[Answer | Failure]:
+    """The answers of all pictures, and the reasons of those that could not be read, in order."""
+    found: list[Answer | Failure] = []
+    for picture in pictures:
+        seen = looked[picture.key]
+        found += [Failure(picture.name, seen)] if isinstance(seen, str) else seeing.answers(seen, question, picture.name, confidence)
+    return found
+
+
+def look_at_all(searcher: Searcher, detector: Detector | None, pictures: Sequence[Picture]) -> dict[str, Seen | str]:
+    """Each picture looked at, or the reason why it cannot be, by its key; what was looked at before is only looked up."""
+    bar = st.progress(0.0, _("Looking …")) if len(pictures) > 1 else None
+    looked = {}
+    for number, picture in enumerate(pictures):
+        if bar:
+            bar.progress(number / len(pictures), _("Looking at picture {number} of {count} …").format(number=number + 1, count=len(pictures)))
+        looked[picture.key] = look_once(searcher, detector.fingerprint if detector else "", detector, picture)
+    if bar:
+        bar.empty()
+    return looked
+
+
+@st.cache_resource(
+    scope="session",
+    max_entries=2 * MOST_PICTURES,
+    show_spinner="Looking …",
+    hash_funcs={Searcher: lambda searcher: searcher.encoder.fingerprint, Picture: lambda picture: picture.key},
+)
+def look_once(searcher: Searcher, fingerprint: str, _detector: Detector | None, picture: Picture) -> Seen | str:
+    """What is seen in a picture, or why nothing is; of this session only."""
+    try:
+        with gate():
+            return seeing.look(picture.content, searcher.encoder, _detector)
+    except PictureError as error:
+        return str(error)
+
+
+@st.cache_resource(max_entries=OPEN_DETECTORS, show_spinner="Opening the detector …")
+def open_detector(name: str) -> Detector | None:
+    """The detector of this name, held for all visitors; None for none."""
+    return load_detector(name)
+
+
+@st.cache_resource
+def gate() -> threading.Lock:
+    """Lets one picture in at a time, whoever sent it: a large one takes much memory, and detectors are not made for two at once."""
+    return threading.Lock()
+
+
+def _of_part(part: int, sure: Sequence[int], answers: Sequence[Answer], question: Question, picture: Picture, seen: Seen) -> Answer:
+    """The answer of a box, or of the picture as a whole, which is asked only if it was chosen."""
+    if part in sure:
+        return answers[sure.index(part)]
+    return answers[0] if not sure else question.answers(seen.whole[None], [Asked(picture.name)])[0]

@@ -156,3 +156,10 @@ def refuse_pickle(path: Path, trust_pickle: bool) -> None:
             f"{path} is a Python pickle: loading it runs whatever code its author put into it. If you trust where it "
             "comes from, pass --trust-pickle (trust_pickle=True in Python), or use an .onnx export, which runs no code."
         )
+
+
+def detectors_at_hand() -> list[str]:
+    """The names that can be loaded here and now without trusting a pickle: the starter's if it is installed, then the known ones with an ONNX export."""
+    shipped = places.shipped("index")
+    starter = [STARTER] if shipped and (shipped / STARTER / "detector" / FOLDER_MARK).is_file() else []
+    return starter + [row.name for row in KNOWN_DETECTORS if not row.obstacle and known_files(row)[0].is_file()]
