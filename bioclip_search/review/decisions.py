@@ -95,15 +95,25 @@ def batches(folder: str | Path) -> list[Batch]:
     """
     taken: dict[str, list[ReviewDecision]] = {}
     undone = set()
-    for where, line in _lines(Path(folder) / DECISIONS_FILE):
-        try:
-            if "undoes" in line:
-                undone.add(str(line["undoes"]))
-            else:
-                taken.setdefault(str(line["batch"]), []).append(_decision(line))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise RunError(f"{where}: is no decision ({error}). Take the line out, or bring the file back from a copy.") from error
+    for where, line, _ in lines_from(Path(folder) / DECISIONS_FILE):
+        name, decision = told_by(where, line)
+        if decision is None:
+            undone.add(name)
+        else:
+            taken.setdefault(name, []).append(decision)
     return [Batch(name, tuple(decisions), name in undone) for name, decisions in taken.items()]
+
+
+def told_by(where: str, line: Mapping[str, Any]) -> tuple[str, ReviewDecision | None]:
+    """The batch that a line speaks of, with the decision that it adds; None where it undoes the batch.
+
+    Raises:
+        RunError: It is no such line.
+    """
+    try:
+        return (str(line["undoes"]), None) if "undoes" in line else (str(line["batch"]), _decision(line))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise RunError(f"{where}: is no decision ({error}). Take the line out, or bring the file back from a copy.") from error
 
 
 def append(folder: str | Path, decisions: Sequence[ReviewDecision]) -> str | None:
@@ -119,13 +129,16 @@ def append(folder: str | Path, decisions: Sequence[ReviewDecision]) -> str | Non
     return batch
 
 
-def undo(folder: str | Path, who: str) -> Batch | None:
+def undo(folder: str | Path, who: str, *, only_own: bool = False) -> Batch | None:
     """Undoes the last batch that still stands, which is given back; None where there is none.
+
+    Args:
+        only_own: The last one of this person, whatever others decided meanwhile.
 
     Raises:
         RunError: The file is damaged or cannot be written.
     """
-    standing = [batch for batch in batches(folder) if not batch.is_undone]
+    standing = [batch for batch in batches(folder) if not batch.is_undone and not (only_own and any(one.who != who for one in batch.decisions))]
     if not standing:
         return None
     _write(Path(folder), [{"undoes": standing[-1].name, "who": who, "when": datetime.now(UTC).isoformat(timespec="seconds")}])
@@ -150,8 +163,8 @@ def _write(folder: Path, lines: Iterable[Mapping[str, Any]]) -> None:
         raise RunError(f"{path}: the decisions cannot be kept ({error.strerror or error}). Free some space, or make the folder writable.") from error
 
 
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The objects of the file with where each stands.
+def lines_from(path: Path, start: int = 0) -> Iterator[tuple[str, dict[str, Any], int]]:
+    """The objects of the file from the byte `start` on, with where each stands and the byte after it.
 
     A line that is none was cut off when the machine stopped, before anybody was told that it is kept: it is passed over.
 
@@ -162,13 +175,14 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     try:
         with path.open("rb") as file:
+            file.seek(start)
             for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), start=1):
-                where = f"{path}, line {number}"
+                where = f"{path}, line {number}" if not start else f"{path}, line {number} after byte {start:,}"
                 if len(line) > MAX_LINE_BYTES:
                     raise RunError(f"{where}: is longer than {MAX_LINE_BYTES >> 20} MiB, so it is no decision. Bring the file back from a copy.")
                 found = _object(line)
                 if found is not None:
-                    yield where, found
+                    yield where, found, file.tell()
                 elif line.strip():
                     log.warning("%s: was not written to its end, and is passed over.", where)
     except OSError as error:

@@ -1,7 +1,7 @@
 """What of a run needs a person, the largest doubt first, and why.
 
-Reads the run, its sequences and what was decided already; a table to fill in is left to `template`. Memory is flat but for 24 bytes a
-doubtful crop: the run is read once to weigh all crops, and then again for each `BLOCK` of doubts that are asked for.
+Reads the run, its sequences and what was decided already; a table to fill in is left to `template`. Memory is flat but for 28 bytes a
+doubtful crop: the run is read once to weigh all crops, and then the parts that hold them for each `BLOCK` of doubts that are asked for.
 
 Why a crop needs a person, any of these:
 
@@ -32,6 +32,7 @@ from bioclip_search.detectors.repeats import read_repeats
 from bioclip_search.errors import RunError
 from bioclip_search.results import Answer, percent, shown_chance
 from bioclip_search.review.decisions import WHOLE, standing_decisions
+from bioclip_search.review.rows import Rows
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import IDENTIFIED
 from bioclip_search.runs.table import answer_of, schema
@@ -85,36 +86,52 @@ def queue(run: Run, target: float = DEFAULT_TARGET, *, again: bool = False, burs
         raise RunError(f"A target is a share from 0 to 1, such as {DEFAULT_TARGET}, not {target}.")
     sequences = read_sequences(run.folder)
     left_out = read_repeats(run.folder) | (set() if again else set(standing_decisions(run.folder)))
-    rows, doubts, media = _weighed(run, target, sequences, left_out)
-    order = np.argsort(-doubts, kind="stable")
+    weighed = weigh(run, target, sequences, left_out)
+    order = np.argsort(-weighed.doubts, kind="stable")
     if bursts:
-        order = order[np.sort(np.unique(sequences.numbers(media[order]), return_index=True)[1])]
-    yield from doubts_at(run, rows[order[:limit]], target, sequences)
+        order = order[np.sort(np.unique(sequences.numbers(weighed.media[order]), return_index=True)[1])]
+    yield from doubts_at(run, weighed.rows[order[:limit]], target, sequences)
 
 
-def doubts_at(run: Run, rows: np.ndarray, target: float = DEFAULT_TARGET, sequences: Sequences | None = None) -> Iterator[Doubt]:
+def doubts_at(run: Run, rows: np.ndarray, target: float = DEFAULT_TARGET, sequences: Sequences | None = None, finder: Rows | None = None) -> Iterator[Doubt]:
     """The crops in these rows of the run, (k,) each once, in the order of the argument, with what speaks against each, if anything."""
     sequences = read_sequences(run.folder) if sequences is None else sequences
+    finder = finder or Rows(run)
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
-        found = dict(_told(run, np.sort(block), target, sequences))
+        found = dict(_told(finder, np.sort(block), target, sequences))
         yield from (found[int(row)] for row in block)
 
 
 def count(run: Run, target: float = DEFAULT_TARGET) -> tuple[int, int]:
     """How many crops need a person, and how many were asked about in all."""
     left_out = read_repeats(run.folder) | set(standing_decisions(run.folder))
-    rows, *_ = _weighed(run, target, read_sequences(run.folder), left_out)
-    return len(rows), sum(int(pc.sum(_is_asked(batch)).as_py() or 0) for batch in run.batches(("status",)))
+    weighed = weigh(run, target, read_sequences(run.folder), left_out)
+    return len(weighed.rows), sum(int(pc.sum(_is_asked(batch)).as_py() or 0) for batch in run.batches(("status",)))
 
 
 def _is_asked(batch: pa.RecordBatch) -> pa.Array:
     return pc.equal(batch.column("status"), IDENTIFIED)
 
 
-def _weighed(run: Run, target: float, sequences: Sequences, left_out: Collection[tuple[str, int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The numbers of the rows that need a person, (k,) int64 in order, their doubts, (k,) float64, and media ids, (k,) uint64."""
-    parts = [(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64))]
+@dataclass(frozen=True, eq=False)
+class Weighed:
+    """The k crops that need a person, in the order of the run: 28 bytes each.
+
+    Attributes:
+        rows: (k,) int64, their rows in the run; `doubts` (k,) float64.
+        media: (k,) uint64, their pictures' ids as numbers; `crops` (k,) int32, their numbers in the picture.
+    """
+
+    rows: np.ndarray
+    doubts: np.ndarray
+    media: np.ndarray
+    crops: np.ndarray
+
+
+def weigh(run: Run, target: float, sequences: Sequences, left_out: Collection[tuple[str, int]] = ()) -> Weighed:
+    """All crops that need a person but those that are left out."""
+    parts = [(np.empty(0, np.int64), np.empty(0), np.empty(0, np.uint64), np.empty(0, np.int32))]
     first = 0
     for batch in run.batches(WEIGHED):
         chance = _chances(batch)
@@ -126,10 +143,10 @@ def _weighed(run: Run, target: float, sequences: Sequences, left_out: Collection
             keys = zip(batch.column("media_id").to_pylist(), batch.column("crop").to_pylist(), strict=True)
             needed &= ~np.array([key in left_out or (key[0], WHOLE) in left_out for key in keys], bool)
         doubt = 1 - chance * np.where(unexpected, OUT_OF_RANGE_COUNTS, 1.0) * share
-        parts.append((first + np.flatnonzero(needed), doubt[needed], media_numbers(batch.column("media_id"))[needed]))
+        numbers = np.asarray(pc.fill_null(batch.column("crop"), WHOLE)).astype(np.int32)
+        parts.append((first + np.flatnonzero(needed), doubt[needed], media_numbers(batch.column("media_id"))[needed], numbers[needed]))
         first += len(batch)
-    rows, doubts, media = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return rows, doubts, media
+    return Weighed(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
 def _chances(batch: pa.RecordBatch) -> np.ndarray:
@@ -145,17 +162,12 @@ def _shares(batch: pa.RecordBatch, sequences: Sequences) -> np.ndarray:
     return np.array([sequences.torn.get(sequences.of(name) or "", 1.0) for name in batch.column("media_id").to_pylist()])
 
 
-def _told(run: Run, rows: np.ndarray, target: float, sequences: Sequences) -> Iterator[tuple[int, Doubt]]:
+def _told(finder: Rows, rows: np.ndarray, target: float, sequences: Sequences) -> Iterator[tuple[int, Doubt]]:
     """The doubts of these rows, (k,) ascending, with the number of the row."""
-    first = 0
     columns = [name for name in schema(None).names if name not in ("content_hash", "camera")]
-    for batch in run.batches(columns):
-        low, high = np.searchsorted(rows, (first, first + len(batch)))
-        if low < high:
-            here = rows[low:high]
-            for number, row in zip(here.tolist(), batch.take(pa.array(here - first)).to_pylist(), strict=True):
-                yield number, _doubt(row, target, sequences)
-        first += len(batch)
+    for here, table in finder.at(rows, columns):
+        for number, row in zip(here.tolist(), table.to_pylist(), strict=True):
+            yield number, _doubt(row, target, sequences)
 
 
 def _doubt(row: dict[str, Any], target: float, sequences: Sequences) -> Doubt:

@@ -1,0 +1,75 @@
+"""From a click to a decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from bioclip_search.catalogue import Catalogue
+from bioclip_search.errors import TableError
+from bioclip_search.names.search import search_names
+from bioclip_search.results import Alternative, Rung
+from bioclip_search.review.choosing import accepted, called, named_by, other_guesses, without_name
+from bioclip_search.review.queue import Doubt
+from tests.standards.runs import answer
+
+NINE = datetime(2024, 5, 1, 9, 0, tzinfo=UTC)
+WATER_PLANT = {"kingdom": "Plantae", "genus": "Oenanthe"}
+
+
+def doubt(**told) -> Doubt:
+    return Doubt("a" * 16, "1.jpg", 2, None, None, None, 0.5, (), answer(**told))
+
+
+@pytest.fixture(scope="module")
+def names(small_index):
+    return Catalogue.open(small_index).names
+
+
+def test_accepting_keeps_the_machines_own_answer():
+    taken = accepted(doubt(rank="genus"), "Ana", NINE)
+    assert (taken.key, taken.verdict, taken.taxon, taken.rank, taken.who, taken.when) == (("a" * 16, 2), "accepted", "Panthera", "genus", "Ana", NINE)
+    assert list(taken.lineage)[-2:] == ["family", "genus"]
+
+
+def test_no_answer_cannot_be_accepted():
+    with pytest.raises(TableError, match="no answer of the machine to accept"):
+        accepted(doubt(rank=None), "Ana")
+
+
+def test_a_name_found_while_typing_corrects_and_the_machines_own_accepts(names):
+    hit = next(hit for hit in search_names(names, "snow leop") if hit.rank == "species")
+    taken = called(doubt(), named_by(hit), "Ana")
+    assert (taken.verdict, taken.taxon, taken.lineage["species"]) == ("corrected", "Panthera uncia", "Panthera uncia")
+    assert called(doubt(species="Panthera uncia"), named_by(hit), "Ana").verdict == "accepted"
+
+
+@pytest.mark.parametrize("verdict", ["blank", "person", "vehicle", "unsure"])
+def test_no_organism_has_no_name(verdict):
+    taken = without_name(doubt(), verdict, "Ana")
+    assert (taken.verdict, taken.taxon, taken.rank, dict(taken.lineage)) == (verdict, None, None, {})
+
+
+def test_other_guesses_are_what_lies_below_the_answer_and_then_the_runners_up(names):
+    found = other_guesses(answer(species="Panthera uncia", rank="family"))
+    assert [(guess.taxon, guess.rank) for guess in found] == [("Panthera uncia", "species"), ("Panthera", "genus")]
+    assert found[0].lineage["family"] == "Felidae"
+    told = answer(species="Panthera leo", alternatives=(Alternative("Panthera uncia", "species", 0.04, "Snow leopard"),))
+    (uncia,) = other_guesses(told, names)
+    assert (uncia.taxon, uncia.lineage["genus"], uncia.common_name, uncia.probability) == ("Panthera uncia", "Panthera", "Snow leopard", 0.04)
+    assert other_guesses(told) == []  # nobody knows its lineage
+
+
+def test_without_an_answer_the_most_probable_of_each_rank_is_offered_and_no_more_than_there_are_keys(names):
+    found = other_guesses(answer(rank=None), names)
+    assert [guess.rank for guess in found] == ["species", "genus", "family", "order", "class"]
+
+
+def test_of_two_taxa_of_one_name_the_one_in_the_line_of_the_ladder_is_meant(names):
+    genus = Alternative("Oenanthe", "genus", 0.2)
+    plant = replace(answer(rank=None), ladder=(Rung("kingdom", "Plantae", 0.6),), alternatives=(genus,))
+    assert [guess.lineage["kingdom"] for guess in other_guesses(plant, names)] == ["Plantae", "Plantae"]
+    nothing_known = replace(answer(rank=None), ladder=(), alternatives=(genus,))
+    assert other_guesses(nothing_known, names) == []
