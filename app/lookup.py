@@ -82,7 +82,9 @@ def _meant(names: Names, typed: str) -> dict[str, tuple[Taxon, Hit | None]]:
     found: dict[str, tuple[Taxon, Hit | None]] = {}
     for hit in search_names(names, typed, language=chosen.language(), limit=HITS_SHOWN):
         path = f" {PATH_SIGN} ".join(hit.lineage.values())
-        found |= {path: (taxon, hit) for taxon in names.find(path) if names.path(taxon) == path and taxon.rank == hit.rank}
+        taxon = next((taxon for taxon in names.find(path) if names.path(taxon) == path), None)
+        if taxon is not None:
+            found[path] = taxon, hit
     return found
 
 
