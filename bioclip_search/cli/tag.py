@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from bioclip_search.cli.asking import detector_option, index_option, question_options
 from bioclip_search.cli.progress import progress_steps
@@ -15,17 +16,21 @@ from bioclip_search.crops import DETECTOR_CONFIDENCE
 TOLD = 10
 """How many failed pictures, and how many notes, are told one by one."""
 
+OF_PICTURES = ("detector", "min_confidence", "tile_px", "every", "per_s", "deployments", "columns", "root", "workers", "timeout_s", "retry_failed")
+"""Options that tell how pictures are found and looked at."""
+
 
 @click.command()
 @click.argument("source", required=False)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="The folder of the run; made if it is not there.")
 @click.option("--resume", is_flag=True, help="Go on with the run in --out: what is done is not done again, what is new is added.")
+@click.option("--retry-failed", is_flag=True, help="As --resume, and pictures that could not be read before are tried once more.")
 @click.option(
     "--from",
     "from_run",
     metavar="RUN",
     type=click.Path(path_type=Path),
-    help="Decide an earlier run anew from what it kept, no picture opened; or take in an export.",
+    help="Instead of SOURCE: answer the boxes of an earlier run anew, with another --index, place or target, without its pictures; or take in an export.",
 )
 @index_option
 @detector_option("starter")
@@ -46,8 +51,12 @@ TOLD = 10
 @click.option("--column", "columns", metavar="NAME=HEADER", multiple=True, help="Which column of a table is what: image=Photo, timestamp=Taken.")
 @click.option("--root", type=click.Path(path_type=Path), help="Where the paths of a table or JSON file start from.")
 @click.option("--place-of-pictures", is_flag=True, help="Weigh --occurrences at each picture's own place and month, from its EXIF or deployment.")
-@click.option("--fusion", metavar="METHOD", help="How the pictures of a burst come to one answer: embeddings, probabilities, vote, average, none.")
-@click.option("--gap", "gap_s", metavar="SECONDS", type=click.FloatRange(0), help="Longest pause within a burst.")
+@click.option(
+    "--fusion",
+    type=click.Choice(["embeddings", "probabilities", "average", "vote", "none"]),
+    help="How the pictures of a burst come to one answer; none leaves bursts alone.  [default: embeddings]",
+)
+@click.option("--gap", "gap_s", metavar="SECONDS", type=click.FloatRange(0), help="Longest pause between two pictures of a burst.  [default: 60]")
 @click.option("--keep-repeats", is_flag=True, help="Do not set aside boxes that stay in one place through a deployment.")
 @question_options
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that decode pictures.  [default: one per core, at most 8]")
@@ -69,6 +78,7 @@ def tag(source: str | None, out: Path, columns: tuple[str, ...], keep_repeats: b
     """
     from bioclip_search.progress_file import told_in
 
+    _stop_if_unused(options)
     options = {name: value for name, value in options.items() if value not in (None, ())}
     with progress_steps("pictures") as bar, told_in(progress_file) as telling:
         from bioclip_search.runs.tag import tag as tag_collection  # Subtle: loaded here, for that takes seconds, in which it is told already
@@ -79,6 +89,15 @@ def tag(source: str | None, out: Path, columns: tuple[str, ...], keep_repeats: b
             click.echo(f"Stopped. What is done is kept in {out}; the same command with --resume goes on with it.", err=True)
             raise
     return _told(run)
+
+
+def _stop_if_unused(options: dict[str, Any]) -> None:
+    """Raises: UsageError: options that tell how pictures are looked at, where none is."""
+    context = click.get_current_context()
+    given = [name for name in OF_PICTURES if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    if options["from_run"] is not None and given:
+        names = ", ".join(option.opts[0] for option in context.command.params if option.name in given)
+        raise click.UsageError(f"With --from no picture is looked at, so these say nothing: {names}. Leave them out, or give SOURCE instead of --from.")
 
 
 def _both(*watching: Callable[[int, int | None], None] | None) -> Callable[[int, int | None], None] | None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from pyarrow import parquet
 from bioclip_search.errors import RunError
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.table import EMBEDDING, schema, to_pictures
+from bioclip_search.sources.paths import untold
 from bioclip_search.swapping import whole_file
 
 FORMAT = "bioclip-search run 1"
@@ -88,11 +90,12 @@ class Run:
 
     def find(self, image: str) -> Path | None:
         """Where a picture of this run can be opened now; None where it is gone or never was a file."""
-        path = Path(image) if self.root is None else self.root / image
-        try:
-            return path if path.is_file() else None
-        except (OSError, ValueError):
-            return None
+        for name in dict.fromkeys((image, untold(image))):
+            path = Path(name) if self.root is None else self.root / name
+            with suppress(OSError, ValueError):
+                if path.is_file():
+                    return path
+        return None
 
 
 def read_note(folder: Path) -> dict[str, Any]:

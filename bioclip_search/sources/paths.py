@@ -19,6 +19,7 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mp
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ODD_BYTE = re.compile(r"\\u(dc[89a-f][0-9a-f])")
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -45,6 +46,15 @@ def tellable(name: str) -> str:
     'caf\\udce9.jpg'
     """
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def untold(name: str) -> str:
+    r"""The name of the file that `tellable` wrote so, for the operating system.
+
+    >>> untold(r"caf\udce9.jpg") == "caf\udce9.jpg"
+    True
+    """
+    return _ODD_BYTE.sub(lambda match: chr(int(match[1], 16)), name)
 
 
 def mended(text: str) -> str:

@@ -6,13 +6,16 @@ import json
 import shutil
 from pathlib import Path
 
+import click
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 from PIL import Image
 from skimage.data import chelsea
 
+from bioclip_search.bursts.fusion import METHODS
 from bioclip_search.cli import root
+from bioclip_search.cli.tag import tag
 from bioclip_search.errors import RunError, SourceError
 
 
@@ -98,3 +101,36 @@ def test_a_collection_that_is_not_there_is_an_error_before_anything_is_written(r
 def test_either_a_collection_or_a_run_is_tagged(run, photos, words):
     with pytest.raises(RunError, match="Give either a collection of pictures or, by --from, an earlier run"):
         run("tag", *words)
+
+
+def test_a_picture_that_failed_is_tried_again(run, photos):
+    grass = photos / "spring" / "grass.png"
+    whole = grass.read_bytes()
+    grass.write_bytes(b"")
+    assert run("tag", "photos", "--out", "run", "--detector", "none").return_value == 1
+    grass.write_bytes(whole)
+    found = run("tag", "photos", "--out", "run", "--detector", "none", "--retry-failed")
+    assert (found.return_value, found.stdout.splitlines()[0]) == (0, "2 pictures: 2 organisms")
+
+
+def test_options_that_say_nothing_without_pictures_are_told(run):
+    with pytest.raises(click.UsageError, match=r"so these say nothing: --detector, --every\. Leave them out"):
+        run("tag", "--from", "run", "--out", "other", "--detector", "none", "--every", "5")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        pytest.param(("--every", "5", "--per-second", "1"), "not both", id="two choices of frames"),
+        pytest.param(("--per-second", "nan"), "more than 0, not nan", id="frames that are no number"),
+    ],
+)
+def test_frames_that_cannot_be_chosen_are_an_error_before_anything_is_written(run, photos, tmp_path, words, told):
+    with pytest.raises(RunError, match=told):
+        run("tag", "photos", "--out", "run", *words)
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_way_to_fuse_can_be_chosen():
+    fusion = next(option for option in tag.params if option.name == "fusion")
+    assert set(fusion.type.choices) == {*METHODS, "none"}

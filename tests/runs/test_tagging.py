@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -296,3 +298,12 @@ def test_another_calibration_is_another_setting(photos, tmp_path, run_of, search
     other = replace(equipment, deciding=Deciding(searcher, {}, calibration=tmp_path / "calibration.parquet"))
     with pytest.raises(RunError, match="question calibration was None"):
         run_of(photos, gear=other, is_resumed=True)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="names of files are Unicode there")
+def test_a_picture_whose_name_is_not_unicode_is_found_again(photos, run_of):
+    odd = photos / os.fsdecode(b"caf\xe9.png")
+    write_picture(photos / "new.png", 4, shade=201).rename(odd)
+    run = run_of(photos)
+    assert "caf\\udce9.png" in rows(run)["image"].tolist()
+    assert run.find("caf\\udce9.png") == odd
