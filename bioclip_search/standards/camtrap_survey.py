@@ -55,7 +55,7 @@ def survey(collection: Collection, options: ExportOptions) -> Survey:
     Raises:
         ExportError: Times have no zone, or a deployment has no place.
     """
-    found, stays = Survey(), {one.name: one for one in (*collection.deployments, *options.deployments)}
+    found, stays = Survey(), collection.places(options)
     spans: dict[str, tuple[datetime, datetime]] = {}
     for seen in collection.pictures(options):
         if refusal(seen, options):

@@ -67,7 +67,10 @@ class Standing:
 
 @dataclass(frozen=True)
 class SeenCrop:
-    """A box (or the whole picture), what stands for it, and whether it was set aside because nothing there moves."""
+    """A box (or the whole picture), what stands for it, and whether it was set aside because nothing there moves.
+
+    A box that a person decided about is not set aside; one in a picture that a person decided about as a whole may be.
+    """
 
     crop: TaggedCrop
     stands: Standing
@@ -163,10 +166,12 @@ class Collection:
             if options.without_people and PERSON in (seen.status, *(crop.stands.status for crop in seen.crops)):
                 tally.leave_out("pictures with people")
                 continue
-            if options.without_repeats and any(crop.is_repeat for crop in seen.crops):
-                kept = tuple(crop for crop in seen.crops if not crop.is_repeat)
-                tally.leave_out("boxes where nothing moves", len(seen.crops) - len(kept))
-                seen = replace(seen, crops=kept)
+            moving = tuple(crop for crop in seen.crops if not crop.is_repeat)
+            if len(moving) < len(seen.crops) and options.without_repeats:
+                tally.leave_out("boxes where nothing moves", len(seen.crops) - len(moving))
+                seen = replace(seen, crops=moving)
+            elif len(moving) < len(seen.crops):
+                tally.note("Boxes that were set aside because nothing there moves are in it; --without-repeats leaves them out.")
             yield seen
 
     @property
@@ -175,8 +180,11 @@ class Collection:
         return tuple(_deployment(told) for told in self.run.note["source"].get("deployments") or ())
 
     def places(self, options: ExportOptions) -> dict[str, Deployment]:
-        """The deployments by name, the options' over the run's own."""
-        return {one.name: one for one in (*self.deployments, *options.deployments)}
+        """The deployments by name: what the options tell of each, and where they are silent what the run tells."""
+        found = {one.name: one for one in self.deployments}
+        for one in options.deployments:
+            found[one.name] = _over(one, found.get(one.name) or one)
+        return found
 
     @property
     def machine(self) -> str:
@@ -186,8 +194,7 @@ class Collection:
         if encoder is None or encoder.startswith(LOCAL):
             encoder = str(settings["encoder"].get("fingerprint") or "")[:FINGERPRINT_SHOWN]
         named = [f"{part} {name}" for part, name in (("index", index), ("encoder", encoder)) if name]
-        version = versions.get("bioclip-search") or versions.get("bioclip_search")
-        return " ".join(filter(None, ["bioclip-search", version])) + f" ({', '.join(named)})"
+        return " ".join(filter(None, ["bioclip-search", versions.get("bioclip-search")])) + f" ({', '.join(named)})"
 
     @property
     def detector(self) -> str | None:
@@ -197,12 +204,8 @@ class Collection:
     @property
     def finished(self) -> datetime | None:
         """When the machine had answered the last picture, with its zone; None where the run does not tell."""
-        for name in ("finished", "ended", "updated"):
-            told = self.run.note.get(name)
-            if isinstance(told, str):
-                stamp = datetime.fromisoformat(told)
-                return stamp if stamp.tzinfo else stamp.astimezone()
-        return None
+        told = self.run.note.get("finished")
+        return datetime.fromisoformat(told) if isinstance(told, str) else None
 
     def seen(self, picture: TaggedPicture) -> SeenPicture:
         """The picture with what stands for each of its crops."""
@@ -210,8 +213,9 @@ class Collection:
         on_all = self.decisions.get((name, WHOLE))
         crops = []
         for crop in picture.crops:
-            decision = _later(self.decisions.get((name, crop.number)), on_all)
-            crops.append(SeenCrop(crop, _standing(crop, decision, on_all), (name, crop.number) in self.repeats))
+            own = self.decisions.get((name, crop.number))
+            is_repeat = own is None and (name, crop.number) in self.repeats
+            crops.append(SeenCrop(crop, _standing(crop, _later(own, on_all), on_all), is_repeat))
         whole = None if on_all is None else _decided(on_all, Standing(picture.status))
         return SeenPicture(picture, tuple(crops), whole, self.sequences.of(name) if self.sequences else None)
 
@@ -247,6 +251,12 @@ def is_unicode(text: str) -> bool:
 def with_zone(stamp: datetime, zone: tzinfo | None) -> datetime | None:
     """The time with its own zone, else the one given; None where there is neither."""
     return stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=zone) if zone is not None else None
+
+
+def _over(one: Deployment, other: Deployment) -> Deployment:
+    """A latitude and its longitude come from one of the two."""
+    places = one if one.latitude is not None or one.longitude is not None else other
+    return Deployment(one.name, places.latitude, places.longitude, one.start or other.start, one.end or other.end, one.place or other.place)
 
 
 def _later(one: ReviewDecision | None, other: ReviewDecision | None) -> ReviewDecision | None:

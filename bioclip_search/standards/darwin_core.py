@@ -1,7 +1,7 @@
 """Writes a run as Darwin Core occurrences: CSV, tab-separated text, or (a path that ends in .zip) an archive that GBIF takes.
 
 Terms are those of dwc.tdwg.org/terms. An occurrence is a box with a name: people, vehicles, blank pictures and boxes that
-nobody could name are none and are left out. `basisOfRecord` is MachineObservation throughout, for it says how the evidence
+nobody could name, or in which nothing moves, are none and are left out. `basisOfRecord` is MachineObservation throughout, for it says how the evidence
 came about, not who named it (GBIF, "Best practices for managing and publishing camera trap data"); who did stands in
 `identifiedBy`, and whether a person looked in `identificationVerificationStatus`. Reading archives is `checklists`.
 """
@@ -12,6 +12,7 @@ import csv
 import io
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ CORE_FILE, META_FILE = "occurrence.txt", "meta.xml"
 
 def write(collection: Collection, out: Path, options: ExportOptions) -> ExportReport:
     """Writes the file; see `ExportOptions`."""
-    tally, suffix = Tally(), out.suffix.lower()
+    tally, suffix, options = Tally(), out.suffix.lower(), replace(options, without_repeats=True)
     if options.level == EVENT:
         tally.note("Occurrences are told of pictures; eventID says which burst each belongs to.")
     with fresh_file(out, options) as part:

@@ -26,7 +26,11 @@ UNNAMED = "unnamed"
 
 
 def write(collection: Collection, out: Path, options: ExportOptions) -> ExportReport:
-    """Writes the file; see `ExportOptions`."""
+    """Writes the file; see `ExportOptions`.
+
+    Raises:
+        ExportError: No picture has a place, or a place is none on earth.
+    """
     tally = Tally()
     with fresh_file(out, options) as part:
         with part.open("w", encoding="ascii", newline="\n") as file:
@@ -35,6 +39,10 @@ def write(collection: Collection, out: Path, options: ExportOptions) -> ExportRe
             for number, feature in enumerate(features):
                 file.write(("," if number else "") + "\n" + json.dumps(feature))
             file.write("\n]}\n")
+        if tally.left_out and not tally.pictures:
+            raise ExportError(
+                "No picture has a place to put on a map. Give those of the cameras with --deployments FILE.csv (deployment, latitude, longitude)."
+            )
         _check(part)
     return tally.report("geojson", out)
 

@@ -24,7 +24,7 @@ LEVELS = (MEDIA, EVENT, BOTH)
 class ExportOptions:
     """
     Attributes:
-        without_repeats: Leave out boxes that were set aside because nothing there moves.
+        without_repeats: Leave out boxes that were set aside because nothing there moves; occurrences are never made of them.
         without_people: Leave out every picture in which a person stands.
         level: One of `LEVELS`, where the format knows both.
         project: What the standard wants to know of the project; see `camtrap_project`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -44,10 +45,10 @@ PLAIN: dict[str, dict[str, str]] = {
 
 
 def write(collection: Collection, out: Path, options: ExportOptions) -> ExportReport:
-    """Writes the file; see `ExportOptions`.
+    """Writes the file; see `ExportOptions`. Boxes in which nothing moves are left out.
 
     Raises:
-        ExportError: The project has no id.
+        ExportError: The project has no id, or no picture has what the upload requires.
     """
     project = options.project.get("project") or options.project
     if not project.get("id"):
@@ -59,8 +60,11 @@ def write(collection: Collection, out: Path, options: ExportOptions) -> ExportRe
     with fresh_file(out, options) as part:
         with open_to_write(part) as file:
             writer = table_writer(file, COLUMNS)
-            for row in _rows(collection, str(project["id"]), options, tally):
+            for row in _rows(collection, str(project["id"]), replace(options, without_repeats=True), tally):
                 writer.writerow(safe(row, exact=("deployment_id", "location")))
+        if tally.left_out and not tally.pictures:
+            why = "; ".join(f"{count} {words}" for words, count in tally.left_out.items())
+            raise ExportError(f"No picture can be told to Wildlife Insights: {why}. Deployments come from `tag --deployments`, times from EXIF or a list.")
         check_table(part, COLUMNS, REQUIRED)
         _check_times(part)
     return tally.report("wildlife-insights", out)
@@ -88,9 +92,8 @@ def _refusal(seen: SeenPicture) -> str | None:
         return "pictures that could not be read"
     if seen.picture.frame_number is not None:
         return "frames of videos, which this upload does not take"
-    if seen.picture.facts.timestamp is None or seen.picture.facts.deployment is None:
-        return "pictures without a time or a deployment, which Wildlife Insights requires"
-    return None
+    lacking = [word for word, fact in (("time", seen.picture.facts.timestamp), ("deployment", seen.picture.facts.deployment)) if fact is None]
+    return f"pictures without a {' and a '.join(lacking)}, which Wildlife Insights requires" if lacking else None
 
 
 def _grouped(seen: SeenPicture) -> Iterator[tuple[Standing, int]]:

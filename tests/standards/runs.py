@@ -94,7 +94,7 @@ def small_run(
             "deployments": [_in_json(deployment) for deployment in deployments],
         },
         "settings": {"encoder": {"name": "colours", "fingerprint": "c0104e+fp32", "dim": dim}, "index": {"name": "small"}, "detector": {"name": "boxes"}},
-        "versions": {"bioclip_search": "0.6.0"},
+        "versions": {"bioclip-search": "0.6.0"},
         "counts": {"pictures": len(pictures), "rows": sum(max(1, len(one.crops)) for one in pictures)},
         "failures": [],
         "finished": "2026-06-01T12:00:00+00:00",

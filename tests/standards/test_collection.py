@@ -11,12 +11,14 @@ import pytest
 from bioclip_search.bursts import SequenceAnswer, find_sequences
 from bioclip_search.bursts.folder import write_sequences
 from bioclip_search.detectors.repeats import RepeatRules, find_repeats
+from bioclip_search.media import Deployment
 from bioclip_search.review import ReviewDecision
 from bioclip_search.review.decisions import append
 from bioclip_search.runs.folder import Run
 from bioclip_search.standards import export
 from bioclip_search.standards.camtrap_rules import package_faults
 from bioclip_search.standards.collection import WHOLE, Collection, SeenPicture
+from bioclip_search.standards.options import ExportOptions
 from bioclip_search.standards.reading import read_export
 from tests.standards.runs import answer, crop, picture, small_run
 from tests.standards.test_camtrap_dp import FACTS, NORTH, seen, tables, validate
@@ -99,6 +101,32 @@ def test_boxes_set_aside_are_known_and_can_be_left_out(tmp_path):
 
 
 @pytest.mark.filterwarnings("default")
+def test_a_box_that_a_person_decided_about_is_no_longer_set_aside(tmp_path):
+    run = run_of(tmp_path, crop(), crop(1, (1, 2, 9, 9)))
+    (media_id,) = (one.media_id for one in run.pictures())
+    decided(run, (0, "accepted", {}), (WHOLE, "unsure", {}))
+    told = Collection.open(run)
+    seen_now = next(Collection(run, told.decisions, frozenset([(media_id, 0), (media_id, 1)])).pictures())
+    assert [one.is_repeat for one in seen_now.crops] == [False, True]
+
+
+@pytest.mark.parametrize(("to", "is_in_it"), [("darwin-core", False), ("wildlife-insights", False), ("timelapse", True), ("megadetector", True)])
+def test_a_box_set_aside_is_never_published_and_told_of_elsewhere(tmp_path, to, is_in_it):
+    branch = (700, 500, 790, 590)
+    pictures = [picture(f"{number}.jpg", crop(0, branch), deployment="a", timestamp=NOON) for number in range(5)]
+    run = small_run(tmp_path / "run", pictures)
+    find_repeats(run, RepeatRules(min_pictures=3))
+    report = export(run, to, tmp_path / "out", project={"id": "1"})
+    assert ("boxes where nothing moves" in report.left_out, any("nothing there moves" in words for words in report.notes)) == (not is_in_it, is_in_it)
+
+
+def test_what_an_export_tells_of_a_deployment_goes_over_the_run_field_by_field(tmp_path):
+    own = Deployment("a", 1.0, 2.0, NOON, NOON, "Waterhole")
+    run = small_run(tmp_path / "run", [picture()], deployments=[own])
+    moved = ExportOptions(deployments=(Deployment("a", 5.0, 6.0), Deployment("b")))
+    assert Collection(run).places(moved) == {"a": Deployment("a", 5.0, 6.0, NOON, NOON, "Waterhole"), "b": Deployment("b")}
+
+
 def test_a_run_with_bursts_decisions_and_repeats_is_a_valid_package(shared, tmp_path):
     start = datetime(2024, 3, 1, 5, tzinfo=UTC)
     shots = [seen(f"{number}.jpg", crop(), timestamp=start + timedelta(seconds=number if number < 3 else 900 + number)) for number in range(5)]

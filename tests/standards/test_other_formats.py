@@ -85,9 +85,9 @@ def test_wildlife_insights_has_a_row_for_each_taxon_with_its_number(tmp_path):
 
 
 def test_wildlife_insights_wants_a_project_and_tells_what_it_cannot_take(tmp_path):
-    pictures = [seen("1.jpg", error="cut"), seen("2.jpg", timestamp=None), seen("v.mp4", frame_number=0, frame_rate=25.0)]
+    pictures = [seen("0.jpg", crop()), seen("1.jpg", error="cut"), seen("2.jpg", timestamp=None), seen("v.mp4", frame_number=0, frame_rate=25.0)]
     report, path = written(tmp_path, "wildlife-insights", "images.csv", *pictures, project={"id": "a"})
-    assert (report.pictures, sum(report.left_out.values()), rows_of(path)) == (0, 3, [])
+    assert (report.pictures, sum(report.left_out.values()), [row["location"] for row in rows_of(path)]) == (1, 3, ["0.jpg"])
     with pytest.raises(ExportError, match="--project"):
         written(tmp_path / "other", "wildlife-insights", "images.csv", *pictures)
 
@@ -133,6 +133,13 @@ def test_a_point_for_each_observation_lies_where_the_picture_was_taken(tmp_path)
     lion, blank = json.loads(path.read_text())["features"]
     assert (lion["geometry"]["coordinates"], lion["properties"]["taxon"]) == ([3.0, 2.0], "Panthera leo")
     assert (blank["geometry"]["coordinates"], blank["properties"]["status"]) == ([35.25, -1.5], "blank")
+
+
+@pytest.mark.parametrize(("to", "words"), [("wildlife-insights", "without a time and a deployment"), ("geojson", "--deployments FILE.csv")])
+def test_where_nothing_can_be_told_the_error_says_what_is_lacking_and_nothing_is_written(tmp_path, to, words):
+    with pytest.raises(ExportError, match=words):
+        written(tmp_path, to, "out", picture("1.jpg", crop()), project={"id": "1"})
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_workbook_holds_texts_as_texts_and_goes_on_on_another_sheet(tmp_path):
