@@ -5,6 +5,7 @@ Gives what `Searcher.question` takes; resolving names and rules is left to the s
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ HITS_SHOWN = 6  # as many as fit under a field on a phone
 RUNNERS_UP = 5
 RESTRICTIONS_KEPT = 6  # resolved filters that a session keeps; each is a few ranges of leaves
 
-IN_THE_ADDRESS = {"bind": "query-params"}  # a widget whose value the page's address holds, under the widget's key
+IN_THE_ADDRESS = {"bind": "query-params"}  # a widget whose value the page's address holds, under the widget's key; see also `_choice`
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _how_sure(searcher: Searcher) -> dict[str, Any]:
     is_calibrated = searcher.calibration is not None
     ways = {BY_PROBABILITY: _("as likely as I say"), BY_ACCURACY: _("right as often as I say"), BY_RANK: _("of the rank I say, however unsure")}
     offered = [way for way in ways if way != BY_ACCURACY or is_calibrated]
-    way = st.radio(_("Give a name that is"), offered, key="by", format_func=ways.get, **IN_THE_ADDRESS)
+    way = _choice(st.radio, _("Give a name that is"), offered, "by", format_func=ways.get)
     if not is_calibrated:
         st.caption(
             _("No share of right names can be promised with this index: it was never tried on pictures with known names. `bioclip-search calibrate` does that.")
@@ -156,17 +157,26 @@ def _take(path: str) -> None:
 
 def _country(searcher: Searcher, geofence: Sent | None) -> str | None:
     knows = geofence is not None or COUNTRIES in searcher.taxonomy.leaves.column_names
-    country = st.selectbox(
-        _("Country"),
-        [ANYWHERE, *sorted(ALPHA3, key=country_name)],
-        key="country",
-        format_func=lambda code: country_name(code) if code else _("anywhere"),
-        disabled=not knows,
-        **IN_THE_ADDRESS,
-    )
+    codes = [ANYWHERE, *sorted(ALPHA3, key=country_name)]
+    country = _choice(st.selectbox, _("Country"), codes, "country", disabled=not knows, format_func=lambda code: country_name(code) if code else _("anywhere"))
     if not knows:
         st.caption(_("This index does not know where its taxa live. Give rules of where taxa live, and the country counts."))
     return country if knows and country else None
+
+
+def _choice(widget: Callable[..., str], label: str, options: Sequence[str], key: str, **told: Any) -> str:
+    """A choice that the address holds by its code; the first is the usual one, and left out.
+
+    Subtle: `bind` would hold what a person reads, which is another in each language.
+    """
+    if key not in st.session_state and st.query_params.get(key) in options:
+        st.session_state[key] = st.query_params[key]
+    choice = widget(label, options, key=key, **told)
+    if choice == options[0]:
+        st.query_params.pop(key, None)
+    elif st.query_params.get(key) != choice:
+        st.query_params[key] = choice
+    return choice
 
 
 def _file(label: str, key: str, endings: tuple[str, ...], told: str) -> Sent | None:
@@ -179,7 +189,7 @@ def _finding() -> tuple[str, float]:
     names = [NO_DETECTOR, *detectors_at_hand()]
     told = _("Draws a box around each organism, and each is named by itself. Where it finds none, the picture as a whole is named.")
     labels = {NO_DETECTOR: _("nothing: name the whole picture"), STARTER: _("starter (small, for any organism)")}
-    detector = st.selectbox(_("Find organisms with"), names, key="detector", format_func=lambda name: labels.get(name, name), help=told, **IN_THE_ADDRESS)
+    detector = _choice(st.selectbox, _("Find organisms with"), names, "detector", help=told, format_func=lambda name: labels.get(name, name))
     if detector == NO_DETECTOR:
         return detector, LEAST_CONFIDENCE
     told = _("Boxes that the detector is less sure of are left out.")

@@ -10,8 +10,10 @@ import PIL.Image
 import pytest
 
 from bioclip_search import places
+from bioclip_search.encoder.opening import open_encoder
 from bioclip_search.index import Index
 from tests.app.conftest import png
+from tests.app.worlds import speaking_index
 from tests.test_seeing import bomb
 
 
@@ -34,6 +36,12 @@ def reasons(page) -> list[str]:
 def stages(page) -> list[dict]:
     """What the browser is told of each picture that is drawn."""
     return [json.loads(element.proto.json) for element in page.get("bidi_component")]
+
+
+@pytest.fixture
+def encoder_of_home(model_folder):
+    """The encoder of the tiny index, and its folder."""
+    return open_encoder(model_folder, device="cpu", precision="fp32"), model_folder
 
 
 @pytest.fixture
@@ -326,10 +334,18 @@ def test_the_card_is_the_annotated_picture_under_a_plain_name(page, made):
 
 def test_a_link_brings_the_fields_back(app, tiny_home, monkeypatch):
     monkeypatch.setenv(places.HOME_VARIABLE, str(tiny_home))
-    app.query_params.update({"threshold": "0.3", "within": "Felidae"})
+    app.query_params.update({"by": "rank", "rank": "family", "within": "Felidae"})
     app.run()
-    assert app.slider(key="threshold").value == 0.3
+    assert app.radio(key="by").value == "rank"
+    assert app.selectbox(key="rank").value == "family"
     assert app.text_input(key="within").value == "Felidae"
+
+
+def test_choices_are_kept_in_the_address_by_their_codes(page, app):
+    page.radio(key="by").set_value("rank").run()
+    assert page.query_params["by"] == "rank"
+    page.radio(key="by").set_value("probability").run()
+    assert "by" not in page.query_params
 
 
 def test_a_link_with_nonsense_is_no_harm(app, tiny_home, monkeypatch):
@@ -338,6 +354,23 @@ def test_a_link_with_nonsense_is_no_harm(app, tiny_home, monkeypatch):
     app.run()
     assert not app.exception
     assert app.selectbox(key="detector").value == "none"
+
+
+def test_a_vernacular_name_is_never_more_than_text(app, encoder_of_home, tmp_path, monkeypatch):
+    monkeypatch.setenv(places.HOME_VARIABLE, str(tmp_path))
+    speaking_index(places.user_indexes() / "starter", *encoder_of_home)
+    app.run()
+    app.selectbox(key="language").set_value("en").run()
+    upload(app, ("one.png", png(1)))
+    app.text_input(key="within").set_value("Vulpes").run()
+    app.slider(key="threshold").set_value(1.0).run()
+    told = [element.value for kind in ("subheader", "header", "markdown", "caption", "error", "warning") for element in getattr(app, kind)]
+    assert any(r"\<script\>alert" in words for words in told)
+    assert not any("<script" in words.replace("\\<", "") for words in told)
+    (chart,) = app.get("plotly_chart")
+    labels = json.loads(chart.proto.spec)["data"][0]["labels"]
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in labels
+    assert not any("<script" in label for label in labels)
 
 
 def test_nothing_that_a_visitor_uploads_is_written_to_disk(page, opened_for_writing):
