@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from bioclip_search.results import Alternative
+from bioclip_search.results import Alternative, Answer
 from bioclip_search.standards.collection import SeenPicture, Standing
 
 Key = tuple[str, str, tuple[tuple[str, str], ...]]
@@ -21,10 +21,12 @@ RESERVED = ("animal", "person", "vehicle", "human", "empty", "blank", "unknown",
 
 @dataclass
 class Classes:
-    """Taxa in the order of their first sight, numbered from 1."""
+    """Taxa in the order of their first sight, numbered from 1, each by its fullest lineage; and their common names."""
 
     keys: dict[Key, str | None] = field(default_factory=dict)
     others: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    _class_of: dict[Key, Key] = field(default_factory=dict)
+    _runner_up_keys: dict[tuple[str, str], Key] = field(default_factory=dict)
 
     @classmethod
     def of(cls, pictures: Iterable[SeenPicture]) -> Classes:
@@ -42,11 +44,19 @@ class Classes:
         return found
 
     def _settle(self) -> None:
-        """A runner-up, of which no lineage is told, is the answered taxon of that name where there is one and only one."""
+        """Makes one class of what is one taxon, though a person or another program told less of its lineage than the index.
+
+        A runner-up, of which no lineage is told, is the answered taxon of that name where there is one and only one.
+        """
         by_name: dict[tuple[str, str], list[Key]] = {}
-        for key in self.keys:
-            by_name.setdefault(key[:2], []).append(key)
-        self._runner_up_keys: dict[tuple[str, str], Key] = {}
+        for key in sorted(self.keys, key=lambda key: -len(key[2])):
+            fuller = [other for other in by_name.setdefault(key[:2], []) if _agree(key[2], other[2])]
+            self._class_of[key] = fuller[0] if len(fuller) == 1 else key
+            by_name[key[:2]] += [key] if self._class_of[key] == key else []
+        seen, self.keys = self.keys, {}
+        for key, common in seen.items():
+            one = self._class_of[key]
+            self.keys[one] = self.keys.get(one) or common
         for (rank, taxon), common in self.others.items():
             known = by_name.get((rank, taxon), [])
             key = known[0] if len(known) == 1 else (rank, taxon, ((rank, taxon),))
@@ -55,7 +65,7 @@ class Classes:
         self.numbers = {key: number for number, key in enumerate(self.keys, 1)}
 
     def number(self, stands: Standing) -> int:
-        return self.numbers[key_of(stands)]
+        return self.numbers[self._class_of[key_of(stands)]]
 
     def number_of_runner_up(self, other: Alternative) -> int:
         return self.numbers[self._runner_up_keys[other.rank, other.taxon]]
@@ -79,9 +89,15 @@ def key_of(stands: Standing) -> Key:
     return stands.rank or "", stands.taxon or "", tuple(stands.lineage.items())
 
 
-def runners_up(answer: object, stands: Standing) -> list[Alternative]:
+def _agree(some: tuple[tuple[str, str], ...], others: tuple[tuple[str, str], ...]) -> bool:
+    """Whether two lineages name the same taxon at each rank that both tell."""
+    told = dict(others)
+    return all(told.get(rank, taxon) == taxon for rank, taxon in some)
+
+
+def runners_up(answer: Answer | None, stands: Standing) -> list[Alternative]:
     """The machine's other guesses, where its answer stands as it is: none more probable than it, the most probable first."""
-    if stands.is_decided or stands.probability is None:
+    if answer is None or stands.is_decided or stands.probability is None:
         return []
-    others = [other for other in getattr(answer, "alternatives", ()) if other.probability <= stands.probability and other.taxon != stands.taxon]
+    others = [other for other in answer.alternatives if other.probability <= stands.probability and other.taxon != stands.taxon]
     return sorted(others, key=lambda other: -other.probability)

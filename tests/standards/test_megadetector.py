@@ -72,6 +72,21 @@ def test_two_taxa_that_share_a_common_name_are_told_apart(tmp_path):
     assert {"Robin (Erithacus rubecula)", "Robin (Turdus migratorius)"} <= names
 
 
+def test_a_taxon_is_one_class_however_little_of_its_lineage_was_told(tmp_path):
+    lineages = [{"kingdom": "Animalia", "species": "Felis catus"}, {}, None]
+    cats = [answer("Felis catus", alternatives=(), **({} if one is None else {"lineage": one, "common_name": None, "ladder": ()})) for one in lineages]
+    run = small_run(tmp_path / "run", [picture(f"{place}.jpg", crop(0, answer=one)) for place, one in enumerate(cats)])
+    export(run, "megadetector", tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text())["classification_categories"] == {"1": "Domestic cat"}
+
+
+def test_a_plant_and_a_bird_of_one_name_stay_two_classes(tmp_path):
+    two = [answer("Felis catus", alternatives=(), ladder=(), lineage={"kingdom": kingdom, "species": "Felis catus"}) for kingdom in ("Animalia", "Plantae")]
+    run = small_run(tmp_path / "run", [picture(f"{place}.jpg", crop(0, answer=one)) for place, one in enumerate(two)])
+    export(run, "megadetector", tmp_path / "out.json")
+    assert len(set(json.loads((tmp_path / "out.json").read_text())["classification_categories"].values())) == 2
+
+
 def test_no_class_is_called_as_a_detection_is(tmp_path):
     told = written(tmp_path, picture("1.jpg", crop(common_name="Person")))
     assert "Person (Panthera leo)" in told["classification_categories"].values()
