@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import chosen
 import identify
+import label
 import look
 import lookup
 import streamlit as st
@@ -22,6 +23,7 @@ page = st.navigation(
         st.Page(identify.page, title=_("Identify"), icon=":material/center_focus_strong:", url_path="home", default=True),
         st.Page(identify.page, title=_("Identify"), url_path="identify", visibility="hidden"),  # Subtle: the first page has no path of its own
         st.Page(lookup.page, title=_("Species lookup"), icon=":material/travel_explore:", url_path="lookup"),
+        st.Page(label.page, title=_("Label"), icon=":material/grid_on:", url_path="label"),
     ]
 )
 chosen.choose()
