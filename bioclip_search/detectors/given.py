@@ -18,18 +18,13 @@ SPELLINGS = {"human": "person", "people": "person", "persons": "person", "humans
 def detections_of(boxes: Iterable[GivenBox], size_wh: tuple[int, int], min_confidence: float) -> list[Detection]:
     """The usable boxes in pixels of the upright picture, clipped to it; the most confident first, ties by box.
 
-    Boxes below `min_confidence` are left out; so are those that `is_usable` refuses, and those that lie beside the picture.
+    Boxes below `min_confidence` are left out; so are those that `is_usable` refuses (readers of files tell of them, see `sources.given`), and those that lie beside the picture.
 
     >>> detections_of([GivenBox((0.25, 0.5, 0.5, 0.75), 0.9, "Human")], (80, 40), 0.2)  # reaches 10 px below the picture
     [Detection(box_xyxy=(20.0, 20.0, 60.0, 40.0), confidence=0.9, category='person')]
     """
     found = [_detection(box, size_wh) for box in boxes if is_usable(box) and box.confidence >= min_confidence]
     return sorted((one for one in found if one is not None), key=lambda one: (-one.confidence, one.box_xyxy, one.category))
-
-
-def count_unusable(boxes: Iterable[GivenBox]) -> int:
-    """How many boxes no picture could hold, whatever its size; to be told, for they are passed over."""
-    return sum(not is_usable(box) for box in boxes)
 
 
 def is_usable(box: GivenBox) -> bool:

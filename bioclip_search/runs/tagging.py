@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,8 @@ from bioclip_search.crops import DETECTOR_CONFIDENCE
 from bioclip_search.decoding.pool import Decoders
 from bioclip_search.decoding.videos import FrameChoice, frames
 from bioclip_search.detect import Detector
-from bioclip_search.detectors.given import count_unusable
 from bioclip_search.errors import BioclipSearchError, MissingExtraError, RunError
-from bioclip_search.media import Deployment, GivenBox, Media, Video, media_id
+from bioclip_search.media import Deployment, Media, Video, media_id
 from bioclip_search.runs.closing import Closing, close_run, tallied
 from bioclip_search.runs.deciding import Deciding
 from bioclip_search.runs.folder import JOB_FOLDER, JOURNAL_FILE, NOTE_FILE, ROWS_FOLDER, Run, read_note, write_note
@@ -99,7 +97,7 @@ def tag_source(
                 stream.told(pictures)
         journal.flush()
         note["counts"], note["failures"] = tallied(journal)
-    note["source"]["notes"] = [*source.notes, *stream.notes()]
+    note["source"]["notes"] = list(source.notes)
     return close_run(out, note, deciding, closing_with)
 
 
@@ -161,7 +159,7 @@ class Stream:
 
     def __init__(self, source: Source, choice: FrameChoice, decoders: Decoders, journal: Journal, progress: Progress | None):
         self.source, self.choice, self.decoders, self.journal, self.progress = source, choice, decoders, journal, progress
-        self._gone_through, self._total, self._unusable = 0, None, 0
+        self._gone_through, self._total = 0, None
         self._videos: dict[str, str] = {}
         """Of videos whose last frame is on its way: that frame's id and the video's."""
         if progress:
@@ -169,7 +167,6 @@ class Stream:
 
     def media(self) -> Iterator[Media]:
         for one in self.source.media():
-            self._unusable += count_unusable(_boxes_of(one))
             if not self.journal.has(media_id(one.image)):
                 yield from self._frames(one) if isinstance(one, Video) else (one,)
             self._gone_through += 1
@@ -181,12 +178,6 @@ class Stream:
         for picture in pictures:
             if video := self._videos.pop(picture.media_id, None):
                 self.journal.mark(video)
-
-    def notes(self) -> list[str]:
-        """What a person should be told of what went by."""
-        if not self._unusable:
-            return []
-        return [f"boxes of the source that lie beside the picture, have no area or no confidence from 0 to 1, passed over: {self._unusable:,}"]
 
     def _frames(self, video: Video) -> Iterator[Media]:
         last = None
@@ -209,10 +200,6 @@ class Stream:
     def _count(self) -> None:
         with suppress(BioclipSearchError, OSError):  # whoever goes through the pictures meets it, too, and tells it
             self._total = self.source.count()
-
-
-def _boxes_of(one: Media | Video) -> Iterable[GivenBox]:
-    return chain.from_iterable((one.boxes or {}).values()) if isinstance(one, Video) else one.boxes or ()
 
 
 def _batches(looks: Iterable[Look]) -> Iterator[list[Look]]:

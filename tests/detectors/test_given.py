@@ -7,7 +7,7 @@ import math
 import pytest
 
 from bioclip_search.detect import Detection, is_wildlife
-from bioclip_search.detectors.given import category_of, count_unusable, detections_of, is_usable
+from bioclip_search.detectors.given import category_of, detections_of, is_usable
 from bioclip_search.media import GivenBox
 
 SIZE_WH = (200, 100)
@@ -49,10 +49,9 @@ def test_boxes_are_clipped_to_the_picture(box, expected, case):
         (given(category="  "), "no category"),
     ],
 )
-def test_boxes_that_no_picture_holds_are_passed_over_and_counted(box, case):
+def test_boxes_that_no_picture_holds_are_passed_over(box, case):
     assert not is_usable(box), case
     assert detections_of([box, given()], SIZE_WH, 0.0) == detections_of([given()], SIZE_WH, 0.0), case
-    assert count_unusable([box, given(), box]) == 2, case
 
 
 def test_the_most_confident_is_first_and_ties_go_by_box():
@@ -63,7 +62,6 @@ def test_the_most_confident_is_first_and_ties_go_by_box():
 
 def test_no_boxes_are_nothing_found():
     assert detections_of([], SIZE_WH, 0.2) == []
-    assert count_unusable([]) == 0
 
 
 @pytest.mark.parametrize("word", ["person", "Human", " PERSON ", "people"])

@@ -13,7 +13,7 @@ import pytest
 from pyarrow import parquet
 
 from bioclip_search.errors import RunError, SourceError
-from bioclip_search.media import GivenBox, Media, Video
+from bioclip_search.media import GivenBox, Media
 from bioclip_search.runs import tagging
 from bioclip_search.runs.closing import Closing
 from bioclip_search.runs.deciding import Deciding
@@ -252,15 +252,6 @@ def test_failed_pictures_are_tried_once_more_where_that_is_wished(photos, run_of
     assert table["image"].nunique() == 100
     assert table.query("image == '050.png'")["error"].isna().all()
     assert table.query("image == '051.png'")["status"].tolist() == ["failed"]
-
-
-def test_boxes_that_no_picture_can_hold_are_told(photos, tmp_path, equipment):
-    boxes = (GivenBox((0.0, 0.0, 0.5, 0.5), 0.7, "animal"), GivenBox((0.0, 0.0, -0.5, 0.5), 0.7, "animal"), GivenBox((2.0, 0.0, 0.5, 0.5), 0.7, "animal"))
-    media = [Media("a.png", photos / "001.png", boxes=boxes), Video("b.mp4", photos / "none.mp4", boxes={7: boxes})]
-    run = tag_source(Source("list", None, lambda _: iter(media)), tmp_path / "run", equipment, place="list")
-    assert [note for note in run.note["notes"] if "boxes of the source" in note] == [
-        "boxes of the source that lie beside the picture, have no area or no confidence from 0 to 1, passed over: 4"
-    ]
 
 
 def test_stopped_before_its_note_was_there_a_run_is_begun_anew(photos, tmp_path, run_of):
