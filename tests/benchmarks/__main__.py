@@ -1,4 +1,4 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [build] [bursts] [million] [identify] [import] [names] [place] [review] [search] [starter] [tag] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [app] [build] [bursts] [million] [identify] [import] [names] [place] [review] [search] [starter] [tag] [their options]`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from itertools import takewhile
 
 from tests.benchmarks import (
+    bench_app,
     bench_build,
     bench_bursts,
     bench_identify,
@@ -20,6 +21,7 @@ from tests.benchmarks import (
 )
 
 BENCHMARKS = {
+    "app": bench_app.main,
     "build": bench_build.main,
     "bursts": bench_bursts.main,
     "million": bench_million.main,

@@ -52,6 +52,11 @@ def species() -> list[str]:
     return [line.split("|")[1] for line in SPECIES.strip().splitlines()]
 
 
+def common_name(taxon: str) -> str:
+    """What a species is called in English."""
+    return SPECIES.strip().splitlines()[species().index(taxon)].split("|")[2]
+
+
 def picture_of(taxon: str, size_wh: tuple[int, int] = (320, 240)) -> bytes:
     """The one picture of a species, as the bytes of a PNG."""
     file = io.BytesIO()
