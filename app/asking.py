@@ -66,7 +66,7 @@ def ask(searcher: Searcher) -> Asking:
     with st.sidebar:
         rules = _how_sure(searcher)
         within = _clade(searcher)
-        with st.expander(_("Place and checklist"), expanded=any(st.query_params.get(name) for name in ("country",))):
+        with st.expander(_("Place and checklist"), expanded=bool(st.query_params.get("country"))):
             checklist = _file(_("Checklist"), "checklist", LIST_SUFFIXES, _("Only the taxa on this list: one name per line, a table, or a download of GBIF."))
             geofence = _file(_("Rules of where taxa live"), "geofence", ("json", "csv"), _("A geofence as SpeciesNet has it; it is asked about the country."))
             country = _country(searcher, geofence)

@@ -13,10 +13,10 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 import streamlit as st
 from words import _
 
-from bioclip_search.exports import write_records
+from bioclip_search.exports import full_name, write_records
 from bioclip_search.images import open_picture
 from bioclip_search.render import annotate
-from bioclip_search.results import Answer, Failure
+from bioclip_search.results import Answer, Failure, percent, shown_chance
 from bioclip_search.seeing import stem_of
 
 Records = Callable[[], Sequence[Answer | Failure]]
@@ -29,6 +29,8 @@ def share(content: bytes, name: str, answers: Sequence[Answer], names: Sequence[
         content, name, answers: Of the picture that is shown.
         names: Of all pictures; `everything` gives all their records.
     """
+    if len(names) > 1 and st.toggle(_("Show the answers of all pictures"), key="all"):
+        st.dataframe([_row(record) for record in everything()], hide_index=True, key="table")
     of_all = _(" of all {count} pictures").format(count=len(names)) if len(names) > 1 else ""
     stem = stem_of(names)
     with st.container(horizontal=True, key="share"):
@@ -65,6 +67,14 @@ def link() -> str:
     asked = urlencode(sorted(st.query_params.to_dict().items()))
     place = urlsplit(st.context.url or "")
     return urlunsplit((place.scheme, place.netloc, place.path or "/", asked, ""))
+
+
+def _row(record: Answer | Failure) -> dict[str, str]:
+    """A record as a person reads it; cells of a table are text and nothing else."""
+    if isinstance(record, Failure):
+        return {_("Picture"): record.image, _("Name"): record.error, _("Rank"): "", _("Chance"): ""}
+    chance = percent(shown_chance(record)) if record.taxon else ""
+    return {_("Picture"): record.image, _("Name"): full_name(record.taxon, record.common_name), _("Rank"): record.rank or "", _("Chance"): chance}
 
 
 def _button(key: str, label: str, data: Callable[[], bytes | str], file_name: str, kind: str) -> None:

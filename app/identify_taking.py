@@ -22,7 +22,7 @@ from bioclip_search.seeing import plain_name
 
 MOST_PICTURES = 50  # looked at in one session at a time: ten seconds' work with the starter; a collection has its own page
 MOST_HELD_BYTES = 200 << 20  # of pasted and fetched pictures that a session holds; uploads are held by Streamlit itself
-MOST_ADDRESSES = 10  # fetched at a time, one after the other
+MOST_ADDRESSES = 5  # fetched at a time, one after the other, each for seconds at most
 HELD, REFUSED = "held_pictures", "refused_pictures"
 
 

@@ -120,8 +120,10 @@ def target_of(url: str) -> Target:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise PictureError(f"is no web address ({error}); one begins with https:// or http://") from error
+    if not parts.scheme:
+        raise PictureError("is no web address; one begins with https:// or http://")
     if parts.scheme not in PORTS:
-        raise PictureError(f"only addresses of the web are fetched, those that begin with https:// or http://, not {parts.scheme or 'one without'}:")
+        raise PictureError(f"only addresses that begin with https:// or http:// are fetched, not {parts.scheme}:")
     if parts.username is not None or parts.password is not None:
         raise PictureError("the address carries a user name or password; give one without")
     if not host:

@@ -161,7 +161,7 @@ def test_a_pasted_picture_stays_until_it_is_removed(page):
         ("http://127.0.0.1/x.jpg", "no public address"),
         ("http://169.254.169.254/latest/meta-data", "no public address"),
         ("http://[::1]/", "no public address"),
-        ("lion.jpg", "not one without:"),
+        ("lion.jpg", "is no web address"),
     ],
 )
 def test_an_address_that_is_not_of_the_open_web_is_refused_before_any_connection(page, monkeypatch, address, reason):
@@ -323,6 +323,16 @@ def test_all_answers_are_downloaded_as_a_table_and_as_json(page, made):
     told = json.loads(made["pictures.json"]())
     assert told[0]["taxon"] == (rows[0]["taxon"] or None)
     assert told[1] == {"image": "bad.png", "error": "the file is empty (0 bytes)"}
+
+
+def test_the_answers_of_all_pictures_are_seen_in_one_table(page):
+    upload(page, ("good.png", png(1)), ("bad.png", b""), ("other.png", png(2)))
+    page.toggle(key="all").set_value(True).run()
+    (table,) = page.dataframe
+    assert table.value["Picture"].tolist() == ["good.png", "bad.png", "other.png"]
+    assert table.value["Name"][1] == "the file is empty (0 bytes)"
+    upload(page, ("good.png", png(1)))
+    assert not page.dataframe
 
 
 def test_the_card_is_the_annotated_picture_under_a_plain_name(page, made):
