@@ -205,6 +205,7 @@ class _Events:
     def __init__(self, collection: Collection, options: ExportOptions):
         self.collection, self.options = collection, options
         self.kinds: dict[str, frozenset[str]] = {}
+        self._known: dict[frozenset[str], frozenset[str]] = {}  # each set once, whatever the number of bursts
         self.decided: dict[str, list[Standing]] = {}
 
     def see(self, seen: SeenPicture) -> None:
@@ -215,7 +216,7 @@ class _Events:
             kinds |= {_type(stands, crop)}
             if stands.is_decided:
                 self.decided.setdefault(seen.sequence, []).append(stands)
-        self.kinds[seen.sequence] = kinds
+        self.kinds[seen.sequence] = self._known.setdefault(kinds, kinds)
 
     def rows(self, found: Survey) -> Iterator[dict[str, Any]]:
         """One observation a burst: what people agree on where they decided, else the burst's own answer."""

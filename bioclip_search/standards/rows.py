@@ -17,13 +17,13 @@ CROP_COLUMNS = ("crop", "category", "detector_confidence", "left", "top", "right
 """Sides in pixels of the upright picture; all empty for the whole of it."""
 
 STANDING_COLUMNS = (
-    *("stands", "stands_taxon", "stands_rank", "stands_common_name"),
+    *("stands", "stands_taxon", "stands_rank", "stands_common_name", "stands_lineage"),
     *("verdict", "decided_by", "decided_at", "decision_note", "is_repeat", "sequence"),
 )
-"""What holds after people looked, whatever the machine's own columns say."""
+"""What holds after people looked, whatever the machine's own columns say; its lineage is told where a person decided."""
 
 NESTED = ("ladder", "alternatives", "beyond_calibration", "without_place", "removed")
-"""Columns whose cells are JSON."""
+"""Columns of the machine's answer whose cells are JSON."""
 
 COLUMNS = (*(one.name for one in PICTURE_FIELDS), *CROP_COLUMNS, *STANDING_COLUMNS, *(one.name for one in ANSWER_FIELDS))
 
@@ -80,6 +80,7 @@ def _standing_cells(stands: Standing) -> dict[str, Any]:
         "stands_taxon": stands.taxon,
         "stands_rank": stands.rank,
         "stands_common_name": stands.common_name,
+        "stands_lineage": json.dumps(dict(stands.lineage)) if stands.is_decided and stands.lineage else None,
         "verdict": stands.verdict,
         "decided_by": stands.who,
         "decided_at": stands.when.isoformat() if stands.when else None,

@@ -163,6 +163,14 @@ def test_decisions_come_back_from_a_table(tmp_path):
     assert (media_id, number, stands.verdict, stands.who) == (next(run.pictures()).media_id, 0, "accepted", "Ann")
 
 
+def test_a_correction_comes_back_with_its_lineage(tmp_path):
+    run = small_run(tmp_path / "run", [picture("1.jpg", crop())])
+    decided(run, (0, "corrected", FOX))
+    export(run, "csv", tmp_path / "out.csv")
+    ((_, _, stands),) = read_export(tmp_path / "out.csv").decided()
+    assert (stands.taxon, stands.rank, stands.lineage) == (FOX["taxon"], FOX["rank"], FOX["lineage"])
+
+
 def test_the_folder_of_an_encoder_is_told_to_nobody(tmp_path):
     encoder = {"name": "local-dir:/home/ann/models/x", "fingerprint": "601897059da5806b+bf16", "dim": 4}
     run = small_run(tmp_path / "run", [], note={"settings": {"encoder": encoder, "index": {"name": "starter"}, "detector": {"name": "none"}}})

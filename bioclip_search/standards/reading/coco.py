@@ -36,7 +36,7 @@ def read_coco(path: Path) -> ExportedRun:
         categories = {one["id"]: one for one in head["categories"]}
     except UNREADABLE as error:
         raise SourceError(f"{path}: is no COCO Camera Traps, for its categories cannot be understood ({error!r}).") from error
-    notes = ("Runners-up, ladders, rules and hashes are not kept in it.",)
+    notes = ("Runners-up, ladders, rules, hashes, and whether a person decided are not kept in it.",)
     return ExportedRun("coco", path, lambda: _pictures(path, categories), notes=notes)
 
 

@@ -16,7 +16,6 @@ from typing import Any
 import pyarrow as pa
 
 from bioclip_search.errors import ExportError, SourceError
-from bioclip_search.prompts import RANKS
 from bioclip_search.runs.folder import BATCH_ROWS
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.table import schema, to_pictures
@@ -104,7 +103,7 @@ def _decided(path: Path) -> Iterator[tuple[str, int, Standing]]:
 
 def _decision(row: dict[str, str]) -> tuple[str, int, Standing]:
     taxon = row["stands_taxon"] or None
-    lineage = {rank: row[rank] for rank in RANKS if row[rank]} if taxon == (row["taxon"] or None) else {}
+    lineage = {str(rank): str(name) for rank, name in json.loads(row["stands_lineage"] or "{}").items()}
     by = {"verdict": row["verdict"], "who": row["decided_by"], "when": datetime.fromisoformat(row["decided_at"]), "note": row["decision_note"] or None}
     stands = Standing(row["stands"], taxon, row["stands_rank"] or None, row["stands_common_name"] or None, lineage, **by)
     return row["media_id"], int(row["crop"]) if row["crop"] else WHOLE, stands

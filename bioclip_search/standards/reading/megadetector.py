@@ -34,7 +34,7 @@ def read_megadetector(path: Path) -> ExportedRun:
     head = dict(read_head(path))
     if not isinstance(head.get("detection_categories"), Mapping):
         raise SourceError(f"{path}: is no MegaDetector output, for it has no detection_categories.")
-    notes = ("Ladders, rules, places and hashes are not kept in it; the time of a video is that of its first frame.",)
+    notes = ("Ladders, rules, places, hashes, and whether a person decided are not kept in it; the time of a video is that of its first frame.",)
     return ExportedRun("megadetector", path, lambda: _pictures(path, head), notes=notes)
 
 
