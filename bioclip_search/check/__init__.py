@@ -7,7 +7,7 @@ Mending is left to `repair`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from pyarrow import parquet
@@ -26,21 +26,31 @@ from bioclip_search.taxonomy import Taxonomy
 
 __all__ = ["FAULT", "NOTE", "Finding", "check_index", "read_taxonomy"]
 
+STEPS = 4
+"""Files, taxa, names and vectors, in this order; the last takes longest."""
+
 GET_AGAIN = "Get the index again, or see what `bioclip-search index check --repair` can mend."
 
 
-def check_index(folder: Path) -> list[Finding]:
+def check_index(folder: Path, progress: Callable[[int, int], None] | None = None) -> list[Finding]:
     """Everything that is wrong or odd about an index, faults and notes; empty where there is nothing to say.
 
     Hashes every file again, and compares taxa, vectors and names with each other and with the card.
+
+    Args:
+        progress: Called with steps done and steps in all (`STEPS`).
     """
+    told = progress or (lambda done, total: None)
     try:
         card = Card.read(folder)
         for name in sorted({*files_needed(card), *card.files}):
             stop_if_outside(folder, name)
     except IndexFolderError as error:
         return [found_one("card", str(error).split(". ")[0].rstrip("."), "Get the index again, or build it again.")]
-    return [*_check_files(folder, card), *_check_contents(folder, card)]
+    told(0, STEPS)
+    found = list(_check_files(folder, card))
+    told(1, STEPS)
+    return [*found, *_check_contents(folder, card, lambda done: told(done, STEPS))]
 
 
 def read_taxonomy(folder: Path, card: Card) -> Taxonomy:
@@ -67,7 +77,7 @@ def _check_files(folder: Path, card: Card) -> Iterator[Finding]:
             yield found_one("file", f"{name} was changed after the index was made", GET_AGAIN)
 
 
-def _check_contents(folder: Path, card: Card) -> Iterator[Finding]:
+def _check_contents(folder: Path, card: Card, done: Callable[[int], None]) -> Iterator[Finding]:
     try:
         taxonomy = read_taxonomy(folder, card)
         yield from check_order(taxonomy, card)
@@ -75,11 +85,14 @@ def _check_contents(folder: Path, card: Card) -> Iterator[Finding]:
         texts = text_codes(taxonomy, TextRecipe.from_card(card.recipe))
         yield from check_words(taxonomy, texts)
         yield from check_keys(taxonomy)
+        done(2)
         index = Index(folder, verify=False)
         yield from check_names(index, taxonomy)
+        done(3)
         if len(index.vectors) == len(taxonomy):
             yield from check_vectors(index.vectors, taxonomy, flags_of(taxonomy.leaves))
             yield from check_likeness(index.vectors, taxonomy, texts, card.encoder.logit_scale)
+        done(STEPS)
         for sketch in sorted({note.sketch for note in card.speeds.values()}):
             yield from _check_sketch(folder / sketch, index)
         if index.added:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from bioclip_search.cli.index.show import size_mb
 from bioclip_search.cli.progress import progress_steps
 from bioclip_search.prompts import MATRIX_TEXT_TYPE, TEMPLATE_SETS, TEXT_TYPES
+
+if TYPE_CHECKING:
+    from bioclip_search.index import Index
+    from bioclip_search.progress_file import Telling
 
 
 @click.command()
@@ -31,7 +35,13 @@ from bioclip_search.prompts import MATRIX_TEXT_TYPE, TEMPLATE_SETS, TEXT_TYPES
 @click.option("--include-encoder", is_flag=True, help="Copy the encoder's folder into the index, so that it needs nothing else.")
 @click.option("--no-sketch", is_flag=True, help="Leave out the sketch that `identify --speed balanced` uses in large indexes.")
 @click.option("--device", default="auto", show_default=True)
-def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | None, **options: Any) -> None:
+@click.option(
+    "--progress-file",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep in this file, as JSON, how far it is; a file FILE.stop beside it stops the build.",
+)
+def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | None, progress_file: Path | None, **options: Any) -> None:
     """Build an index from SOURCE: a table (CSV, TSV, Parquet) with columns kingdom … species and common_name, a checklist
     (Darwin Core Archive, ColDP, NCBI, ITIS, iNaturalist), or the text matrix that BioCLIP's makers publish (its folder).
 
@@ -41,27 +51,31 @@ def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | N
     Example: bioclip-search index build my-birds.csv --out my-birds
     Example: bioclip-search index build txt_emb_species.json --encoder bioclip-2 --out bioclip-2
     """
+    from bioclip_search.progress_file import told_in
+
+    with told_in(progress_file) as telling:
+        made = _made(source, target_folder(out), columns, from_vectors, telling, options)
+    say(f"{made.folder}: {made.card.vectors.count:,} taxa, {size_mb(made.folder):.1f} MB")
+
+
+def _made(source: str, target: Path, columns: tuple[str, ...], from_vectors: str | None, telling: Telling | None, options: dict[str, Any]) -> Index:
     from bioclip_search.build import build_from_vectors, build_index, build_published, read_taxa
     from bioclip_search.published import is_published, read_published
 
-    target = target_folder(out)
     if is_published(source):
         published = read_published(source, from_vectors)
         for line in published.report:
             say(line)
-        made = build_published(target, published, say=say, **_encoding(options))
-    else:
-        with progress_steps("reading names") as progress:
-            taxa = read_taxa(source, _pairs(columns), as_it_stands=bool(from_vectors), progress=progress)
-        for line in taxa.report:
-            say(line)
-        encoding = _encoding(options)
-        if from_vectors:
-            made = build_from_vectors(target, taxa.taxonomy, from_vectors, further=taxa.further, **encoding)
-        else:
-            with progress_steps("encoding names") as progress:
-                made = build_index(target, taxa.taxonomy, progress=progress, say=say, further=taxa.further, **encoding)
-    say(f"{made.folder}: {made.card.vectors.count:,} taxa, {size_mb(made.folder):.1f} MB")
+        return build_published(target, published, say=say, **_encoding(options))
+    with progress_steps("reading names") as progress:
+        taxa = read_taxa(source, _pairs(columns), as_it_stands=bool(from_vectors), progress=progress)
+    for line in taxa.report:
+        say(line)
+    encoding = _encoding(options)
+    if from_vectors:
+        return build_from_vectors(target, taxa.taxonomy, from_vectors, further=taxa.further, **encoding)
+    with progress_steps("encoding names") as progress:
+        return build_index(target, taxa.taxonomy, progress=telling or progress, say=say, further=taxa.further, **encoding)
 
 
 def say(line: str) -> None:
