@@ -20,13 +20,15 @@ from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import NO_SPLIT, KnownVectors, LabelledSet
 from bioclip_search.evaluation.truth import NO_ROW, Truth, crops_at, read_truth
 from bioclip_search.prompts import RANKS
-from bioclip_search.review.labels import labelled_crops, labels_of_run, vectors_of_run
+from bioclip_search.review.labels import labelled_crops, labels_of_run, vectors_of_run, without_taxon
 from bioclip_search.runs.folder import NOTE_FILE, Run
 
 if TYPE_CHECKING:
     from bioclip_search.results import Answer
 
 REVIEWED = "{name}: {count:,} crops that people decided about; as a rule those are the doubtful ones, so what is found holds for them and not for the whole run"
+
+NAMELESS = "{name}: {count:,} more are blank, a person, a vehicle or not to be told, by what people decided; what the machine named there counts nowhere here"
 
 WITHOUT_VECTOR = "{name}: {count:,} decided on pictures as a whole, of which the run keeps no vector, are left out"
 
@@ -50,9 +52,7 @@ def reviewed(folder: str | Path, ranks: Sequence[str] = RANKS) -> tuple[list[Ans
     often = Counter(label.picture.media_id for label in crops)
     names = [label.picture.image if often[label.picture.media_id] == 1 else f"{label.picture.image}, crop {label.decision.crop}" for label in crops]
     place = labels.column_names.index("image")
-    truth = Truth(
-        labels.set_column(place, "image", pa.array(names, pa.string())), run.root or run.folder, (REVIEWED.format(name=run.folder.name, count=len(crops)),)
-    )
+    truth = Truth(labels.set_column(place, "image", pa.array(names, pa.string())), run.root or run.folder, tuple(_notes(run, len(crops))))
     answers = [replace(label.crop.answer, image=name) for label, name in zip(crops, names, strict=True) if label.crop and label.crop.answer]
     return answers, truth
 
@@ -65,7 +65,7 @@ def set_of_review(folder: str | Path, ranks: Sequence[str] = RANKS) -> LabelledS
     """
     run = Run.open(folder)
     labels = labels_of_run(run, tuple(ranks))
-    notes = [REVIEWED.format(name=run.folder.name, count=len(labels))]
+    notes = _notes(run, len(labels))
     media, vectors = np.array([label.picture.media_id for label in labelled_crops(run)], object), None
     if run.dim is not None:
         vectors = vectors_of_run(run)
@@ -73,6 +73,12 @@ def set_of_review(folder: str | Path, ranks: Sequence[str] = RANKS) -> LabelledS
         labels, media, vectors = labels.filter(pa.array(kept)), media[kept], vectors[kept]
         notes += [WITHOUT_VECTOR.format(name=run.folder.name, count=int((~kept).sum()))] if not kept.all() else []
     return _set(run, labels, media.tolist(), vectors, tuple(notes))
+
+
+def _notes(run: Run, count: int) -> list[str]:
+    """What to know of labels that are decisions."""
+    nameless = without_taxon(run)
+    return [REVIEWED.format(name=run.folder.name, count=count), *([NAMELESS.format(name=run.folder.name, count=nameless)] if nameless else [])]
 
 
 def set_of_answered(folder: str | Path, truth: str | Path, ranks: Sequence[str] = RANKS) -> LabelledSet:
