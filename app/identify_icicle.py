@@ -42,7 +42,8 @@ def icicle(nodes: Sequence[Node], common: Mapping[Taxon, str | None], answer: An
         sort=False,
     )
     height = ROW_PX * (1 + _depth(nodes)) + PATHBAR_PX
-    layout = {"height": height, "margin": dict.fromkeys("lrtb", 0), "uniformtext": {"minsize": LEAST_TEXT_PX, "mode": "hide"}}
+    margin = dict.fromkeys("lrb", 0) | {"t": PATHBAR_PX + 4}  # the line that leads back is drawn in it
+    layout = {"height": height, "margin": margin, "uniformtext": {"minsize": LEAST_TEXT_PX, "mode": "hide"}}
     return graph_objects.Figure(trace, {**layout, "paper_bgcolor": "rgba(0,0,0,0)"})
 
 
