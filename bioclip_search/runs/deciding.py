@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ class Deciding:
         self.told = asked | {"place": "of each picture" if is_local else None, "calibration": calibration, "speed": speed}
         self._placeless = {name: value for name, value in asked.items() if not (is_local and name == "occurrences")}
         self.everywhere = searcher.question(**self._placeless)
+        self._occurrences = Occurrences.read(asked["occurrences"], searcher.taxonomy, searcher.names) if is_local else None  # once for all places
         self._at = lru_cache(PLACES_KEPT)(self._question_at)
         self._encode = Batches(lambda prepared: list(searcher.encoder.encode_prepared(prepared)), BATCH_CROPS)
 
@@ -94,11 +95,6 @@ class Deciding:
     def _question_at(self, key: tuple[float, float, int]) -> Question:
         latitude, longitude, month = key
         return self.searcher.question(**self._placeless, occurrences=self._occurrences, near=(latitude, longitude), month=month or None)
-
-    @cached_property
-    def _occurrences(self) -> Occurrences:
-        """The records, read once for all places."""
-        return Occurrences.read(self.asked["occurrences"], self.searcher.taxonomy, self.searcher.names)
 
     def _vectors(self, looks: Sequence[Look]) -> Iterator[np.ndarray]:
         """One (dim,) float16 for every prepared crop, in their order."""

@@ -83,6 +83,8 @@ def tag(
         raise RunError("Give either a collection of pictures or, by --from, an earlier run.")
     if place_of_pictures and not asked.get("occurrences"):
         raise TableError("The place of each picture (--place-of-pictures) is used with records of occurrences; give --occurrences.")
+    if place_of_pictures and (asked.get("near") or asked.get("month")):
+        raise TableError("Either each picture has its own place and month (--place-of-pictures) or all have one (--near, --month); give only one of the two.")
     choice = _choice(every, per_s)
     out, closing = Path(out), Closing(_fusion(fusion), gap_s, repeats)
     if from_run is not None and not (Path(from_run) / NOTE_FILE).is_file():

@@ -163,7 +163,9 @@ def _found_columns(names: list[str], columns: Mapping[str, str] | None, path: Pa
     found = find_columns(names, WANTED, columns, str(path))
     if "image" not in found:
         told = ", ".join(names[:20]) if names else "nothing"
-        raise SourceError(f"{path}: no column names the pictures. It has {told}; expected {', '.join(COLUMNS['image'][:8])} or the like. Or say which it is.")
+        raise SourceError(
+            f"{path}: no column names the pictures. It has {told}; expected {', '.join(COLUMNS['image'][:8])} or the like. Or say which it is: --column image=HEADER."
+        )
     return found
 
 

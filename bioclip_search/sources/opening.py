@@ -42,6 +42,9 @@ VIDEO_STARTS = (b"\x1a\x45\xdf\xa3", b"\0\0\x01\xba", b"\0\0\x01\xb3", b"FLV\x01
 STILL_BRANDS = (b"heic", b"heix", b"mif1", b"msf1", b"avif")
 """Pictures in the container of MP4."""
 
+ROOTED = ("list", "megadetector", "coco")
+"""Kinds of sources whose paths start from a folder that may be told."""
+
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
 
@@ -57,13 +60,19 @@ def open_source(
         root: The folder that a list or JSON tells its paths from, where that is not its own.
 
     Raises:
-        SourceError: It is missing, cannot be read, or is of no known kind.
+        SourceError: It is missing, cannot be read, or is of no known kind; or columns or a root are told of a kind that has none.
         MissingExtraError: It is a data set by name, and `datasets` is not installed.
     """
     root = None if root is None else Path(root)
     if root is not None and not root.is_dir():
         raise SourceError(f"{root}: is no folder, where the one that the paths start from was expected.")
     source = _open(place, columns, root)
+    for given, kinds, words in (
+        (columns, ("list",), "Columns (--column) are those of a table"),
+        (root, ROOTED, "A root (--root) is that of the paths in a file"),
+    ):
+        if given and source.kind not in kinds:
+            raise SourceError(f"{words}; {place} is of the kind {source.kind!r}, so leave it out.")
     placing, told = placing_for(deployments, tells_itself=source.kind == "camtrap-dp")
     return replace(source, placing=placing, deployments=told or source.deployments)
 

@@ -52,6 +52,20 @@ def test_a_crop_without_a_vector_has_no_answer(searcher):
     assert Deciding(searcher, {}).answered([person])[0].crops[0].answer is None
 
 
-def test_the_place_of_pictures_needs_records(tmp_path):
-    with pytest.raises(TableError, match="give --occurrences"):
-        tag(tmp_path, tmp_path / "run", place_of_pictures=True)
+def test_records_that_cannot_be_read_are_an_error_before_the_first_picture_with_a_place(searcher, tmp_path):
+    (tmp_path / "list.csv").write_text("file\na.jpg\n")
+    with pytest.raises(TableError, match=r"list\.csv"):
+        Deciding(searcher, {"occurrences": tmp_path / "list.csv"}, is_local=True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        pytest.param({}, "give --occurrences", id="no records"),
+        pytest.param({"occurrences": "seen.csv", "month": 6}, "give only one of the two", id="a month of all pictures"),
+        pytest.param({"occurrences": "seen.csv", "near": (1.0, 2.0)}, "give only one of the two", id="a place of all pictures"),
+    ],
+)
+def test_the_place_of_pictures_needs_records_and_is_the_only_one(tmp_path, asked, told):
+    with pytest.raises(TableError, match=told):
+        tag(tmp_path, tmp_path / "run", place_of_pictures=True, **asked)

@@ -90,3 +90,15 @@ def test_one_picture_alone_can_be_opened(tmp_path):
     PIL.Image.new("RGB", (2, 2)).save(tmp_path / "a.png")
     (media,) = open_source(str(tmp_path / "a.png")).media()
     assert (media.image, media.file) == ("a.png", tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        pytest.param({"columns": {"image": "Photo"}}, "Columns .* leave it out", id="columns of no table"),
+        pytest.param({"root": "."}, "A root .* leave it out", id="the root of no paths"),
+    ],
+)
+def test_what_means_nothing_for_a_folder_is_an_error(tmp_path, told, words):
+    with pytest.raises(SourceError, match=words):
+        open_source(tmp_path, **told)
