@@ -38,13 +38,15 @@ class Zone(click.ParamType):
 @click.option("--to", "to", type=click.Choice(FORMATS), required=True, metavar="FORMAT", help="One of " + ", ".join(FORMATS) + ".")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="File or folder to be written.")
 @click.option("--overwrite", is_flag=True, help="Replace an earlier export.")
-@click.option("--without-repeats", is_flag=True, help="Leave out boxes that were set aside because nothing there moves.")
+@click.option(
+    "--without-repeats", is_flag=True, help="Leave out boxes that were set aside because nothing there moves; darwin-core and wildlife-insights always do."
+)
 @click.option("--without-people", is_flag=True, help="Leave out every picture in which a person stands.")
 @click.option("--level", type=click.Choice(("media", "event", "both")), default="both", show_default=True, help="Observations of pictures, of bursts, or both.")
 @click.option("--project", type=click.Path(path_type=Path), help="Facts of the project for Camtrap DP and Wildlife Insights, TOML or JSON.")
 @click.option("--deployments", type=click.Path(path_type=Path), help="Table of the cameras' places: deployment, latitude, longitude, start, end, place.")
 @click.option("--timezone", type=Zone(), help="Zone of times that carry none: Europe/Brussels, +02:00 …")
-@click.option("--language", default="eng", show_default=True, metavar="CODE", help="Language of the common names, three letters.")
+@click.option("--language", metavar="CODE", help="Language of the common names: en, deu …  [default: the one that was tagged with, else en]")
 @click.option("--media-base", metavar="URL", help="Where the pictures can be fetched; stands before their names.")
 @click.option("--blur-people", is_flag=True, help="Make people unrecognisable in pictures that are written.")
 @click.option("--layout", type=click.Choice(("lineage", "flat")), default="lineage", show_default=True, help="How species folders nest.")

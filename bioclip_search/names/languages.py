@@ -17,7 +17,18 @@ _THREE_LETTERS = (
 """ISO 639-1 and the codes of ISO 639-2 and -3 that checklists use in its place."""
 
 _ALIASES = {longer: pair.split(":")[0] for pair in _THREE_LETTERS.split() for longer in pair.split(":")[1].split(",")}
+_LONGER = {pair.split(":")[0]: pair.split(":")[1].split(",")[0] for pair in _THREE_LETTERS.split()}
 _ALIASES |= {"in": "id", "iw": "he", "ji": "yi"}  # withdrawn in 1989, still in use
+
+
+def three_letters(code: str) -> str:
+    """The code of a language by ISO 639-3, as standards want it; the code as it is if there is none for it.
+
+    >>> [three_letters(code) for code in ("de", "ger", "pt_BR", "nah")]
+    ['deu', 'deu', 'por', 'nah']
+    """
+    plain = plain_language(code)
+    return _LONGER.get(plain, plain)
 
 
 def plain_language(code: str) -> str:

@@ -70,7 +70,7 @@ def _write_descriptor(folder: Path, collection: Collection, options: ExportOptio
     levels = [level for level in (MEDIA, EVENT) if options.level in (level, BOTH) and (level == MEDIA or has_events)]
     points = [(stay.longitude, stay.latitude) for stay in found.stays.values()]
     days = min(stay.start for stay in found.stays.values()), max(stay.end for stay in found.stays.values())
-    told = descriptor(options.project, levels=levels, points=points, days=days, taxa=found.coverage(options.language))
+    told = descriptor(options.project, levels=levels, points=points, days=days, taxa=found.coverage(collection.language(options)))
     (folder / PACKAGE_FILE).write_text(json.dumps(told, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
 

@@ -12,6 +12,7 @@ from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from bioclip_search.media import Deployment
+from bioclip_search.names.languages import three_letters
 from bioclip_search.results import Answer
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import BLANK, FAILED, IDENTIFIED, PERSON, VEHICLE, TaggedCrop, TaggedPicture
@@ -28,6 +29,8 @@ WHOLE = -1
 ACCEPTED, CORRECTED, UNSURE = "accepted", "corrected", "unsure"
 """Verdicts of a person; the others, blank, person and vehicle, are what then stands."""
 
+
+ENGLISH = "eng"
 
 LOCAL = "local-dir:"
 """How the name of an encoder begins that is a folder on somebody's disk, which is nobody else's business."""
@@ -200,6 +203,11 @@ class Collection:
     def detector(self) -> str | None:
         """The name of the detector; None where there was none."""
         return _name(self.run.note["settings"].get("detector"))
+
+    def language(self, options: ExportOptions) -> str:
+        """That of the common names, by ISO 639-3: the options', else the one that the run was asked to answer in, else English."""
+        asked = (self.run.note["settings"].get("question") or {}).get("language")
+        return three_letters(options.language or asked or ENGLISH)
 
     @property
     def finished(self) -> datetime | None:

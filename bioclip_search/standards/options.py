@@ -29,7 +29,7 @@ class ExportOptions:
         level: One of `LEVELS`, where the format knows both.
         project: What the standard wants to know of the project; see `camtrap_project`.
         timezone: That of the times that carry none.
-        language: Of the common names, ISO 639-3.
+        language: Of the common names, by any code of ISO 639; None for the one that the run was asked to answer in.
         media_base: Address that stands before the names of the pictures, where they can be fetched.
         deployments: Told over those of the run, by name.
         blur_people: Make people unrecognisable in every picture that is written.
@@ -45,7 +45,7 @@ class ExportOptions:
     level: str = BOTH
     project: Mapping[str, Any] = field(default_factory=dict)
     timezone: tzinfo | None = None
-    language: str = "eng"
+    language: str | None = None
     media_base: str | None = None
     deployments: tuple[Deployment, ...] = ()
     blur_people: bool = False

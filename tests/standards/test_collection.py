@@ -171,6 +171,13 @@ def test_a_correction_comes_back_with_its_lineage(tmp_path):
     assert (stands.taxon, stands.rank, stands.lineage) == (FOX["taxon"], FOX["rank"], FOX["lineage"])
 
 
+@pytest.mark.parametrize(("asked", "option", "told"), [("de", None, "deu"), (None, None, "eng"), ("de", "pt_BR", "por")])
+def test_common_names_are_told_in_the_language_that_they_are_in(tmp_path, asked, option, told):
+    run = run_of(tmp_path, crop())
+    question = {"settings": run.note["settings"] | {"question": {"language": asked}}}
+    assert Collection(Run(run.folder, run.note | question)).language(ExportOptions(language=option)) == told
+
+
 def test_the_folder_of_an_encoder_is_told_to_nobody(tmp_path):
     encoder = {"name": "local-dir:/home/ann/models/x", "fingerprint": "601897059da5806b+bf16", "dim": 4}
     run = small_run(tmp_path / "run", [], note={"settings": {"encoder": encoder, "index": {"name": "starter"}, "detector": {"name": "none"}}})
