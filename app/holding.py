@@ -5,6 +5,7 @@ Nothing of a visitor's is ever in here: no picture, no vector that names one, no
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 from dataclasses import dataclass
@@ -62,6 +63,8 @@ def spare_the_collector() -> None:
     Subtle: Streamlit lets the collector go through everything after every click. Torch and an index are a million objects
     that never become garbage; going through them takes 0.3 s a click, and without them 0.02 s.
     """
+    atexit.unregister(gc.unfreeze)
+    atexit.register(gc.unfreeze)  # else libraries that count what is left at the end complain
     gc.unfreeze()  # what was closed since is garbage now
     gc.collect()
     gc.freeze()

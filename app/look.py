@@ -43,6 +43,12 @@ STYLE = """
 /* Focus: seen on every ground, for those who work by keyboard. */
 :is(a, button, input, textarea, summary, [role="button"], [role="tab"], [role="slider"], [tabindex="0"]):focus-visible {
   outline: 3px solid currentColor !important; outline-offset: 2px; }
+/* Names that lead to another taxon are buttons that read as links. */
+:is([class*="st-key-lineage"], [class*="st-key-children"], [class*="st-key-near"]) button p { text-decoration: underline; text-underline-offset: 0.2em; }
+/* One crop at a time, never higher than what is said of it leaves room for. */
+.st-key-review_crop img { max-height: 58vh; width: auto; max-width: 100%; border-radius: 0.5rem; }
+.st-key-review_whole img { max-height: 50vh; width: auto; max-width: 100%; }
+.st-key-review_guesses { gap: 0.375rem; }
 /* A finger's width for what is clicked. */
 @media (max-width: 40rem) {
   [data-testid="stMainBlockContainer"] { padding-top: 3.5rem; }
@@ -85,9 +91,7 @@ def scientific(taxon: str, rank: str | None) -> str:
 
 def named(taxon: str, rank: str | None, common_name: str | None = None) -> str:
     """Both names on a line of Markdown, the vernacular one first: "Snow leopard · *Panthera uncia*"."""
-    if not common_name or common_name.casefold() == taxon.casefold():
-        return scientific(taxon, rank)
-    return f"{plain(_capital(common_name))} · {scientific(taxon, rank)}"
+    return " · ".join(_names(taxon, rank, common_name))
 
 
 def chance_in_words(chance: float | None) -> str:
@@ -105,10 +109,10 @@ def chance_in_words(chance: float | None) -> str:
 def headline(answer: Answer) -> None:
     """The answer in a person's words: the vernacular name large, the scientific one under it, then rank and chance."""
     if answer.taxon is None:
-        st.subheader(_("No organism found") if answer.probability is None else _("Not sure enough to name"), anchor=False)
+        st.header(_("No organism found") if answer.probability is None else _("Not sure enough to name"), anchor=False)
         return
-    lead, *second = named(answer.taxon, answer.rank, answer.common_name).split(" · ", 1)
-    st.subheader(lead, anchor=False)
+    lead, *second = _names(answer.taxon, answer.rank, answer.common_name)
+    st.header(lead, anchor=False)
     told = f":small[{plain(answer.rank or '')}]  {chance_chip(shown_chance(answer))}"
     st.markdown(f"{second[0]}  \n{told}" if second else told)
 
@@ -141,5 +145,7 @@ def problem(told: str) -> None:
     st.error(sentence(told), icon=":material/error:")
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _names(taxon: str, rank: str | None, common_name: str | None) -> list[str]:
+    if not common_name or common_name.casefold() == taxon.casefold():
+        return [scientific(taxon, rank)]
+    return [plain(common_name[:1].upper() + common_name[1:]), scientific(taxon, rank)]
