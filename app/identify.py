@@ -14,6 +14,7 @@ import chosen
 import identify_answer
 import look
 import streamlit as st
+from holding import spare_the_collector
 from identify_picture import WHOLE, choose_part
 from identify_share import share
 from identify_taking import MOST_PICTURES, Picture, offer_examples, take
@@ -132,7 +133,9 @@ def look_once(searcher: Searcher, fingerprint: str, _detector: Detector | None, 
 @st.cache_resource(max_entries=OPEN_DETECTORS, show_spinner="Opening the detector …")
 def open_detector(name: str) -> Detector | None:
     """The detector of this name, held for all visitors; None for none."""
-    return load_detector(name)
+    detector = load_detector(name)
+    spare_the_collector()
+    return detector
 
 
 @st.cache_resource

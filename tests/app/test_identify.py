@@ -20,13 +20,18 @@ from tests.test_seeing import bomb
 def shown(page) -> str:
     """All words that the page shows."""
     assert not page.exception
-    kinds = ("title", "subheader", "markdown", "caption", "info", "warning", "error", "button", "code")
+    kinds = ("title", "header", "subheader", "markdown", "caption", "info", "warning", "error", "button", "code")
     return "\n".join(str(element.label if kind == "button" else element.value) for kind in kinds for element in getattr(page, kind))
 
 
 def upload(page, *files: tuple[str, bytes]):
     """The page after these files were uploaded."""
     return page.file_uploader(key="uploads").set_value([(name, content, "image/png") for name, content in files]).run()
+
+
+def headlines(page) -> list[str]:
+    """The names that are told."""
+    return [element.value for kind in ("header", "subheader") for element in getattr(page, kind)]
 
 
 def reasons(page) -> list[str]:
@@ -61,7 +66,7 @@ def made(monkeypatch):
 def test_an_empty_page_says_what_to_do_and_answers_nothing(page):
     assert "Nothing to look at yet" in shown(page)
     assert page.button(key="try").label == "Try two example photographs"
-    assert not page.subheader
+    assert not headlines(page)
     assert not page.error
 
 
@@ -71,7 +76,7 @@ def test_one_click_answers_the_example_photographs(page):
     page.button(key="try").click().run()
     assert "CC BY 2.0" in shown(page)
     assert page.selectbox(key="picture").options == ["1 · chelsea.png", "2 · flower.jpg"]
-    assert len(page.subheader) == 1
+    assert len(headlines(page)) == 1
     assert len(page.get("plotly_chart")) == 1
 
 
@@ -121,7 +126,7 @@ def test_a_hostile_upload_is_told_in_plain_words_and_the_others_are_answered(pag
 def test_a_broken_picture_alone_leaves_no_answer(page):
     upload(page, ("empty.png", b""))
     assert reasons(page) == ["empty.png: the file is empty (0 bytes)"]
-    assert not page.subheader
+    assert not headlines(page)
 
 
 def test_a_file_name_is_shown_as_it_is_whatever_markdown_would_make_of_it(page):
@@ -223,7 +228,7 @@ def test_an_unknown_clade_shows_the_suggestion_and_a_click_on_one_answers(page):
     upload(page, ("bird.png", png(1)))
     page.text_input(key="within").set_value("Avess").run()
     assert "did you mean Aves" in reasons(page)[0]
-    assert not page.subheader
+    assert not headlines(page)
     page.text_input(key="within").set_value("feli").run()
     page.button(key="within-0").click().run()
     assert page.text_input(key="within").value == "Felidae"
@@ -311,7 +316,7 @@ def test_moving_a_slider_costs_no_second_encoding(page, monkeypatch):
     page.slider(key="threshold").set_value(0.3).run()
     page.text_input(key="within").set_value("Felidae").run()
     assert not page.exception
-    assert len(page.subheader) == 1
+    assert len(headlines(page)) == 1
 
 
 def test_all_answers_are_downloaded_as_a_table_and_as_json(page, made):
@@ -385,7 +390,7 @@ def test_a_vernacular_name_is_never_more_than_text(app, encoder_of_home, tmp_pat
 
 def test_nothing_that_a_visitor_uploads_is_written_to_disk(page, opened_for_writing):
     upload(page, ("one.png", png(11)), ("broken.png", png(12)[:-900]))
-    assert len(page.subheader) == 1
+    assert len(headlines(page)) == 1
     assert opened_for_writing == []
 
 
