@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 
 from bioclip_search.errors import TableError
 from bioclip_search.names import Names
@@ -18,6 +19,9 @@ from bioclip_search.review.queue import Doubt
 
 MOST_CHOICES = 5
 """Other guesses that are offered, one for each of the keys 1 to 5."""
+
+MOST_BELOW = 3
+"""Guesses that are one line of descent, species, genus and family at most; the rest is kept for others."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ def other_guesses(answer: Answer, names: Names | None = None, most: int = MOST_C
         names: Of the index that answered; without them no runner-up is offered, for its lineage is not known.
     """
     found: dict[tuple[str, str], Named] = {}
-    for guess in (*_below(answer), *(_runners_up(answer, names) if names else ())):
+    for guess in (*islice(_below(answer), MOST_BELOW), *(_runners_up(answer, names) if names else ())):
         if (guess.rank, guess.taxon) != (answer.rank, answer.taxon):
             found.setdefault((guess.rank, guess.taxon), guess)
     return list(found.values())[:most]

@@ -11,7 +11,7 @@ from bioclip_search.catalogue import Catalogue
 from bioclip_search.errors import TableError
 from bioclip_search.names.search import search_names
 from bioclip_search.results import Alternative, Rung
-from bioclip_search.review.choosing import accepted, called, named_by, other_guesses, without_name
+from bioclip_search.review.choosing import MOST_CHOICES, accepted, called, named_by, other_guesses, without_name
 from bioclip_search.review.queue import Doubt
 from tests.standards.runs import answer
 
@@ -62,9 +62,17 @@ def test_other_guesses_are_what_lies_below_the_answer_and_then_the_runners_up(na
     assert other_guesses(told) == []  # nobody knows its lineage
 
 
-def test_without_an_answer_the_most_probable_of_each_rank_is_offered_and_no_more_than_there_are_keys(names):
-    found = other_guesses(answer(rank=None), names)
-    assert [guess.rank for guess in found] == ["species", "genus", "family", "order", "class"]
+def test_without_an_answer_the_most_probable_line_is_offered_from_below_and_leaves_room_for_others(names):
+    others = tuple(Alternative(name, "species", 0.1) for name in ("Panthera uncia", "Panthera leo", "Turdus merula", "Corvus corax"))
+    found = other_guesses(answer(rank=None, alternatives=others), names)
+    assert [(guess.taxon, guess.rank) for guess in found] == [
+        ("Panthera leo", "species"),
+        ("Panthera", "genus"),
+        ("Felidae", "family"),
+        ("Panthera uncia", "species"),
+        ("Turdus merula", "species"),
+    ]
+    assert len(other_guesses(answer(rank=None, alternatives=others * 3), names)) == MOST_CHOICES
 
 
 def test_of_two_taxa_of_one_name_the_one_in_the_line_of_the_ladder_is_meant(names):
