@@ -22,7 +22,7 @@ from bioclip_search.errors import BioclipSearchError, MissingExtraError, RunErro
 from bioclip_search.media import Deployment, Media, Video, media_id
 from bioclip_search.runs.closing import Closing, close_run, tallied
 from bioclip_search.runs.deciding import Deciding
-from bioclip_search.runs.folder import JOB_FOLDER, JOURNAL_FILE, NOTE_FILE, ROWS_FOLDER, Run, read_note, write_note
+from bioclip_search.runs.folder import NOTE_FILE, Run, is_free, read_note, write_note
 from bioclip_search.runs.journal import Journal
 from bioclip_search.runs.looking import Look, Looking
 from bioclip_search.runs.settings import settings_hash, settings_of, stop_if_elsewhere, stop_if_other, versions
@@ -42,7 +42,8 @@ class Equipment:
     Attributes:
         min_confidence: Boxes below are not looked at.
         choice: Which frames of videos are.
-        timeout_s: Longest that a picture may take to decode; `memory_mb`: most memory that it may take.
+        workers: Processes that decode; None takes one a core.
+        limits: "timeout_s", the longest that a picture may take to decode, and "memory_mb", the most memory for it; see `Decoders`.
     """
 
     deciding: Deciding
@@ -109,7 +110,7 @@ def begin(out: Path, settings: dict[str, Any], source: dict[str, Any], is_resume
     """
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        is_there = out.exists() and not all(_is_of_no_run_yet(one) for one in out.iterdir())
+        is_there = not is_free(out)
     except OSError as error:
         raise RunError(f"{out}: cannot be the folder of a run ({error.strerror or error}). Choose another place.") from error
     if not is_there:
@@ -133,11 +134,6 @@ def begin(out: Path, settings: dict[str, Any], source: dict[str, Any], is_resume
     stop_if_other(out, note["settings"], settings)
     stop_if_elsewhere(out, note["source"], source)
     return note | {"source": source, "versions": versions(), "resumed": [*note.get("resumed", []), now], "is_finished": False}
-
-
-def _is_of_no_run_yet(path: Path) -> bool:
-    """Whether it is what stands in the folder of a run before its note does, where it was stopped in between."""
-    return path.name in (JOB_FOLDER, JOURNAL_FILE, f"{JOURNAL_FILE}-journal") or (path.name == ROWS_FOLDER and not any(path.iterdir()))
 
 
 @contextmanager
