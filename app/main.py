@@ -11,6 +11,7 @@ import identify
 import label
 import look
 import lookup
+import review
 import streamlit as st
 from words import _
 
@@ -23,6 +24,7 @@ page = st.navigation(
         st.Page(identify.page, title=_("Identify"), icon=":material/center_focus_strong:", url_path="home", default=True),
         st.Page(identify.page, title=_("Identify"), url_path="identify", visibility="hidden"),  # Subtle: the first page has no path of its own
         st.Page(lookup.page, title=_("Species lookup"), icon=":material/travel_explore:", url_path="lookup"),
+        st.Page(review.page, title=_("Review"), icon=":material/rate_review:", url_path="review"),
         st.Page(label.page, title=_("Label"), icon=":material/grid_on:", url_path="label"),
     ]
 )
