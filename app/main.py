@@ -7,6 +7,7 @@ file at every click; what shall outlive a click is held by `holding`, or by the 
 from __future__ import annotations
 
 import chosen
+import collection
 import identify
 import label
 import look
@@ -24,6 +25,7 @@ page = st.navigation(
         st.Page(identify.page, title=_("Identify"), icon=":material/center_focus_strong:", url_path="home", default=True),
         st.Page(identify.page, title=_("Identify"), url_path="identify", visibility="hidden"),  # Subtle: the first page has no path of its own
         st.Page(lookup.page, title=_("Species lookup"), icon=":material/travel_explore:", url_path="lookup"),
+        st.Page(collection.page, title=_("Collection"), icon=":material/photo_library:", url_path="collection"),
         st.Page(review.page, title=_("Review"), icon=":material/rate_review:", url_path="review"),
         st.Page(label.page, title=_("Label"), icon=":material/grid_on:", url_path="label"),
     ]

@@ -100,7 +100,12 @@ def thumbnails(run: Run) -> Thumbnails:
 
 def allowed(run: Run) -> Path:
     """The folder below which pictures of the run may be opened."""
-    return server().root if run.folder.is_relative_to(server().root) else run.folder.parent
+    return allowed_at(run.folder)
+
+
+def allowed_at(folder: Path) -> Path:
+    """As `allowed`, for the folder of a run that has yet to be begun."""
+    return folder.parent if folder.is_relative_to(places.user_uploads().resolve()) else server().root
 
 
 @st.cache_data(ttl=FOUND_FOR_S, show_spinner=False)
@@ -115,6 +120,7 @@ def example() -> None:
     token, _refused = uploads.keep((path.name, path.read_bytes()) for path in demo_photographs())
     place = uploads.place_of(token)
     background.start(background.Order(str(place / uploads.PICTURES_FOLDER), index=index()), place / uploads.RUN_FOLDER)
+    st.session_state["mine"] = [*st.session_state.get("mine", []), UPLOADED + token]
     show(UPLOADED + token)
 
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from bioclip_search.errors import RunError
-from bioclip_search.progress_file import ENDED, FAILED, STARTING, STOPPED, ask_to_stop, is_asked_to_stop, is_written, read_progress
-from bioclip_search.runs.folder import JOB_FOLDER, NOTE_FILE
+from bioclip_search.progress_file import ENDED, FAILED, STARTING, STOPPED, ask_to_stop, forget_stop, is_asked_to_stop, is_written, read_progress
+from bioclip_search.runs.folder import JOB_FOLDER, NOTE_FILE, is_free
 from bioclip_search.swapping import whole_file
 
 ORDER_FILE, PROGRESS_FILE, LOG_FILE = "order.json", "progress.json", "output.log"
@@ -122,13 +122,15 @@ def start(order: Order, out: str | Path, *, is_resumed: bool = False) -> Job:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / PROGRESS_FILE).unlink(missing_ok=True)
+        forget_stop(folder / PROGRESS_FILE)
+        told = json.dumps(asdict(order) | {"options": dict(order.options), "begun": time.time()}, ensure_ascii=False)
         with whole_file(folder / ORDER_FILE) as part:
-            part.write_text(json.dumps(asdict(order) | {"options": dict(order.options), "begun": time.time()}, ensure_ascii=False), encoding="utf-8")
+            part.write_text(told, encoding="utf-8")
         with (folder / LOG_FILE).open("wb") as log:
             process = _started(order.arguments(out, is_resumed=is_resumed), log)
     except OSError as error:
         raise RunError(f"{out}: cannot be the folder of a run ({error.strerror or error}). Choose another place.") from error
-    threading.Thread(target=_reaped, args=(process, folder / PROGRESS_FILE), name="background", daemon=True).start()
+    threading.Thread(target=_reaped, args=(process, folder, told), name="background", daemon=True).start()
     return Job(out, STARTING, order=order)
 
 
@@ -157,9 +159,9 @@ def job_of(out: str | Path) -> Job | None:
     job = Job(out, STARTING, order=order)
     if told is not None:
         job = Job(out, order=order, **{name: told.get(name) for name in ("state", "done", "total", "rate_per_s", "message", "pid")})
-    if is_alive:
+    if is_alive or (told is None and _age_s(out) < STARTS_WITHIN_S):
         return _as(job, STOPPING) if is_asked_to_stop(path) else job
-    if job.state in ENDED or (told is None and _age_s(out) < STARTS_WITHIN_S):
+    if job.state in ENDED:
         return job
     return _as(job, STOPPED, _last_words(out))
 
@@ -196,12 +198,13 @@ def read_order(out: Path) -> Order | None:
 def _stop_if_taken(out: Path, is_resumed: bool) -> None:
     """Refuses here, at once, what `tagging.begin` would refuse later."""
     try:
-        names = {one.name for one in out.iterdir()} - {JOB_FOLDER} if out.exists() else set()
+        if is_free(out):
+            return
     except OSError as error:
         raise RunError(f"{out}: cannot be the folder of a run ({error.strerror or error}). Choose another place.") from error
-    if names and NOTE_FILE not in names:
+    if not (out / NOTE_FILE).is_file():
         raise RunError(f"{out}: holds other files and no run. Choose an empty or new folder.")
-    if names and not is_resumed:
+    if not is_resumed:
         raise RunError(f"{out}: holds a run already. Open it, go on with it, or choose another folder.")
 
 
@@ -217,13 +220,18 @@ def _started(arguments: list[str], log: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, **apart)
 
 
-def _reaped(process: subprocess.Popen[bytes], path: Path) -> None:
-    """Waits for the end of the process, and tells it where the process itself did not come to say a word."""
+def _reaped(process: subprocess.Popen[bytes], folder: Path, order: str) -> None:
+    """Waits for the end of the process, and tells it where the process itself did not come to say a word.
+
+    Subtle: a process takes a while to end after its last word, and by then the next one may have been started.
+    """
     status = process.wait()
-    if read_progress(path) is None and path.parent.is_dir():
-        words = _last_words(path.parent.parent) or f"It ended at once, with exit status {status}."
-        with suppress(OSError), whole_file(path) as part:
-            part.write_text(json.dumps({"state": FAILED, "done": 0, "total": None, "rate_per_s": None, "message": words, "pid": None}), encoding="utf-8")
+    path = folder / PROGRESS_FILE
+    with suppress(OSError):
+        if (folder / ORDER_FILE).read_text(encoding="utf-8") == order and not is_written(path) and read_progress(path) is None:
+            words = _last_words(folder.parent) or f"It ended at once, with exit status {status}."
+            with whole_file(path) as part:
+                part.write_text(json.dumps({"state": FAILED, "done": 0, "total": None, "rate_per_s": None, "message": words, "pid": None}), encoding="utf-8")
 
 
 def _as(job: Job, state: str, message: str = "") -> Job:

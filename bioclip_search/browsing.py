@@ -93,6 +93,13 @@ class Taxon:
             node = next((child for child in node.children if child.path == tuple(path[: depth + 1])), None) if node else None
         return node
 
+    def branching(self) -> Taxon:
+        """This node, or the first below that is named itself or branches: nobody wants to click through Animalia and Chordata."""
+        node = self
+        while len(node.children) == 1 and not node.own:
+            node = node.children[0]
+        return node
+
 
 @dataclass(frozen=True)
 class Place:

@@ -56,7 +56,6 @@ class Telling:
         """Raises: RunError: another process tells of itself in this file."""
         self._lock = _locked(self.path)
         signal.signal(signal.SIGINT, signal.default_int_handler)  # Subtle: a process started in the background may have been told to ignore it
-        _beside(self.path, "stop").unlink(missing_ok=True)
         self._write()
         self._ticker = threading.Thread(target=self._tick, name="progress file", daemon=True)
         self._ticker.start()
@@ -72,6 +71,7 @@ class Telling:
         self._state = DONE if error is None else STOPPED if isinstance(error, KeyboardInterrupt) else FAILED
         self._message = _in_words(error)
         self._write()
+        forget_stop(self.path)
         self._lock.close()
 
     def _tick(self) -> None:
@@ -91,6 +91,7 @@ class Telling:
         if not self._over.wait(PATIENCE_S):
             self._state = STOPPED
             self._write()
+            forget_stop(self.path)
             os._exit(EXIT_INTERRUPTED)
 
     def _write(self) -> None:
@@ -153,6 +154,11 @@ def ask_to_stop(path: Path) -> None:
 
 def is_asked_to_stop(path: Path) -> bool:
     return _beside(path, "stop").exists()
+
+
+def forget_stop(path: Path) -> None:
+    """Takes the wish back; whoever was asked does so when it has stopped."""
+    _beside(path, "stop").unlink(missing_ok=True)
 
 
 def _locked(path: Path) -> sqlite3.Connection:

@@ -39,6 +39,23 @@ def below(root: Path, asked: str) -> Path:
     return place
 
 
+def new_below(root: Path, asked: str) -> Path:
+    """The real path of a folder that may have yet to be made, absolute or from the root, never the root itself.
+
+    Raises:
+        SourceError: It would lie outside of the root, is the root, or is no path.
+    """
+    root = root.resolve()
+    try:
+        place = (root / asked.strip()).resolve()
+        is_below = place.is_relative_to(root) and place != root
+    except (OSError, ValueError, RuntimeError) as error:
+        raise SourceError(f"{asked!r} is no path: {error}. Give a new folder below {root}.") from error
+    if not is_below:
+        raise SourceError(f"{asked or 'Nothing'} is no folder below {root}, the only one that this server writes to. Give a name such as runs/summer.")
+    return place
+
+
 def folders_below(place: Path) -> list[str]:
     """The names of the folders in a folder, sorted, without hidden ones and links; at most `MOST_FOLDERS`. None at all where it cannot be listed."""
     names = sorted(_folders(place))

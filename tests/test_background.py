@@ -106,10 +106,20 @@ def test_one_folder_is_written_by_one_process_at_a_time(many, tmp_path):
     start(order(many), out)
     with pytest.raises(RunError, match="is being written just now"):
         start(order(many), out)
-    stop(out)
-    assert wait(out, lambda job: job.state != "starting").state in ("stopping", "stopped", "listing", "tagging")
-    stop(out)
+    stop(out)  # before its process can hear of it
+    assert job_of(out).state == "stopping"
     assert ended(out).state == "stopped"
+    assert resume(out).is_running  # the wish to stop is forgotten
+    assert wait(out, lambda job: job.done > 0).state in ("listing", "tagging", "closing")
+    kill(out)
+
+
+def test_what_was_stopped_at_its_very_start_is_begun_anew(photos, tmp_path):
+    (tmp_path / "run" / "rows").mkdir(parents=True)
+    (tmp_path / "run" / "journal.sqlite").touch()
+    start(order(photos), tmp_path / "run")
+    assert ended(tmp_path / "run").state == "done"
+    assert images(tmp_path / "run") == ["0.png", "1.png", "2.png"]
 
 
 def test_a_folder_with_other_files_is_left_alone(photos, tmp_path):

@@ -72,6 +72,13 @@ def test_the_tree_counts_every_taxon_with_all_below(run):
     assert tree.find((("kingdom", "Plantae"),)) is None
 
 
+def test_ranks_at_which_nothing_branches_are_passed_over(tmp_path):
+    tree = Browser(small_run(tmp_path / "run", [picture("1.jpg", crop(species="Felis catus")), picture("2.jpg", crop(species="Vulpes vulpes"))])).taxa()
+    assert tree.branching().path[-1] == ("order", "Carnivora")
+    assert tree.branching().branching() == tree.branching()
+    assert tree.find(CATS).branching().path[-1] == ("species", "Felis catus")
+
+
 def test_a_decision_stands_over_the_answer_of_the_machine(run):
     decide(run, "south/2.jpg", 0, "corrected", taxon="Felis", rank="genus", lineage=dict([*CATS, ("genus", "Felis")]))
     decide(run, "north/1.jpg", 0, "blank")

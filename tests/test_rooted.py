@@ -5,7 +5,7 @@ import os
 import pytest
 
 from bioclip_search.errors import SourceError
-from bioclip_search.rooted import below, folders_below, found_below
+from bioclip_search.rooted import below, folders_below, found_below, new_below
 
 
 @pytest.fixture
@@ -69,3 +69,11 @@ def test_what_bears_a_mark_is_found_the_nearest_first_and_not_gone_into(tmp_path
         (tmp_path / place).mkdir(parents=True, exist_ok=True)
         (tmp_path / place / "run.json").touch()
     assert found_below(tmp_path, "run.json") == ["run", "deep/er/run"]
+
+
+def test_a_new_folder_lies_below_the_root_whatever_was_asked(root):
+    assert new_below(root, "runs/summer") == root / "runs" / "summer"
+    (root / "out").symlink_to(root.parent)
+    for wrong in ("", ".", "../root-beside/x", "/etc/x", "out/x", "a\0b"):
+        with pytest.raises(SourceError):
+            new_below(root, wrong)

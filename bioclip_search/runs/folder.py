@@ -98,6 +98,19 @@ class Run:
         return None
 
 
+def is_free(folder: Path) -> bool:
+    """Whether a run may be begun there: nothing is there, or only what one that was stopped at its very start left behind.
+
+    Raises:
+        OSError: The folder cannot be listed.
+    """
+    if not folder.exists():
+        return True
+    left = {JOB_FOLDER, ROWS_FOLDER, JOURNAL_FILE, f"{JOURNAL_FILE}-journal"}
+    rows = folder / ROWS_FOLDER
+    return all(one.name in left for one in folder.iterdir()) and not (rows.exists() and any(rows.iterdir()))
+
+
 def read_note(folder: Path) -> dict[str, Any]:
     """Raises: RunError: there is no `run.json` in the folder, or one of another format."""
     path = folder / NOTE_FILE
