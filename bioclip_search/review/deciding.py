@@ -37,7 +37,6 @@ from bioclip_search.review.spreading import for_the_burst
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.table import schema, to_pictures
-from bioclip_search.standards.collection import is_unicode
 from bioclip_search.standards.csv_table import unsafe
 
 COLUMNS = ("image", "media_id", "crop", "verdict", "taxon", "note")
@@ -92,7 +91,7 @@ def decide(
         RunError: The folder holds no run, its index is not at hand, or the decisions cannot be kept.
         TableError: The file is no table with these columns, or `who` is no name.
     """
-    if not who.strip() or not is_unicode(who):
+    if not who.strip() or not _is_text(who):
         raise TableError("Say who decided: --who NAME, in letters of Unicode.")
     run = Run.open(folder)
     rows = list(read_rows(decisions) if isinstance(decisions, str | Path) else enumerate(decisions, start=1))
@@ -152,7 +151,7 @@ class _Reader:
         verdict, name = _cell(row, "verdict").lower(), _cell(row, "taxon")
         if longest := next((column for column in COLUMNS if len(_cell(row, column)) > MAX_CELL), None):
             raise TableError(f"the cell {longest} has more than {MAX_CELL:,} letters")
-        if not is_unicode(_cell(row, "note")):
+        if not _is_text(_cell(row, "note")):
             raise TableError("the note holds bytes that are no text in UTF-8")
         if verdict and verdict not in VERDICTS:
             raise TableError(f"the verdict {verdict!r} is none; there are {', '.join(VERDICTS)}")
@@ -284,6 +283,15 @@ def _matching(run: Run, of: Callable[[pa.RecordBatch], pa.Array]) -> Iterator[pa
         kept = batch.filter(of(batch))
         if len(kept):
             yield kept
+
+
+def _is_text(text: str) -> bool:
+    """Whether it holds no stray bytes, as a name on a command line may: such a line could not be read again."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _cell(row: Mapping[str, Any], name: str) -> str:

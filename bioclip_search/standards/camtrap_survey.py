@@ -15,7 +15,7 @@ from bioclip_search.errors import ExportError
 from bioclip_search.media import Deployment
 from bioclip_search.standards.camtrap_rules import MISSING, RANKS, TABLES
 from bioclip_search.standards.classes import Key, key_of
-from bioclip_search.standards.collection import Collection, SeenPicture, Standing, is_unicode, with_zone
+from bioclip_search.standards.collection import Collection, SeenPicture, Standing, with_zone
 from bioclip_search.standards.options import ExportOptions
 
 UNNAMED = "unnamed"
@@ -90,8 +90,8 @@ def refusal(seen: SeenPicture, options: ExportOptions) -> str | None:
     if seen.picture.facts.timestamp is None:
         return "pictures without a time, which Camtrap DP requires"
     path = file_path(seen.picture.image, options.media_base)
-    if not is_unicode(path) or TABLES["media"]["filePath"].fault(path):
-        return "pictures whose path Camtrap DP does not allow (absolute, hidden, with '..', or no Unicode)"
+    if TABLES["media"]["filePath"].fault(path):
+        return "pictures whose path Camtrap DP does not allow (absolute, hidden, or with '..')"
     return None
 
 

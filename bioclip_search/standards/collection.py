@@ -247,15 +247,6 @@ def place_of(picture: TaggedPicture, places: Mapping[str, Deployment]) -> tuple[
     return None
 
 
-def is_unicode(text: str) -> bool:
-    """Whether a name can stand in a text file: names of files may hold bytes that are no text."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def with_zone(stamp: datetime, zone: tzinfo | None) -> datetime | None:
     """The time with its own zone, else the one given; None where there is neither."""
     return stamp if stamp.tzinfo is not None else stamp.replace(tzinfo=zone) if zone is not None else None

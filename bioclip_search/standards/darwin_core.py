@@ -23,7 +23,7 @@ from bioclip_search.media import Deployment
 from bioclip_search.prompts import RANKS
 from bioclip_search.results import Answer
 from bioclip_search.standards.camtrap_survey import file_path
-from bioclip_search.standards.collection import Collection, SeenCrop, SeenPicture, Standing, is_unicode, place_of, with_zone
+from bioclip_search.standards.collection import Collection, SeenCrop, SeenPicture, Standing, place_of, with_zone
 from bioclip_search.standards.csv_table import open_to_write
 from bioclip_search.standards.options import EVENT, ExportOptions
 from bioclip_search.standards.output import fresh_file
@@ -51,6 +51,7 @@ def write(collection: Collection, out: Path, options: ExportOptions) -> ExportRe
         rows = _checked(_rows(collection, options, tally))
         if suffix == ".zip":
             _write_archive(part, rows)
+            tally.note("GBIF also wants a description of the data set, eml.xml, which a run does not tell; its Integrated Publishing Toolkit makes one.")
         else:
             with open_to_write(part) as file:
                 _write_rows(file, rows, "\t" if suffix in (".txt", ".tsv") else ",")
@@ -89,9 +90,6 @@ def _rows(collection: Collection, options: ExportOptions, tally: Tally) -> Itera
     for seen in collection.pictures(options, tally):
         if seen.picture.error is not None:
             tally.leave_out("pictures that could not be read")
-            continue
-        if not is_unicode(seen.picture.image):
-            tally.leave_out("pictures whose names are no Unicode")
             continue
         tally.pictures += 1
         for crop, stands in seen.observed:

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from bioclip_search.runs.record import BLANK, PERSON, VEHICLE
 from bioclip_search.standards.classes import Classes, runners_up
-from bioclip_search.standards.collection import Collection, SeenCrop, SeenPicture, Standing, is_unicode
+from bioclip_search.standards.collection import Collection, SeenCrop, SeenPicture, Standing
 from bioclip_search.standards.megadetector_rules import FORMAT_VERSION, check_file, is_video_name
 from bioclip_search.standards.options import ExportOptions
 from bioclip_search.standards.output import fresh_file
@@ -89,8 +89,6 @@ def _entries(collection: Collection, options: ExportOptions, classes: Classes, t
     for image, several in groupby(collection.pictures(options, tally), key=lambda seen: seen.picture.image):
         seen = list(several)
         tally.pictures += len(seen)
-        if not is_unicode(image):
-            tally.note("Names of files that are no text in Unicode stand with \\udc.. for their odd bytes.")
         entry = _entry(image, seen, classes, tally)
         tally.observations += len(entry["detections"] or ())
         yield entry

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any
 
+from bioclip_search.errors import ExportError
 from bioclip_search.media import Deployment
 
 MEDIA, EVENT, BOTH = "media", "event", "both"
-LAYOUTS = ("lineage", "flat")
-WAYS = ("copy", "symlink", "hardlink")
+LINEAGE, FLAT = LAYOUTS = ("lineage", "flat")
+COPY, SYMLINK, HARDLINK = WAYS = ("copy", "symlink", "hardlink")
 
 LEVELS = (MEDIA, EVENT, BOTH)
 """Whether observations are told of single pictures, of bursts, or of both."""
@@ -23,6 +24,9 @@ LEVELS = (MEDIA, EVENT, BOTH)
 @dataclass(frozen=True)
 class ExportOptions:
     """
+    Raises:
+        ExportError: A word is none of those that there are.
+
     Attributes:
         without_repeats: Leave out boxes that were set aside because nothing there moves; occurrences are never made of them.
         without_people: Leave out every picture in which a person stands.
@@ -49,8 +53,13 @@ class ExportOptions:
     media_base: str | None = None
     deployments: tuple[Deployment, ...] = ()
     blur_people: bool = False
-    layout: str = "lineage"
-    how: str = "copy"
+    layout: str = LINEAGE
+    how: str = COPY
     crops: bool = False
     progress: Callable[[int, int], None] | None = None
     overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        for name, words in (("level", LEVELS), ("layout", LAYOUTS), ("how", WAYS)):
+            if getattr(self, name) not in words:
+                raise ExportError(f"There is no {name} {getattr(self, name)!r}. Expected one of: {', '.join(words)}.")

@@ -24,6 +24,7 @@ from bioclip_search.errors import ExportError
 from bioclip_search.runs.record import IDENTIFIED, PERSON
 from bioclip_search.standards.csv_table import open_to_write, safe, table_writer
 from bioclip_search.standards.file_names import free_path, safe_name, safe_parts
+from bioclip_search.standards.options import COPY, FLAT, SYMLINK
 from bioclip_search.standards.output import fresh_folder
 from bioclip_search.standards.picture_files import FAILED, GONE, UNREADABLE, frame_name, jpeg_name, opened, people_in, pictures_by_file, refuse_blind, save_jpeg
 from bioclip_search.standards.report import ExportReport, Tally
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 LIST_FILE = "species-folders.csv"
 COLUMNS = ("file", "image", "frame_number", "crop", "taxon", "rank", "probability", "decided_by")
 
-COPY, SYMLINK, HARDLINK = "copy", "symlink", "hardlink"
-FLAT = "flat"
 UNSURE = "unsure"
 """The folder of organisms that nobody was sure enough to name."""
 

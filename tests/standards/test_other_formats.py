@@ -167,3 +167,9 @@ def test_pictures_with_people_and_boxes_that_never_move_can_be_left_out(tmp_path
     assert report.pictures == 2
     assert report.left_out["pictures with people"] == 1
     assert report.left_out["boxes where nothing moves"] == 2
+
+
+@pytest.mark.parametrize("option", [{"level": "burst"}, {"layout": "nested"}, {"how": "link"}])
+def test_an_option_of_another_word_is_refused(option):
+    with pytest.raises(ExportError, match="Expected one of"):
+        ExportOptions(**option)
