@@ -124,7 +124,7 @@ def _show(searcher: Searcher, pictures: Sequence[Picture], labels: Sequence[str]
     names, looked = zip(*seen.values(), strict=True)
     texts = np.stack([_text(searcher.encoder, label) for label in labels])  # (l, d)
     table = heat(names, np.stack([one[0] for one in looked]), labels, texts, searcher.encoder.logit_scale)
-    st.subheader(_("How well each fits"), anchor=False)
+    st.header(_("How well each fits"), anchor=False)
     st.table(_styled(table))
     st.caption(
         _("Each row is shared out among these words alone: where none of them fits, one of them wins all the same. The best is marked {sign}.").format(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import chosen
 import collection
 import identify
+import indexes
 import label
 import look
 import lookup
@@ -27,6 +28,7 @@ page = st.navigation(
         st.Page(lookup.page, title=_("Species lookup"), icon=":material/travel_explore:", url_path="lookup"),
         st.Page(collection.page, title=_("Collection"), icon=":material/photo_library:", url_path="collection"),
         st.Page(review.page, title=_("Review"), icon=":material/rate_review:", url_path="review"),
+        st.Page(indexes.page, title=_("Index"), icon=":material/account_tree:", url_path="index"),
         st.Page(label.page, title=_("Label"), icon=":material/grid_on:", url_path="label"),
     ]
 )
