@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bioclip_search.cli.values import ACCURACY
+from bioclip_search.cli.values import ACCURACY, NumberRange
 
 UNKNOWN_SHOWN = 20
 """How many unknown names of a checklist are told one by one."""
@@ -44,7 +44,7 @@ _FILTER_OPTIONS = (
 )
 _RULE_OPTIONS = (
     click.option("--rank", help="Answer at this rank, however unsure: species, genus, family …"),
-    click.option("--threshold", type=click.FloatRange(0, 1), help="Probability a name must reach.  [default: 0.65]"),
+    click.option("--threshold", type=NumberRange(0, 1), help="Probability a name must reach.  [default: 0.65]"),
     click.option("--target-accuracy", type=ACCURACY, help="Share of names that shall be right, such as 0.95; needs a calibrated index."),
     click.option("--min-rank", metavar="RANK", help="Never answer below this rank: genus gives no species."),
     click.option("--max-rank", metavar="RANK", help="Never answer above this rank: with family, a picture of which only the order is sure gets no answer."),

@@ -11,7 +11,9 @@ from click.core import ParameterSource
 
 from bioclip_search.cli.asking import detector_option, index_option, question_options
 from bioclip_search.cli.progress import progress_steps
+from bioclip_search.cli.values import NumberRange
 from bioclip_search.crops import DETECTOR_CONFIDENCE
+from bioclip_search.progress_file import EXIT_INTERRUPTED, told_in
 
 TOLD = 10
 """How many failed pictures, and how many notes, are told one by one."""
@@ -37,7 +39,7 @@ OF_PICTURES = ("detector", "min_confidence", "tile_px", "every", "per_s", "deplo
 @click.option(
     "--detector-confidence",
     "min_confidence",
-    type=click.FloatRange(0, 1),
+    type=NumberRange(0, 1),
     default=DETECTOR_CONFIDENCE,
     show_default=True,
     help="Boxes below are not looked at.",
@@ -46,7 +48,7 @@ OF_PICTURES = ("detector", "min_confidence", "tile_px", "every", "per_s", "deplo
     "--tiles", "tile_px", metavar="PX", type=click.IntRange(64), help="Look at larger pictures in overlapping tiles of this side, too: for small animals."
 )
 @click.option("--every", type=click.IntRange(1), help="Of videos, look at every n-th frame.")
-@click.option("--per-second", "per_s", type=click.FloatRange(0, min_open=True), help="Of videos, look at so many frames a second.  [default: 1]")
+@click.option("--per-second", "per_s", type=NumberRange(0, min_open=True), help="Of videos, look at so many frames a second.  [default: 1]")
 @click.option("--deployments", metavar="WHAT", help="Where cameras stood: folder, folder:2 (second folder of the path), none, a table, a Camtrap DP package.")
 @click.option("--column", "columns", metavar="NAME=HEADER", multiple=True, help="Which column of a table is what: image=Photo, timestamp=Taken.")
 @click.option("--root", type=click.Path(path_type=Path), help="Where the paths of a table or JSON file start from.")
@@ -56,11 +58,11 @@ OF_PICTURES = ("detector", "min_confidence", "tile_px", "every", "per_s", "deplo
     type=click.Choice(["embeddings", "probabilities", "average", "vote", "none"]),
     help="How the pictures of a burst come to one answer; none leaves bursts alone.  [default: embeddings]",
 )
-@click.option("--gap", "gap_s", metavar="SECONDS", type=click.FloatRange(0), help="Longest pause between two pictures of a burst.  [default: 60]")
+@click.option("--gap", "gap_s", metavar="SECONDS", type=NumberRange(0), help="Longest pause between two pictures of a burst.  [default: 60]")
 @click.option("--keep-repeats", is_flag=True, help="Do not set aside boxes that stay in one place through a deployment.")
 @question_options
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that decode pictures.  [default: one per core, at most 8]")
-@click.option("--decode-timeout", "timeout_s", metavar="SECONDS", type=click.FloatRange(0, min_open=True), help="Longest time for one picture.  [default: 30]")
+@click.option("--decode-timeout", "timeout_s", metavar="SECONDS", type=NumberRange(0, min_open=True), help="Longest time for one picture.  [default: 30]")
 @click.option(
     "--progress-file",
     metavar="FILE",
@@ -76,18 +78,16 @@ def tag(source: str | None, out: Path, columns: tuple[str, ...], keep_repeats: b
     \b
     Example: bioclip-search tag photos/ --out run --target-accuracy 0.95
     """
-    from bioclip_search.progress_file import told_in
-
     _stop_if_unused(options)
     options = {name: value for name, value in options.items() if value not in (None, ())}
-    with progress_steps("pictures") as bar, told_in(progress_file) as telling:
-        from bioclip_search.runs.tag import tag as tag_collection  # Subtle: loaded here, for that takes seconds, in which it is told already
+    try:
+        with progress_steps("pictures") as bar, told_in(progress_file) as telling:
+            from bioclip_search.runs.tag import tag as tag_collection  # Subtle: loaded here, for that takes seconds, in which it is told already
 
-        try:
             run = tag_collection(source, out, columns=_columns(columns) or None, repeats=not keep_repeats, progress=_both(bar, telling), **options)
-        except KeyboardInterrupt:
-            click.echo(f"Stopped. What is done is kept in {out}; the same command with --resume goes on with it.", err=True)
-            raise
+    except KeyboardInterrupt:
+        click.echo(f"Stopped. What is done is kept in {out}; the same command with --resume goes on with it.", err=True)
+        return EXIT_INTERRUPTED
     return _told(run)
 
 
@@ -131,6 +131,8 @@ def _told(run: Any) -> int:
         click.echo(f"Note: and {len(notes) - TOLD} more; see {run.folder / 'run.json'}.", err=True)
     for failure in failures[:TOLD]:
         click.echo(f"{failure['image']}: {failure['error']}", err=True)
+    if not run.note["counts"].get("pictures"):
+        click.echo(f"No picture was found in {run.note['source']['place']}. Check the path or the pattern.", err=True)
     if failed:
         click.echo(f"{failed:,} {'picture' if failed == 1 else 'pictures'} could not be read; all others were tagged.", err=True)
     return 1 if failed else 0

@@ -1,14 +1,26 @@
-"""Values of options that several commands take, checked before any work begins: a file to be written, accuracies to promise."""
+"""Values of options that several commands take, checked before any work begins: a file to be written, accuracies to promise, numbers."""
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import Any
 
 import click
 
-ACCURACY = click.FloatRange(0, 1, min_open=True, max_open=True)
+
+class NumberRange(click.FloatRange):
+    """As click's own, and no "nan", which is neither below nor above any bound."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return number
+
+
+ACCURACY = NumberRange(0, 1, min_open=True, max_open=True)
 """A share of right names that can be promised: neither none nor all of them."""
 
 TARGETS = (0.8, 0.9, 0.95)

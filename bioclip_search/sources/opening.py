@@ -63,6 +63,8 @@ def open_source(
         SourceError: It is missing, cannot be read, or is of no known kind; or columns or a root are told of a kind that has none.
         MissingExtraError: It is a data set by name, and `datasets` is not installed.
     """
+    if not str(place):
+        raise SourceError(f"No collection is named: the name is empty.\n{TAKEN}")
     root = None if root is None else Path(root)
     if root is not None and not root.is_dir():
         raise SourceError(f"{root}: is no folder, where the one that the paths start from was expected.")

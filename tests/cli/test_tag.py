@@ -122,11 +122,14 @@ def test_options_that_say_nothing_without_pictures_are_told(run):
     ("words", "told"),
     [
         pytest.param(("--every", "5", "--per-second", "1"), "not both", id="two choices of frames"),
-        pytest.param(("--per-second", "nan"), "more than 0, not nan", id="frames that are no number"),
+        pytest.param(("--per-second", "nan"), "'nan' is no number", id="frames that are no number"),
+        pytest.param(("--gap", "nan"), "'nan' is no number", id="a pause that is no number"),
+        pytest.param(("--detector-confidence", "nan"), "'nan' is no number", id="a confidence that is no number"),
+        pytest.param(("--decode-timeout", "inf"), "'inf' is no number", id="a time without an end"),
     ],
 )
-def test_frames_that_cannot_be_chosen_are_an_error_before_anything_is_written(run, photos, tmp_path, words, told):
-    with pytest.raises(RunError, match=told):
+def test_what_cannot_be_meant_is_an_error_before_anything_is_written(run, photos, tmp_path, words, told):
+    with pytest.raises((RunError, click.UsageError), match=told):
         run("tag", "photos", "--out", "run", *words)
     assert not (tmp_path / "run").exists()
 
@@ -134,3 +137,8 @@ def test_frames_that_cannot_be_chosen_are_an_error_before_anything_is_written(ru
 def test_every_way_to_fuse_can_be_chosen():
     fusion = next(option for option in tag.params if option.name == "fusion")
     assert set(fusion.type.choices) == {*METHODS, "none"}
+
+
+def test_where_nothing_is_found_it_is_said(run, photos):
+    found = run("tag", "photos/*.tif", "--out", "run", "--detector", "none")
+    assert "No picture was found in photos/*.tif. Check the path or the pattern." in found.stderr

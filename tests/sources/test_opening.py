@@ -102,3 +102,8 @@ def test_one_picture_alone_can_be_opened(tmp_path):
 def test_what_means_nothing_for_a_folder_is_an_error(tmp_path, told, words):
     with pytest.raises(SourceError, match=words):
         open_source(tmp_path, **told)
+
+
+def test_an_empty_name_is_not_the_folder_where_one_stands():
+    with pytest.raises(SourceError, match="the name is empty"):
+        open_source("")
