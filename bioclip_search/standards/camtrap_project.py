@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,9 @@ PACKAGE_KEYS = (
     *("name", "id", "title", "description", "version", "keywords", "image", "homepage", "sources", "contributors", "licenses"),
     *("bibliographicCitation", "coordinatePrecision", "relatedIdentifiers", "references", "taxonomic"),
 )
+LISTS = ("contributors", "licenses", "taxonomic", "sources", "relatedIdentifiers")
+"""Members of a package that are lists of objects."""
+
 MADE_KEYS = ("resources", "profile", "created", "spatial", "temporal", "directory")
 """Members of a package that are made anew with each export."""
 
@@ -39,7 +42,7 @@ def read_project(path: Path) -> dict[str, Any]:
     """The facts in a file: TOML or JSON with the members of `TEMPLATE`, or the `datapackage.json` of an earlier package.
 
     Raises:
-        ExportError: The file cannot be read, or has a member that the standard does not know.
+        ExportError: The file cannot be read, or has a member that the standard does not know or that is of another kind.
     """
     try:
         with path.open("rb") as file:
@@ -49,17 +52,41 @@ def read_project(path: Path) -> dict[str, Any]:
         raise ExportError(f"{path}: cannot be read as facts of a project ({error}). Expected TOML or JSON such as:\n{TEMPLATE}") from error
     if not isinstance(told, dict):
         raise ExportError(f"{path}: holds no facts of a project. Expected TOML or JSON such as:\n{TEMPLATE}")
+    faults = list(_shape_faults(told))
+    if faults:
+        raise ExportError(f"{path}: {'; '.join(faults)}. Expected such as:\n{TEMPLATE}")
     unknown = set(told) - {*PROJECT_KEYS, *PACKAGE_KEYS, *MADE_KEYS, "project"}
     if unknown and not isinstance(told.get("project"), dict):
         raise ExportError(f"{path}: does not know what {', '.join(sorted(unknown))} is. Camtrap DP knows: {', '.join(sorted({*PROJECT_KEYS, *PACKAGE_KEYS}))}.")
     return told
 
 
+def _shape_faults(told: Mapping[str, Any]) -> Iterator[str]:
+    """Which members are of another kind than the standard has them, before anything is read from them."""
+    project = told.get("project", {})
+    if not isinstance(project, dict):
+        yield "project is no group of facts"
+        project = {}
+    for name in LISTS:
+        if name in told and not (isinstance(told[name], list) and all(isinstance(one, dict) for one in told[name])):
+            yield f"{name} is no list of groups of facts ([[{name}]])"
+    methods = project.get("captureMethod", told.get("captureMethod", []))
+    if not isinstance(methods, list) or not all(isinstance(one, str) for one in methods):
+        yield "captureMethod is no list of texts"
+    taxa = told.get("taxonomic")
+    for taxon in taxa if isinstance(taxa, list) else ():
+        if isinstance(taxon, dict) and not isinstance(taxon.get("vernacularNames") or {}, dict):
+            yield f"the vernacularNames of {taxon.get('scientificName')} are no group of names by language"
+
+
 def require_facts(facts: Mapping[str, Any]) -> None:
     """
     Raises:
-        ExportError: What the standard requires of the project is not told.
+        ExportError: What the standard requires of the project is not told, or told in another way.
     """
+    faults = list(_shape_faults(facts))
+    if faults:
+        raise ExportError(f"The facts of the project cannot stand in Camtrap DP: {'; '.join(faults)}. Expected such as:\n{TEMPLATE}")
     project = facts["project"] if isinstance(facts.get("project"), Mapping) else facts
     missing = [name for name in ("title", "samplingDesign", "captureMethod") if not project.get(name)]
     missing += [] if facts.get("contributors") else ["contributors"]

@@ -15,7 +15,7 @@ from bioclip_search.errors import ExportError, SourceError
 from bioclip_search.media import Deployment
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.standards import ExportOptions, camtrap_dp, export
-from bioclip_search.standards.camtrap_project import read_project
+from bioclip_search.standards.camtrap_project import read_project, require_facts
 from bioclip_search.standards.camtrap_rules import package_faults
 from bioclip_search.standards.collection import Collection
 from bioclip_search.standards.reading import read_export
@@ -279,6 +279,26 @@ def test_facts_of_a_project_are_read_from_toml_and_json_and_slips_are_told(tmp_p
     (tmp_path / "a.json").write_text(json.dumps({"titel": "Lions"}))
     with pytest.raises(ExportError, match="titel"):
         read_project(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        ({"contributors": "me"}, "contributors is no list"),
+        ({"licenses": ["CC0"]}, "licenses is no list"),
+        ({"captureMethod": "timeLapse"}, "captureMethod is no list"),
+        ({"captureMethod": [["timeLapse"]]}, "captureMethod is no list"),
+        ({"project": 3}, "project is no group"),
+        ({"taxonomic": [{"scientificName": "Felis", "vernacularNames": "cat"}]}, "vernacularNames of Felis"),
+    ],
+)
+def test_facts_of_another_kind_are_told_before_anything_is_written(tmp_path, told, words):
+    path = tmp_path / "facts.json"
+    path.write_text(json.dumps(FACTS | told), encoding="utf-8")
+    with pytest.raises(ExportError, match=words):
+        read_project(path)
+    with pytest.raises(ExportError, match=words):
+        require_facts(FACTS | told)
 
 
 def test_a_table_outside_of_the_package_is_not_read(tmp_path):
