@@ -196,8 +196,8 @@ class Collection:
         encoder, index = _name(settings.get("encoder")), _name(settings.get("index"))
         if encoder is None or encoder.startswith(LOCAL):
             encoder = str(settings["encoder"].get("fingerprint") or "")[:FINGERPRINT_SHOWN]
-        named = [f"{part} {name}" for part, name in (("index", index), ("encoder", encoder)) if name]
-        return " ".join(filter(None, ["bioclip-search", versions.get("bioclip-search")])) + f" ({', '.join(named)})"
+        named = ", ".join(f"{part} {name}" for part, name in (("index", index), ("encoder", encoder)) if name)
+        return " ".join(filter(None, ["bioclip-search", versions.get("bioclip-search"), f"({named})" if named else None]))
 
     @property
     def detector(self) -> str | None:

@@ -316,3 +316,8 @@ def test_an_id_that_stands_twice_is_told(tmp_path):
         text = path.read_text(encoding="utf-8")
         path.write_text(text + text.splitlines()[-1] + "\n", encoding="utf-8")
         assert any(key in fault and "earlier row" in fault for fault in package_faults(tmp_path / "out"))
+
+
+def test_a_folder_that_is_neither_a_run_nor_a_package_is_told_as_such(tmp_path):
+    with pytest.raises(SourceError, match="neither the folder of a run"):
+        read_export(tmp_path)

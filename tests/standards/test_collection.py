@@ -171,6 +171,13 @@ def test_a_correction_comes_back_with_its_lineage(tmp_path):
     assert (stands.taxon, stands.rank, stands.lineage) == (FOX["taxon"], FOX["rank"], FOX["lineage"])
 
 
+def test_who_answered_is_told_as_far_as_it_is_known(tmp_path):
+    run = run_of(tmp_path, crop())
+    nameless = {"settings": {"encoder": {}, "index": {}, "detector": {"name": "none"}}}
+    assert Collection(run).machine == "bioclip-search 0.6.0 (index small, encoder colours)"
+    assert Collection(Run(run.folder, run.note | nameless)).machine == "bioclip-search 0.6.0"
+
+
 @pytest.mark.parametrize(("asked", "option", "told"), [("de", None, "deu"), (None, None, "eng"), ("de", "pt_BR", "por")])
 def test_common_names_are_told_in_the_language_that_they_are_in(tmp_path, asked, option, told):
     run = run_of(tmp_path, crop())

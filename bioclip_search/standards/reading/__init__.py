@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bioclip_search.errors import SourceError
 from bioclip_search.json_stream import stream_json
+from bioclip_search.standards.camtrap_rules import PACKAGE_FILE
 from bioclip_search.standards.reading.exported import ExportedRun
 
 __all__ = ["ExportedRun", "read_export"]
@@ -25,7 +26,9 @@ def read_export(path: str | Path) -> ExportedRun:
     path = Path(path)
     if not path.exists():
         raise SourceError(f"{path}: is not there. Expected an export of one of the formats {READABLE}.")
-    if path.is_dir() or path.name == "datapackage.json":
+    if path.is_dir() and not (path / PACKAGE_FILE).is_file():
+        raise SourceError(f"{path}: is neither the folder of a run (no run.json) nor a Camtrap DP package (no {PACKAGE_FILE}).")
+    if path.is_dir() or path.name == PACKAGE_FILE:
         from bioclip_search.standards.reading.camtrap_dp import read_camtrap_dp
 
         return read_camtrap_dp(path if path.is_dir() else path.parent)
