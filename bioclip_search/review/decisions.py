@@ -148,7 +148,7 @@ def undo(folder: str | Path, who: str, *, only_own: bool = False) -> Batch | Non
 def _write(folder: Path, lines: Iterable[Mapping[str, Any]]) -> None:
     """Adds lines in one piece, after what is there. Subtle: a line that was cut off when the power failed is ended first."""
     path = folder / DECISIONS_FILE
-    data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode("utf-8", "surrogateescape")
+    data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode("utf-8", "backslashreplace")  # a stray byte as JSON escapes it
     try:
         if path.is_symlink():
             raise OSError(0, "it is a link to somewhere else")

@@ -90,3 +90,9 @@ def test_times_keep_their_zone_and_odd_names_their_letters(tmp_path):
     (found,) = standing_decisions(tmp_path).values()
     assert found == odd
     assert found.when.utcoffset() == timedelta(hours=-5)
+
+
+def test_a_stray_byte_in_a_note_loses_no_decision(tmp_path):
+    told = ReviewDecision("0" * 16, 0, "blank", "Ann", datetime(2024, 5, 1, 9, tzinfo=UTC), note="F\udcfcchsin, Füchsin")
+    append(tmp_path, [told])
+    assert standing_decisions(tmp_path) == {told.key: told}
