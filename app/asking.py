@@ -87,7 +87,7 @@ def question(searcher: Searcher, asking: Asking) -> Question:
 @st.cache_resource(
     scope="session",
     max_entries=RESTRICTIONS_KEPT,
-    show_spinner="Looking the names up …",
+    show_spinner=_("Looking the names up …"),
     hash_funcs={Searcher: lambda searcher: repr(searcher.index.card), Sent: lambda sent: sent.key},
 )
 def restricted(searcher: Searcher, within: str | None, country: str | None, checklist: Sent | None, geofence: Sent | None) -> Restriction:

@@ -118,7 +118,7 @@ def look_at_all(searcher: Searcher, detector: Detector | None, pictures: Sequenc
 @st.cache_resource(
     scope="session",
     max_entries=2 * MOST_PICTURES,
-    show_spinner="Looking …",
+    show_spinner=_("Looking …"),
     hash_funcs={Searcher: lambda searcher: searcher.encoder.fingerprint, Picture: lambda picture: picture.key},
 )
 def look_once(searcher: Searcher, fingerprint: str, _detector: Detector | None, picture: Picture) -> Seen | str:
@@ -130,7 +130,7 @@ def look_once(searcher: Searcher, fingerprint: str, _detector: Detector | None, 
         return str(error)
 
 
-@st.cache_resource(max_entries=OPEN_DETECTORS, show_spinner="Opening the detector …")
+@st.cache_resource(max_entries=OPEN_DETECTORS, show_spinner=_("Opening the detector …"))
 def open_detector(name: str) -> Detector | None:
     """The detector of this name, held for all visitors; None for none."""
     detector = load_detector(name)

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 import look
 import streamlit as st
+from holding import server
 from look import problem
 from words import _, several
 
 from bioclip_search.demo import CREDITS, demo_photographs
 from bioclip_search.errors import MissingExtraError, PictureError
 from bioclip_search.fetching import fetch_picture, name_of
-from bioclip_search.seeing import plain_name
+from bioclip_search.seeing import MOST_PIXELS, plain_name
 
 MOST_PICTURES = 50  # looked at in one session at a time: ten seconds' work with the starter; a collection has its own page
 MOST_HELD_BYTES = 200 << 20  # of pasted and fetched pictures that a session holds; uploads are held by Streamlit itself
@@ -61,6 +62,8 @@ def offer_examples() -> None:
     else:
         told = _("**Nothing to look at yet.** Drop photographs above, or see how an answer looks:")
         box = look.empty(told, _("Try two example photographs"), key="try", on_click=st.session_state.update, args=[{"examples": True}])
+    limits = _("Up to {most} pictures at a time, each of up to {size} MB and {pixels} million pixels.")
+    box.caption(limits.format(most=MOST_PICTURES, size=server().max_upload_mb, pixels=MOST_PIXELS // 1_000_000))
     box.caption(_("Pictures are answered in memory; nothing of them is kept on disk, and no other visitor sees them."))
 
 

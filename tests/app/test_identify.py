@@ -65,6 +65,7 @@ def made(monkeypatch):
 
 def test_an_empty_page_says_what_to_do_and_answers_nothing(page):
     assert "Nothing to look at yet" in shown(page)
+    assert "Up to 50 pictures at a time" in shown(page)
     assert page.button(key="try").label == "Try two example photographs"
     assert not headlines(page)
     assert not page.error
