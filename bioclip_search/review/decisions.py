@@ -129,20 +129,26 @@ def append(folder: str | Path, decisions: Sequence[ReviewDecision]) -> str | Non
     return batch
 
 
-def undo(folder: str | Path, who: str, *, only_own: bool = False) -> Batch | None:
+def undo(folder: str | Path, who: str) -> Batch | None:
     """Undoes the last batch that still stands, which is given back; None where there is none.
-
-    Args:
-        only_own: The last one of this person, whatever others decided meanwhile.
 
     Raises:
         RunError: The file is damaged or cannot be written.
     """
-    standing = [batch for batch in batches(folder) if not batch.is_undone and not (only_own and any(one.who != who for one in batch.decisions))]
+    standing = [batch for batch in batches(folder) if not batch.is_undone]
     if not standing:
         return None
-    _write(Path(folder), [{"undoes": standing[-1].name, "who": who, "when": datetime.now(UTC).isoformat(timespec="seconds")}])
+    take_back(folder, standing[-1].name, who)
     return standing[-1]
+
+
+def take_back(folder: str | Path, batch: str, who: str) -> None:
+    """Undoes the batch of this name.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    _write(Path(folder), [{"undoes": batch, "who": who, "when": datetime.now(UTC).isoformat(timespec="seconds")}])
 
 
 def _write(folder: Path, lines: Iterable[Mapping[str, Any]]) -> None:
