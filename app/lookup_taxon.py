@@ -16,6 +16,7 @@ from words import _, language_name, several
 from bioclip_search.errors import BioclipSearchError
 from bioclip_search.names.display import common_names
 from bioclip_search.names.languages import plain_language
+from bioclip_search.nearness import Means, means_of
 from bioclip_search.results import percent
 from bioclip_search.searcher import Searcher
 from bioclip_search.species import Named, Species, call, species, tried
@@ -26,6 +27,9 @@ CHILDREN_SHOWN = 40
 
 LANGUAGES_OPEN = 6
 """Languages whose names stand open; more are folded away."""
+
+RANKS_KEPT = 8
+"""Ranks whose means the process keeps: 24 bytes a taxon."""
 
 Go = Callable[[str], None]
 
@@ -52,7 +56,12 @@ def show(searcher: Searcher, taxon: Taxon, go: Go) -> None:
     max_entries=TAXA_KEPT, show_spinner=False, hash_funcs={Searcher: lambda searcher: repr(searcher.index.card), Taxon: lambda taxon: repr(taxon)}
 )  # fmt: skip
 def _species(searcher: Searcher, taxon: Taxon) -> Species:
-    return species(searcher.catalogue, taxon, encoder=searcher.encoder)
+    return species(searcher.catalogue, taxon, encoder=searcher.encoder, means=_means(searcher, taxon.rank))
+
+
+@st.cache_resource(max_entries=RANKS_KEPT, show_spinner=False, hash_funcs={Searcher: lambda searcher: repr(searcher.index.card)})
+def _means(searcher: Searcher, rank: str) -> Means:
+    return means_of(searcher.catalogue, rank)
 
 
 def _lineage(searcher: Searcher, told: Species, go: Go) -> None:
@@ -167,7 +176,11 @@ def _near(searcher: Searcher, told: Species, go: Go) -> None:
     with st.container(gap=None, key="near"):
         for number, (one, common) in enumerate(zip(told.near, common_names(searcher.names, taxa, chosen.language()), strict=True)):
             _link(searcher, one.taxon, f"{look.named(one.taxon.name, one.taxon.rank, common)} · {one.score:.2f}", f"kin-{number}", go)
-    st.caption(_("The number is the cosine between their texts: 1 for the same, about 0 for what has nothing in common. Near ones are mixed up most easily."))
+    st.caption(
+        _(
+            "The number is the cosine between what the model makes of their names: 1 for the same, about 0 for what has nothing in common. Near ones are mixed up most easily."
+        )
+    )
 
 
 def _link(searcher: Searcher, taxon: Taxon, label: str, key: str, go: Go, help: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """All that an index knows of one taxon: where it stands, what it is called, what lies below it, what it is near to, and whether it can be an answer.
 
-Finding a taxon by a name is left to `names`, pictures of it to `likeness`, naming pictures to `searcher`.
+Finding a taxon by a name is left to `names`, which taxa are near to `nearness`, pictures of it to `likeness`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,12 @@ from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
 from bioclip_search.names.display import common_names
 from bioclip_search.names.lookup import Names
 from bioclip_search.names.store import INFRASPECIFIC, SYNONYM, VERNACULAR
+from bioclip_search.nearness import Means, Near, mean_vector, near_taxa, vectors_of
 from bioclip_search.prompts import TextRecipe, describe
 from bioclip_search.taxonomy import Taxon, Taxonomy
 
 NEAREST = 8
 """Near taxa told: as many as are read at a glance."""
-
-MEAN_OF = 4096
-"""Leaves, evenly spread, whose mean stands for a large taxon: its direction is then off by no more than a few thousandths."""
 
 SAME_COSINE = 1 - 1e-4
 """From this cosine on two vectors are the same but for rounding: int8 keeps some two digits of each number."""
@@ -45,14 +43,6 @@ class Named:
     name: str
     language: str | None = None
     authorship: str | None = None
-
-
-@dataclass(frozen=True)
-class Near:
-    """A taxon of the same rank, and the mean cosine of its leaves with the taxon in question."""
-
-    taxon: Taxon
-    score: float
 
 
 @dataclass(frozen=True)
@@ -124,16 +114,17 @@ def call(names: Names, taxon: Taxon) -> str:
     return taxon.name if names.find(taxon.name) == [taxon] else names.path(taxon)
 
 
-def species(catalogue: Catalogue, taxon: Taxon, *, encoder: Encoder | None = None, nearest: int = NEAREST) -> Species:
+def species(catalogue: Catalogue, taxon: Taxon, *, encoder: Encoder | None = None, nearest: int = NEAREST, means: Means | None = None) -> Species:
     """What the index knows of a taxon.
 
     Args:
         encoder: That of the index, to see whether photographs count in a taxon that was added; without it that is not told.
         nearest: How many near taxa of its rank to give, nearest first.
+        means: Those of its rank, where they are at hand; see `nearness`.
     """
     names, taxonomy = catalogue.names, catalogue.taxonomy
     own = names.accepted(taxon)
-    near = near_taxa(catalogue, taxon)
+    near = near_taxa(catalogue, taxon, means)
     keys = [("taxon_key", own.taxon_key)] if own and own.taxon_key else []
     return Species(
         taxon=taxon,
@@ -177,26 +168,6 @@ def is_leaf(taxonomy: Taxonomy, taxon: Taxon) -> bool:
     return next(reversed(taxonomy.lineage(taxon.start))) == taxon.rank
 
 
-def near_taxa(catalogue: Catalogue, taxon: Taxon) -> list[Near]:
-    """All other taxa of its rank that have a vector, nearest first, equals in depth-first order; empty where it has none itself.
-
-    Nearness is the mean cosine of the leaves of both, as in average linkage; for two species with one vector each, their cosine.
-    """
-    direction = _direction(catalogue, taxon)
-    if direction is None:
-        return []
-    scores = catalogue.scores(direction[np.newaxis])[0].astype(np.float64)  # (n,)
-    is_voiced = scores > -np.inf
-    sums = np.concatenate(([0.0], np.cumsum(np.where(is_voiced, scores, 0.0))))  # (n + 1,)
-    counts = np.concatenate(([0], np.cumsum(is_voiced)))  # (n + 1,)
-    level = catalogue.taxonomy.level(taxon.rank)
-    voiced = counts[level.stop] - counts[level.start]  # (m,)
-    means = np.where(voiced > 0, (sums[level.stop] - sums[level.start]) / np.maximum(voiced, 1), -np.inf)
-    means[level.start == taxon.start] = -np.inf
-    order = np.argsort(-means, kind="stable")[: int((means > -np.inf).sum())]
-    return _Nearest(catalogue.taxonomy, taxon.rank, order, means)
-
-
 def knowledge(catalogue: Catalogue, taxon: Taxon, near: Sequence[Near], encoder: Encoder | None = None) -> Knowledge:
     """Whether a taxon can be an answer; `near` as `near_taxa` gives it."""
     taxonomy = catalogue.taxonomy
@@ -223,42 +194,10 @@ def with_common_names(names: Names, taxa: Sequence[Taxon], language: str | None)
     return list(zip(taxa, common_names(names, taxa, language), strict=True))
 
 
-class _Nearest(Sequence):
-    """Near taxa that are named when they are asked for: a rank may have a million of them."""
-
-    def __init__(self, taxonomy: Taxonomy, rank: str, order: np.ndarray, means: np.ndarray):
-        self._taxonomy, self._rank, self._order, self._means = taxonomy, rank, order, means
-
-    def __len__(self) -> int:
-        return len(self._order)
-
-    def __getitem__(self, place: int | slice) -> Near | list[Near]:
-        if isinstance(place, slice):
-            return [self[number] for number in range(*place.indices(len(self)))]
-        number = int(self._order[place])
-        return Near(self._taxonomy.taxon(self._rank, number), float(self._means[number]))
-
-
 def direction(catalogue: Catalogue, taxon: Taxon) -> np.ndarray | None:
     """The unit vector that stands for a taxon, (d,) float32: its own, or the mean of those below it; None where none has one."""
-    mean = _direction(catalogue, taxon)
+    mean = mean_vector(catalogue, taxon.start, taxon.stop)
     return None if mean is None else unit_rows(mean[np.newaxis])[0]
-
-
-def _direction(catalogue: Catalogue, taxon: Taxon) -> np.ndarray | None:
-    """The mean of the vectors at and below a taxon, (d,) float32, of `MEAN_OF` leaves at most; None where none has one."""
-    rows = np.setdiff1d(catalogue.taxonomy.row_of_leaf[taxon.start : taxon.stop], catalogue.silent_rows, assume_unique=True)
-    rows = rows[:: max(1, -(-len(rows) // MEAN_OF))]
-    return vectors_of(catalogue, rows).mean(axis=0) if len(rows) else None
-
-
-def vectors_of(catalogue: Catalogue, rows: np.ndarray) -> np.ndarray:
-    """The vectors of these rows of the index, those that were added included: (k, d) float32, in ascending order of the rows."""
-    rows, first, parts = np.sort(rows), 0, []
-    for part in catalogue.index.parts:
-        parts.append(part.rows_at(rows[(rows >= first) & (rows < first + len(part))] - first))
-        first += len(part)
-    return np.concatenate(parts)
 
 
 def _keys(taxonomy: Taxonomy, taxon: Taxon) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
-import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -14,7 +13,7 @@ from bioclip_search.catalogue import Catalogue
 from bioclip_search.errors import UnknownTaxonError
 from bioclip_search.index import Index
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
-from bioclip_search.species import Named, call, direction, near_taxa, species, taxa_called, tried, with_common_names
+from bioclip_search.species import Named, call, direction, species, taxa_called, tried, with_common_names
 from bioclip_search.taxonomy import Taxonomy
 from tests.app.worlds import SCRIPT, speaking_index
 from tests.conftest import picture_of
@@ -97,30 +96,6 @@ def test_an_unknown_name_comes_with_the_nearest(small):
         taxa_called(small.names, "Felidee")
     with pytest.raises(UnknownTaxonError):
         taxa_called(small.names, " ")
-
-
-def test_near_species_are_told_by_the_cosine_of_their_vectors(small):
-    """Checked against all cosines, made one by one."""
-    vectors = small.index.vectors.rows(0, 9)
-    lion = one(small, "Panthera leo")
-    cosines = {small.taxonomy.lineage(leaf).get("species"): float(vectors[leaf] @ vectors[lion.start]) for leaf in range(9) if leaf != lion.start}
-    cosines.pop(None)  # the family is of no species
-    expected = sorted(cosines, key=cosines.get, reverse=True)
-    near = near_taxa(small, lion)
-    assert names_of(found.taxon for found in near) == expected
-    assert near[0].score == pytest.approx(cosines[expected[0]], abs=1e-6)
-
-
-def test_near_families_are_told_by_the_mean_cosine_of_their_leaves(tmp_path, encoder):
-    """Cats (1, 0) and (0.6, 0.8); dogs (0.8, 0.6); birds (0, 1): cats to dogs (0.8 + 0.96) / 2 = 0.88, to birds (0 + 0.8) / 2 = 0.4."""
-    table = pa.table({"family": ["Felidae", "Felidae", "Canidae", "Turdidae"], "species": ["Felis a", "Felis b", "Canis a", "Turdus a"]})
-    vectors = np.zeros((4, encoder.dim), np.float32)
-    vectors[:, :2] = [(1, 0), (0.6, 0.8), (0.8, 0.6), (0, 1)]
-    made = build_from_vectors(tmp_path / "four", Taxonomy.from_table(table), vectors, encoder, recipe=TextRecipe(templates=BARE_TEMPLATE))
-    catalogue = Catalogue(made)
-    near = near_taxa(catalogue, one(catalogue, "Felidae"))
-    assert [(found.taxon.name, round(found.score, 6)) for found in near] == [("Canidae", 0.88), ("Turdidae", 0.4)]
-    np.testing.assert_allclose(direction(catalogue, one(catalogue, "Felidae"))[:2], np.array([0.8, 0.4]) / np.sqrt(0.8), atol=1e-6)
 
 
 def test_a_text_without_a_vector_is_silent_and_near_to_nothing(tmp_path, encoder):
