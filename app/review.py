@@ -97,14 +97,15 @@ def _work(run: Run, target: float) -> None:
     desk = Desk.at(run, work, follow, st.session_state["reviewer"])
     for told in desk.told():
         st.toast(look.sentence(told))
-    st.header(opened.title(opened.reference() or ""), anchor=False)
+    name, far = st.columns([1, 2], vertical_alignment="center")
+    name.header(opened.title(opened.reference() or ""), anchor=False)
     if not len(work):
         look.empty(
             _("**Nothing is in doubt here.** All that was found was named with a chance of {share} or more. Ask for more above.").format(share=f"{target:.0%}")
         )
         return
     decided = int(desk.decided.sum())
-    st.progress(
+    far.progress(
         decided / len(work),
         several("{decided} of {count} crop decided", "{decided} of {count} crops decided", len(work)).format(decided=f"{decided:,}", count=f"{len(work):,}"),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import chosen
 import look
@@ -18,6 +19,8 @@ from bioclip_search.runs.folder import Run
 
 FUTURE = "review_future"
 LOOK_EVERY_S = 1.0
+RUN = "RUN"
+"""Stands for the folder of the run, whose path is the server's own affair."""
 
 
 def figures(run: Run, target: float) -> None:
@@ -37,7 +40,7 @@ def figures(run: Run, target: float) -> None:
         look.problem(str(error))
         return
     _agreement(agreed)
-    _effect(found)
+    _effect(found, run.folder)
 
 
 def _start(run: Run, target: float) -> None:
@@ -80,7 +83,7 @@ def _agreement(agreed: list[Agreement]) -> None:
     st.caption(_("Crops that people looked at are as a rule the doubtful ones; the rest of the run is more often right."))
 
 
-def _effect(found: Effect) -> None:
+def _effect(found: Effect, folder: Path) -> None:
     st.subheader(_("Effect on calibration"), anchor=False)
     target = f"{found.target:.0%}"
     lines = [
@@ -95,7 +98,12 @@ def _effect(found: Effect) -> None:
                 "Calibrated on these decisions it would name {share} of such crops, and {target} of the names would be right, at {confidence} confidence."
             ).format(share=percent(found.after.coverage), target=target, confidence=f"{CONFIDENCE:.0%}")
         )
+    elif found.decided:
+        lines.append(look.sentence(found.why.replace(str(folder), RUN)))
     else:
-        lines.append(look.sentence(found.why))
-    lines += [look.sentence(line) for line in found.run.lines()]
+        lines.append(_("Give some crops a name first: nothing there, a person or a vehicle teaches it nothing."))
+    if found.run.threshold is None and not found.run.drawn:
+        lines.append(_("What holds for the whole run only a fair draw of its crops can show, sure ones too: `bioclip-search review RUN --sample 200`."))
+    else:
+        lines += [look.sentence(line.replace(str(folder), RUN)) for line in found.run.lines()]
     st.markdown("\n".join(f"- {line}" for line in lines))

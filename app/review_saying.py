@@ -45,7 +45,7 @@ def say(desk: Desk) -> None:
     """All buttons, those of most use first."""
     doubt, is_shut = desk.doubt, not desk.who
     names, told = desk.names()
-    guesses = other_guesses(doubt.answer, names)
+    guesses = other_guesses(doubt.answer, names) if names else []
     with st.container(horizontal=True):
         if doubt.answer.taxon:
             _button(_("Accept"), "review_accept", ":material/check:", desk.keep, [accepted], is_shut, type="primary")

@@ -13,7 +13,7 @@ from itertools import islice
 from bioclip_search.errors import TableError
 from bioclip_search.names import Names
 from bioclip_search.names.search import Hit
-from bioclip_search.results import Answer
+from bioclip_search.results import Alternative, Answer, Rung
 from bioclip_search.review.decisions import ACCEPTED, CORRECTED, ReviewDecision
 from bioclip_search.review.queue import Doubt
 
@@ -40,16 +40,18 @@ def named_by(hit: Hit) -> Named:
     return Named(hit.taxon, hit.rank, dict(hit.lineage), hit.common_name)
 
 
-def other_guesses(answer: Answer, names: Names | None = None, most: int = MOST_CHOICES) -> list[Named]:
+def other_guesses(answer: Answer, names: Names, most: int = MOST_CHOICES) -> list[Named]:
     """The machine's other guesses, each once: what it thinks most probable below its answer, the lowest rank first, then the runners-up.
 
     Args:
-        names: Of the index that answered; without them no runner-up is offered, for its lineage is not known.
+        names: Of the index that answered, which tell the lineages; a guess that they lack, or have twice, is left out.
     """
     found: dict[tuple[str, str], Named] = {}
-    for guess in (*islice(_below(answer), MOST_BELOW), *(_runners_up(answer, names) if names else ())):
-        if (guess.rank, guess.taxon) != (answer.rank, answer.taxon):
-            found.setdefault((guess.rank, guess.taxon), guess)
+    for guess in (*islice(_below(answer), MOST_BELOW), *answer.alternatives):
+        lineage = _lineage(guess, answer, names)
+        if lineage and (guess.rank, guess.taxon) != (answer.rank, answer.taxon):
+            common = guess.common_name if isinstance(guess, Alternative) else None
+            found.setdefault((guess.rank, guess.taxon), Named(guess.taxon, guess.rank, lineage, common, guess.probability))
     return list(found.values())[:most]
 
 
@@ -81,25 +83,21 @@ def _decision(doubt: Doubt, verdict: str, who: str, when: datetime | None, named
     return ReviewDecision(doubt.media_id, doubt.crop, verdict, who, when or datetime.now(UTC), **told)
 
 
-def _below(answer: Answer) -> Iterator[Named]:
+def _below(answer: Answer) -> Iterator[Rung]:
     """The rungs of the ladder below the answer, all of them where there is none, the lowest first."""
-    lineage = {rung.rank: rung.taxon for rung in answer.ladder}
-    ranks = list(lineage)
-    first = ranks.index(answer.rank) + 1 if answer.rank in lineage else 0
-    for place in reversed(range(first, len(ranks))):
-        rung = answer.ladder[place]
-        yield Named(rung.taxon, rung.rank, {rank: lineage[rank] for rank in ranks[: place + 1]}, probability=rung.probability)
+    ranks = [rung.rank for rung in answer.ladder]
+    first = ranks.index(answer.rank) + 1 if answer.rank in ranks else 0
+    yield from reversed(answer.ladder[first:])
 
 
-def _runners_up(answer: Answer, names: Names) -> Iterator[Named]:
-    """Subtle: of taxa that share a name the one of most ancestors in common with the ladder is meant, and none where two have as many."""
+def _lineage(guess: Rung | Alternative, answer: Answer, names: Names) -> Mapping[str, str] | None:
+    """The lineage of a guess. Subtle: the ladder tells none below the answer, for each of its rungs is the best of its own rank.
+
+    Of taxa that share a name and rank the one of most ancestors in common with the ladder is meant, and none where two have as many.
+    """
     ladder = {(rung.rank, rung.taxon) for rung in answer.ladder}
-    for other in answer.alternatives:
-        lineages = [
-            names.taxonomy.lineage(taxon.start, down_to=taxon.rank)
-            for taxon in names.find(other.taxon)
-            if (taxon.name, taxon.rank) == (other.taxon, other.rank)
-        ]
-        shared = [len(ladder & set(lineage.items())) for lineage in lineages]
-        if lineages and shared.count(max(shared)) == 1:
-            yield Named(other.taxon, other.rank, lineages[shared.index(max(shared))], other.common_name, other.probability)
+    found = [
+        names.taxonomy.lineage(taxon.start, down_to=taxon.rank) for taxon in names.find(guess.taxon) if (taxon.name, taxon.rank) == (guess.taxon, guess.rank)
+    ]
+    shared = [len(ladder & set(lineage.items())) for lineage in found]
+    return found[shared.index(max(shared))] if found and shared.count(max(shared)) == 1 else None

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from bioclip_search.review.decisions import DECISIONS_FILE, Batch, ReviewDecision, append, lines_from, told_by, undo
+from bioclip_search.review.decisions import DECISIONS_FILE, Batch, ReviewDecision, append, lines_from, take_back, told_by
 
 Key = tuple[str, int]
 
@@ -30,7 +30,8 @@ class Following:
             RunError: The file is damaged.
         """
         with self._lock:
-            if self._read_on() or self._standing is None:
+            self._read_on()
+            if self._standing is None:
                 self._standing = {one.key: one for name, one in self._told if name not in self._undone}
             return self._standing
 
@@ -62,7 +63,16 @@ class Following:
             RunError: The file is damaged or cannot be written.
         """
         with self._lock:
-            return undo(self.folder, who, only_own=True)
+            self._read_on()
+            of_batch: dict[str, list[ReviewDecision]] = {}
+            for name, one in self._told:
+                if name not in self._undone:
+                    of_batch.setdefault(name, []).append(one)
+            last = next((name for name in reversed(of_batch) if all(one.who == who for one in of_batch[name])), None)
+            if last is None:
+                return None
+            take_back(self.folder, last, who)
+            return Batch(last, tuple(of_batch[last]), is_undone=True)
 
     def _forget(self) -> None:
         self._told: list[tuple[str, ReviewDecision]] = []
@@ -70,20 +80,20 @@ class Following:
         self._standing: dict[Key, ReviewDecision] | None = None
         self._read, self._file = 0, None
 
-    def _read_on(self) -> bool:
+    def _read_on(self) -> None:
         """Reads what is new. Subtle: a line without its end may still be on its way, so the next reading begins with it again."""
         path = self.folder / DECISIONS_FILE
         try:
             state = path.stat()
         except OSError:
-            had_some = bool(self._told)
             self._forget()
-            return had_some
+            return
         if (state.st_dev, state.st_ino) != self._file or state.st_size < self._read:
             self._forget()
             self._file = (state.st_dev, state.st_ino)
         if state.st_size == self._read:
-            return False
+            return
+        self._standing = None
         for where, line, stop in lines_from(path, self._read):
             name, decision = told_by(where, line)
             if decision is None:
@@ -91,4 +101,3 @@ class Following:
             else:
                 self._told.append((name, decision))
             self._read = stop
-        return True

@@ -16,7 +16,6 @@ from bioclip_search.review.queue import Doubt
 from tests.standards.runs import answer
 
 NINE = datetime(2024, 5, 1, 9, 0, tzinfo=UTC)
-WATER_PLANT = {"kingdom": "Plantae", "genus": "Oenanthe"}
 
 
 def doubt(**told) -> Doubt:
@@ -53,13 +52,23 @@ def test_no_organism_has_no_name(verdict):
 
 
 def test_other_guesses_are_what_lies_below_the_answer_and_then_the_runners_up(names):
-    found = other_guesses(answer(species="Panthera uncia", rank="family"))
-    assert [(guess.taxon, guess.rank) for guess in found] == [("Panthera uncia", "species"), ("Panthera", "genus")]
+    found = other_guesses(answer(species="Panthera uncia", rank="family"), names)
+    assert [(guess.taxon, guess.rank) for guess in found[:2]] == [("Panthera uncia", "species"), ("Panthera", "genus")]
     assert found[0].lineage["family"] == "Felidae"
     told = answer(species="Panthera leo", alternatives=(Alternative("Panthera uncia", "species", 0.04, "Snow leopard"),))
     (uncia,) = other_guesses(told, names)
     assert (uncia.taxon, uncia.lineage["genus"], uncia.common_name, uncia.probability) == ("Panthera uncia", "Panthera", "Snow leopard", 0.04)
-    assert other_guesses(told) == []  # nobody knows its lineage
+
+
+def test_a_guess_that_the_index_lacks_is_not_offered(names):
+    assert other_guesses(answer(alternatives=(Alternative("Corvus corax", "species", 0.04),)), names) == []
+
+
+def test_the_best_of_each_rank_keep_their_own_lineages_where_they_are_of_different_lines(names):
+    """Each rung below the answer is the best of its rank, so an animal may stand above a plant."""
+    rungs = (Rung("kingdom", "Animalia", 0.5), Rung("family", "Apiaceae", 0.3), Rung("species", "Turdus merula", 0.2))
+    found = other_guesses(replace(answer(rank=None, alternatives=()), ladder=rungs), names)
+    assert [(guess.taxon, guess.lineage["kingdom"]) for guess in found] == [("Turdus merula", "Animalia"), ("Apiaceae", "Plantae"), ("Animalia", "Animalia")]
 
 
 def test_without_an_answer_the_most_probable_line_is_offered_from_below_and_leaves_room_for_others(names):
@@ -77,7 +86,7 @@ def test_without_an_answer_the_most_probable_line_is_offered_from_below_and_leav
 
 def test_of_two_taxa_of_one_name_the_one_in_the_line_of_the_ladder_is_meant(names):
     genus = Alternative("Oenanthe", "genus", 0.2)
-    plant = replace(answer(rank=None), ladder=(Rung("kingdom", "Plantae", 0.6),), alternatives=(genus,))
+    plant = replace(answer(rank=None), ladder=(Rung("family", "Apiaceae", 0.6),), alternatives=(genus,))
     assert [guess.lineage["kingdom"] for guess in other_guesses(plant, names)] == ["Plantae", "Plantae"]
     nothing_known = replace(answer(rank=None), ladder=(), alternatives=(genus,))
     assert other_guesses(nothing_known, names) == []

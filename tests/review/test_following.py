@@ -75,9 +75,10 @@ def test_undoing_takes_back_ones_own_and_not_what_another_decided_since(tmp_path
     following.add([replace(lion(2), who="Ben")])
     assert following.undo("Ana").decisions == (lion(1),)
     assert following.undo("Ana").decisions == (lion(0),)
-    assert following.undo("Ana") is None
+    assert following.undo("Ana") is None  # which reads on, and what stands is another thereafter
     assert [one.who for one in following.standing().values()] == ["Ben"]
     assert [is_undone for _, is_undone in following.history(lion(0).key)] == [True]
+    assert [one.who for one in following.standing().values()] == ["Ben"]
 
 
 def test_a_damaged_file_is_told(tmp_path):
