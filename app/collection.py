@@ -80,7 +80,7 @@ def show(run: Run, name: str) -> None:
         when_and_where(browser, chosen)
     else:
         count = browser.count(chosen)
-        st.markdown(several("**{count}** crop or picture", "**{count}** crops and pictures", count).format(count=f"{count:,}"))
+        st.markdown(several("**{count}** crop", "**{count}** crops", count).format(count=f"{count:,}"))
         crops(run, browser, chosen, count)
 
 

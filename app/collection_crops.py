@@ -18,9 +18,10 @@ from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import IDENTIFIED
 
 PER_PAGE = 24
-CARD_PX = 168
-"""Two stand side by side on a phone of 390 pixels."""
+CARD_PX = 164
+"""Two stand side by side on a phone of 390 pixels, five on a laptop."""
 
+PAGES_SHOWN = 5
 MOST_PAGES = 1000
 """Further on nobody turns pages; a filter leads there."""
 
@@ -31,13 +32,14 @@ def crops(run: Run, browser: Browser, wanted: Wanted, count: int) -> None:
         st.markdown(_("Nothing in this run is like that. Take a filter away to see more."))
         return
     orders = {SURE: _("surest first"), UNSURE: _("least sure first"), OLDEST: _("oldest first"), NEWEST: _("newest first"), NAME: _("by picture")}
-    order = st.selectbox(_("Order"), list(orders), format_func=orders.get, key="order", width=200)
     pages = min(math.ceil(count / PER_PAGE), MOST_PAGES)
-    number = st.pagination(pages, key=f"page_{hash((wanted, order))}") if pages > 1 else 1
+    with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="turning"):
+        order = st.selectbox(_("Order"), list(orders), format_func=orders.get, key="order", width=200)
+        number = st.pagination(pages, key=f"page_{hash((wanted, order))}", max_visible_pages=PAGES_SHOWN) if pages > 1 else 1
     page = browser.crops(wanted, order, start=(number - 1) * PER_PAGE, limit=PER_PAGE)
     with st.spinner(_("Opening the pictures …"), show_time=False):
         pictures = opened.thumbnails(run).crops(run, [(one.image, one.box_xyxy, one.frame_number) for one in page])
-    with st.container(horizontal=True, gap="medium", key="crops"):
+    with st.container(horizontal=True, gap="small", key="crops"):
         for place, (one, picture) in enumerate(zip(page, pictures, strict=True)):
             with st.container(width=CARD_PX, gap="small", key=f"card_{place}"):
                 if picture.jpeg is not None:

@@ -36,6 +36,9 @@ TITLES = {
     "species-folders": _("Folders by species"),
     "annotated": _("Pictures with boxes"),
 }
+WHAT = {CAMTRAP: _("Camtrap DP 1.0.2, a zip of three tables"), "darwin-core": _("occurrences, an archive for GBIF")}
+"""Where the words of the command line would mislead here."""
+
 MOST_PLACES = 40
 """Deployments whose places are asked for here; those of more are better told in a table."""
 
@@ -43,12 +46,12 @@ MOST_PLACES = 40
 def take_away(run: Run, browser: Browser, name: str) -> None:
     """The formats, each with a button; below, what was made last."""
     options = _common()
-    with st.expander(_("Facts of the project, for Camtrap DP and Wildlife Insights"), key="facts", expanded=bool(st.session_state.get("wants_facts"))):
+    with st.expander(_("Facts of the project, for Camtrap DP and Wildlife Insights"), expanded=bool(st.session_state.get("wants_facts"))):
         project, places = _facts(browser)
     for to, (_module, what) in FORMATS.items():
         with st.container(horizontal=True, vertical_alignment="center", key=f"row_{to}"):
             is_asked = st.button(TITLES[to], key=f"export_{to}", icon=":material/download:", width=230)
-            st.caption(_(what))
+            st.caption(WHAT.get(to) or _(what))
         if is_asked:
             _make(run, to, name, options, project, places)
         _made(to, run)
@@ -93,6 +96,7 @@ def _make(run: Run, to: str, name: str, options: dict[str, Any], project: dict[s
     except BioclipSearchError as error:
         st.session_state["wants_facts"] = to in (CAMTRAP, INSIGHTS)
         st.session_state["made"] = (to, str(run.folder), _in_the_words_of_the_page(str(error)))
+    st.rerun()  # the fields that are wanted stand above
 
 
 def _packed(run: Run, to: str, name: str, options: dict[str, Any], project: dict[str, Any], places: dict[str, str]) -> tuple[str, str, Packed]:

@@ -79,7 +79,10 @@ def _way(path: Path, end: str | None = None) -> None:
         st.button(_("All life"), key="way_0", type="tertiary", on_click=_go, args=[()], disabled=not path and end is None)
         for depth, (rank, name) in enumerate(path, start=1):
             label = f"› {look.scientific(name, rank)}"
-            st.button(label, key=f"way_{depth}", type="tertiary", on_click=_go, args=[path[:depth]], help=rank, disabled=depth == len(path))
+            if depth == len(path):
+                st.markdown(f"**{label}** :small[{look.plain(rank)}]")
+            else:
+                st.button(label, key=f"way_{depth}", type="tertiary", on_click=_go, args=[path[:depth]], help=rank)
         if end:
             st.markdown(f"› {end}")
 
