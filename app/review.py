@@ -21,6 +21,7 @@ from review_state import Desk, following, worklist
 from words import _, several
 
 from bioclip_search import background
+from bioclip_search.errors import BioclipSearchError
 from bioclip_search.review.queue import DEFAULT_TARGET
 from bioclip_search.runs.folder import Run
 
@@ -28,12 +29,6 @@ TARGETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 LOOK_EVERY_S = 1.0
 MOST_LETTERS = 100
 """Of a name of a person."""
-
-STYLE = """
-.st-key-review_crop img { max-height: 58vh; width: auto; max-width: 100%; border-radius: 0.5rem; }
-.st-key-review_guesses { gap: 0.375rem; }
-.st-key-review_whole img { max-height: 50vh; width: auto; max-width: 100%; }
-"""
 
 
 def page() -> None:
@@ -56,7 +51,6 @@ def page() -> None:
         return
     if not run.note.get("is_finished"):
         st.info(_("This run is not finished; what is done of it can be looked at."), icon=":material/hourglass_top:")
-    st.html(f"<style>{STYLE}</style>")
     _settings()
     st.fragment(_work)(run, st.session_state["review_target"])
     review_figures.figures(run, st.session_state["review_target"])
@@ -92,7 +86,14 @@ def _settings() -> None:
 
 
 def _work(run: Run, target: float) -> None:
-    """The crop that is asked about, and all that can be said of it. Subtle: runs alone at a click, not the page around it."""
+    """The crop that is asked about, and all that can be said of it. Subtle: runs alone at a click, so the page around it tells no error of its own."""
+    try:
+        _ask(run, target)
+    except BioclipSearchError as error:
+        look.problem(str(error))
+
+
+def _ask(run: Run, target: float) -> None:
     work, follow = worklist(run, target), following(run.folder)
     desk = Desk.at(run, work, follow, st.session_state["reviewer"])
     for told in desk.told():

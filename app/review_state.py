@@ -90,8 +90,8 @@ class Desk:
             return
         if len(taken) > 1:
             _tell(_("{count} crops decided at once. Z takes them back.").format(count=len(taken)))
-        for one in others:
-            _tell(_("{who} had decided otherwise or the same before; both are kept, yours stands.").format(who=one.who))
+        for who in sorted({one.who for one in others}):
+            _tell(_("{who} had decided about it before. Both are kept, yours stands.").format(who=who))
         self.go_on()
 
     def go_on(self) -> None:

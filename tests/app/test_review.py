@@ -167,6 +167,7 @@ def test_what_another_decides_meanwhile_is_seen_and_nothing_is_lost(at_review, r
     page = at_review()
     append(run.folder, [ReviewDecision(media_id(name), 0, "blank", "Ben", NINE) for name in ("b.jpg", "c.jpg")])
     click(page, "review_accept")
+    assert "Ben had decided about it before" in page.toast[0].value
     assert "d\\.jpg" in shown(page)  # c is Ben's already
     lines = [json.loads(line) for line in (run.folder / DECISIONS_FILE).read_text().splitlines()]
     assert [(line["who"], line["verdict"]) for line in lines] == [("Ben", "blank"), ("Ben", "blank"), ("Ana", "accepted")]
@@ -272,3 +273,11 @@ def test_while_a_run_is_being_tagged_the_page_tells_how_far_it_is(at_review, roo
     page = at_review()
     assert "review_accept" not in keys(page)
     assert "is being tagged" in page.get("progress")[0].proto.text
+
+
+def test_a_run_that_is_damaged_meanwhile_is_told(at_review, root):
+    run = made(root)
+    at_review()
+    (run.folder / DECISIONS_FILE).write_text('{"batch": "x"}\n')
+    page = at_review()
+    assert "is no decision" in page.error[0].value
