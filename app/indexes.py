@@ -11,7 +11,7 @@ import index_building
 import look
 import streamlit as st
 from look import plain
-from words import _
+from words import _, several
 
 from bioclip_search.check import FAULT, Finding, check_index
 from bioclip_search.portrait import Portrait, Promise, portrait
@@ -52,7 +52,11 @@ def _about(told: Portrait) -> None:
     if description := told.words.get("description"):
         st.markdown(look.sentence(description))
     added = _(", {count} of them added later").format(count=f"{told.added:,}") if told.added else ""
-    st.markdown(_("**{taxa} taxa**{added}: {ranks}. Vernacular names in {languages} languages beside its own. {size} MB.").format(taxa=f"{told.taxa:,}", added=added, ranks=" · ".join(f"{plain(rank)} {count:,}" for rank, count in told.by_rank), languages=told.languages, size=f"{told.size_mb:,.1f}"))  # fmt: skip
+    ranks = " · ".join(f"{plain(rank)} {count:,}" for rank, count in told.by_rank)
+    facts = [_("**{taxa} taxa**{added}: {ranks}.").format(taxa=f"{told.taxa:,}", added=added, ranks=ranks)]
+    if told.languages:
+        facts.append(several("Vernacular names in {count} language.", "Vernacular names in {count} languages.", told.languages).format(count=told.languages))
+    st.markdown(" ".join([*facts, _("{size} MB.").format(size=f"{told.size_mb:,.1f}")]))
     st.subheader(_("How often it is right"), anchor=False)
     _promises(told)
     for name, title in WORDS.items():

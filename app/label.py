@@ -150,7 +150,9 @@ def _text(encoder: RememberingEncoder, label: str) -> np.ndarray:
 def _styled(table: Heat) -> Styler:
     """The table in words and colours; names are escaped, for cells are taken for Markdown."""
     rows = table.probabilities.tolist()
-    cells = [[f"{BEST} " * (column == table.best(row)) + percent(value) for column, value in enumerate(values)] for row, values in enumerate(rows)]
+    cells = [
+        [f"{BEST}\N{NO-BREAK SPACE}" * (column == table.best(row)) + percent(value) for column, value in enumerate(values)] for row, values in enumerate(rows)
+    ]
     columns = [plain(label) for label in table.labels]
     frame = pd.DataFrame(cells, index=[f"{number}\\. {plain(name)}" for number, name in enumerate(table.pictures, 1)], columns=columns)
     shades = [[_shade(value) for value in values] for values in rows]

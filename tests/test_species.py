@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from bioclip_search import places
 from bioclip_search.addition import add_taxa
-from bioclip_search.build import build_from_vectors
+from bioclip_search.build import build_from_vectors, build_index
 from bioclip_search.catalogue import Catalogue
 from bioclip_search.errors import UnknownTaxonError
 from bioclip_search.index import Index
+from bioclip_search.names.search import search_names
 from bioclip_search.prompts import BARE_TEMPLATE, TextRecipe
 from bioclip_search.species import Named, call, direction, species, taxa_called, tried, with_common_names
 from bioclip_search.taxonomy import Taxonomy
@@ -141,6 +143,23 @@ def test_what_was_added_says_so_and_whether_photographs_count(tmp_path, small_in
 def test_common_names_come_in_the_language(speaking):
     cats = told(speaking, "Panthera").children
     assert [name for _, name in with_common_names(speaking.names, cats, "ja")] == ["lion", "ユキヒョウ"]
+
+
+def test_names_in_38_languages_are_found_and_told_at_once(shared, tmp_path, encoder):
+    """A bird and a mammal: the bird's names are BirdNET's, in 38 languages."""
+    spoken = parquet.read_table(shared / "taxonomy" / "vernacular_birdnet.parquet", filters=[("species", "=", "Erithacus rubecula")]).to_pylist()
+    further = [{"row": 0, "rank": "species", "name": one["common_name"], "kind": "vernacular", "language": one["language"]} for one in spoken]
+    further.append({"row": 1, "rank": "species", "name": "ピューマ", "kind": "vernacular", "language": "ja"})
+    missing = {"authorship": None, "taxon_key": None}
+    table = pa.table({"class": ["Aves", "Mammalia"], "species": ["Erithacus rubecula", "Puma concolor"], "common_name": [None, "puma"]})
+    named = pa.Table.from_pylist([one | missing for one in further])
+    catalogue = Catalogue(build_index(tmp_path / "two", Taxonomy.from_table(table), encoder, further=named))
+    assert len(catalogue.names.languages) == 38
+    for one in spoken:
+        hits = search_names(catalogue.names, one["common_name"], language=one["language"])
+        assert hits[0].taxon == "Erithacus rubecula", one
+    assert len({name.language for name in told(catalogue, "Rotkehlchen").vernacular}) == 38
+    assert told(catalogue, "ピューマ").taxon.name == "Puma concolor"
 
 
 def test_of_an_index_that_was_never_tried_nothing_is_promised(small):
