@@ -49,5 +49,5 @@ class ExportReport:
 
     def lines(self) -> list[str]:
         """For a person, the most important first."""
-        first = f"{self.out}: {self.pictures} pictures, {self.observations} observations ({self.format})"
+        first = f"{self.out}: pictures {self.pictures:,}, observations {self.observations:,} ({self.format})"
         return [first, *(f"left out: {count} {why}" for why, count in self.left_out.items()), *(f"note: {words}" for words in self.notes)]

@@ -23,7 +23,7 @@ def test_a_run_is_written_and_what_was_left_out_told(tmp_path):
     told = CliRunner().invoke(root, ["export", str(tmp_path / "run"), "--to", "megadetector", "--out", str(out), "--without-people"], catch_exceptions=False)
     assert told.exit_code == 0
     assert told.stdout == ""
-    assert "1 pictures, 1 observations" in told.stderr
+    assert "pictures 1, observations 1" in told.stderr
     assert "left out: 1 pictures with people" in told.stderr
     assert len(json.loads(out.read_text())["images"]) == 1
 
