@@ -71,11 +71,11 @@ def _agreement(agreed: list[Agreement]) -> None:
         return
     rows = [
         {
-            _("Named at"): one.rank or _("any rank"),
+            _("Named at"): look.plain(one.rank or _("any rank")),
             _("Decided"): one.decided,
             _("Right"): one.right,
-            _("Share"): percent(one.share),
-            _("95 % interval"): "–" if one.low is None or one.high is None else f"{percent(one.low)} – {percent(one.high)}",
+            _("Share"): look.sentence(percent(one.share)),
+            _("95 % interval"): "–" if one.low is None or one.high is None else look.sentence(f"{percent(one.low)} – {percent(one.high)}"),
         }
         for one in agreed
     ]

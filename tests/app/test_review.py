@@ -263,6 +263,7 @@ def test_what_comes_of_it_is_worked_out_at_a_click(at_review, root):
     assert "no vectors of the encoder" in words
     (table,) = page.table
     assert table.value.iloc[0].tolist()[1:3] == [2, 1]
+    assert table.value.iloc[0].tolist()[4] == r"\<1 % – \>99 %"  # of two crops nothing can be said, and no sign is taken for Markdown
 
 
 def test_while_a_run_is_being_tagged_the_page_tells_how_far_it_is(at_review, root):
