@@ -17,11 +17,10 @@ from bioclip_search.browsing import NAME, NEWEST, OLDEST, SURE, UNSURE, Browser,
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import IDENTIFIED
 
-PER_PAGE = 24
+PER_PAGE = 20
 CARD_PX = 164
 """Two stand side by side on a phone of 390 pixels, five on a laptop."""
 
-PAGES_SHOWN = 5
 MOST_PAGES = 1000
 """Further on nobody turns pages; a filter leads there."""
 
@@ -35,7 +34,7 @@ def crops(run: Run, browser: Browser, wanted: Wanted, count: int) -> None:
     pages = min(math.ceil(count / PER_PAGE), MOST_PAGES)
     with st.container(horizontal=True, vertical_alignment="bottom", horizontal_alignment="distribute", key="turning"):
         order = st.selectbox(_("Order"), list(orders), format_func=orders.get, key="order", width=200)
-        number = st.pagination(pages, key=f"page_{hash((wanted, order))}", max_visible_pages=PAGES_SHOWN) if pages > 1 else 1
+        number = st.pagination(pages, key=f"page_{hash((wanted, order))}") if pages > 1 else 1
     page = browser.crops(wanted, order, start=(number - 1) * PER_PAGE, limit=PER_PAGE)
     with st.spinner(_("Opening the pictures …"), show_time=False):
         pictures = opened.thumbnails(run).crops(run, [(one.image, one.box_xyxy, one.frame_number) for one in page])

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 
 import pyarrow as pa
@@ -38,6 +39,9 @@ MOST_POINTS = 2000
 
 POINT_DECIMALS = 3
 """Pictures nearer to each other than this many decimals of a degree (110 m) are one point."""
+
+ANSWERS_KEPT = 64
+"""Questions whose answers are kept, for a page asks the same ones at every click; what they are about does not change."""
 
 MEMORY_LIMIT = "512MB"
 """Most memory of one run's queries; counting a million rows takes a tenth of it."""
@@ -159,6 +163,7 @@ class Browser:
         from pyarrow import dataset
 
         self.run, self._lock = run, threading.Lock()
+        self._asked = lru_cache(ANSWERS_KEPT)(self._fetched)
         self._errors = (duckdb.Error, pa.ArrowException, OSError)
         self.collection = Collection.open(run)
         with self._errors_told():
@@ -243,8 +248,11 @@ class Browser:
 
     def _rows(self, select: str, wanted: Wanted, rest: str = "", *values: Any) -> list[tuple]:
         where, told = _where(wanted)
+        return self._asked(f"{select} WHERE {where} {rest}", (*told, *values))
+
+    def _fetched(self, query: str, values: tuple) -> list[tuple]:
         with self._lock, self._errors_told():
-            return self._base.execute(f"{select} WHERE {where} {rest}", [*told, *values]).fetchall()
+            return self._base.execute(query, values).fetchall()
 
     def _decided(self) -> Iterator[dict[str, Any]]:
         """What stands for every crop of the pictures that people decided about, as rows; only those are read in full."""
