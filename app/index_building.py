@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import chosen
 import look
+import opened
 import streamlit as st
 from holding import folder_of_server, server
 from look import plain
@@ -50,7 +51,7 @@ def _build() -> None:
     try:
         if file is None and not path:
             raise TableError(_("Choose a checklist first."))
-        source = (file.name, file.getvalue()) if file is not None else folder_of_server(path)
+        source = (file.name, file.getvalue()) if file is not None else opened.not_handed_in(folder_of_server(path))
         index = Index(find_index(st.session_state.get("index") or chosen.STARTER), verify=False)
         building.start(st.session_state["build_name"], source, index.encoder_source, preprocess=index.card.encoder.preprocess)
     except BioclipSearchError as error:
