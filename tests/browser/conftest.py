@@ -10,15 +10,18 @@ from typing import Any
 
 import pytest
 
+from bioclip_search import tag
 from tests.browser.serving import Served, serving
-from tests.browser.world import build_world
+from tests.browser.world import build_world, write_photos
 
 CHROMIUM_VARIABLE = "BIOCLIP_SEARCH_CHROMIUM"
 """Environment variable with the path of a Chromium that is found under none of the usual names."""
 
 USUAL_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
-PATIENCE_MS = 30_000
+PATIENCE_MS, TELLING_MS = 30_000, 200
+"""How long to wait for what should come, and what the page takes to tell the server of a click."""
+
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -49,11 +52,16 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def served(browser, tmp_path_factory) -> Iterator[Served]:
-    """The app over the small world, with an empty root."""
+    """The app over the small world; its root holds a folder `alps` of photographs and, in `runs/ready`, what was found in them."""
     scratch = tmp_path_factory.mktemp("app")
-    (scratch / "root").mkdir()
-    with serving(build_world(scratch / "home", scratch), scratch / "root", scratch / "log.txt") as running:
-        yield running
+    home = build_world(scratch / "home", scratch)
+    write_photos(scratch / "root" / "alps" / "ridge")
+    tag(scratch / "root" / "alps", out=scratch / "root" / "runs" / "ready", index=home / "data" / "index" / "starter", detector="none")
+    with serving(home, scratch / "root", scratch / "log.txt") as running:
+        from tests.browser.visitors import Visitor
+
+        with Visitor(running.url):  # the very first visitor waits for torch and the index
+            yield running
 
 
 @pytest.fixture
@@ -80,6 +88,7 @@ def visit(browser, served) -> Iterator[Callable[..., Any]]:
 
 def settle(page: Any) -> None:
     """Waits until the server has nothing more to say, nothing on the page is stale or moves, and the app's own style is there."""
+    page.wait_for_timeout(TELLING_MS)
     page.wait_for_function(
         """() => {
             const app = document.querySelector('[data-testid="stApp"]');

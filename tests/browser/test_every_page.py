@@ -7,8 +7,8 @@ import pytest
 from tests.browser.axe import findings
 from tests.browser.conftest import DESKTOP, PHONE
 
-PAGES = ("", "identify")
-"""The paths of all pages; the first one has two."""
+PAGES = ("", "identify", "lookup", "lookup?name=ピューマ", "collection", "collection?run=runs/ready", "review", "review?run=runs/ready", "index", "label")
+"""All pages, empty and with something on them; the first one has two addresses."""
 
 every_page = pytest.mark.parametrize("path", PAGES)
 

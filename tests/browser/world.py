@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import PIL.ExifTags
+import PIL.Image
 import pyarrow as pa
 
 from bioclip_search.build import build_from_vectors
@@ -44,6 +46,8 @@ Aves Gruiformes Gruidae Grus|Grus grus|common crane|クロヅル|Kranich|grulla 
 """
 """Class, order, family and genus | species | its names in English, Japanese, German and Spanish."""
 
+PHOTO_WH, UNKNOWN, UNKNOWNS = (640, 480), 1000, 24
+
 LANGUAGES = ("en", "ja", "de", "es")
 
 
@@ -62,6 +66,27 @@ def picture_of(taxon: str, size_wh: tuple[int, int] = (320, 240)) -> bytes:
     file = io.BytesIO()
     synthetic_picture(species().index(taxon), size_wh).save(file, "PNG")
     return file.getvalue()
+
+
+def picture_of_nothing_known(seed: int = 5) -> bytes:
+    """A picture of none of the species, as the bytes of a PNG."""
+    file = io.BytesIO()
+    synthetic_picture(UNKNOWN + seed).save(file, "PNG")
+    return file.getvalue()
+
+
+def write_photos(folder: Path) -> list[Path]:
+    """A camera's pictures: one of each species, then as many that nobody can name for sure, a quarter of an hour apart, with the place in their EXIF."""
+    folder.mkdir(parents=True)
+    written = []
+    pictures = [synthetic_picture(seed, PHOTO_WH) for seed in range(len(species()))] + [synthetic_picture(UNKNOWN + seed, PHOTO_WH) for seed in range(UNKNOWNS)]
+    for number, picture in enumerate(pictures):
+        exif = PIL.Image.Exif()
+        exif.get_ifd(PIL.ExifTags.IFD.Exif)[PIL.ExifTags.Base.DateTimeOriginal] = f"2025:06:{1 + number // 8:02} {5 + 2 * (number % 8):02}:{number:02}:00"
+        exif[PIL.ExifTags.IFD.GPSInfo] = {1: "N", 2: (46.0, 30.0, 0.0), 3: "E", 4: (9.0, 45.0, 0.0)}
+        written.append(folder / f"IMG_{number:04}.jpg")
+        picture.save(written[-1], "JPEG", quality=95, exif=exif)
+    return written
 
 
 def build_world(home: Path, scratch: Path) -> Path:
