@@ -11,12 +11,13 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from tests.browser.crowd import crowd
 from tests.browser.serving import serving
 from tests.browser.world import build_world
 
 
 def main(arguments: list[str]) -> None:
+    from tests.browser.crowd import crowd
+
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks app")
     parser.add_argument("--visitors", type=int, default=20)
     parser.add_argument("--seconds", type=float, default=60)

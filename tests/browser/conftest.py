@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 from bioclip_search import tag
 from tests.browser.serving import Served, serving
 from tests.browser.world import build_world, write_photos
+
+collect_ignore = [] if all(map(find_spec, ("streamlit", "playwright", "websockets"))) else ["visitors.py", "crowd.py", "screenshots.py"]
 
 CHROMIUM_VARIABLE = "BIOCLIP_SEARCH_CHROMIUM"
 """Environment variable with the path of a Chromium that is found under none of the usual names."""
