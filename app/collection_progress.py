@@ -13,13 +13,12 @@ import opened
 import streamlit as st
 from words import _
 
-from bioclip_search import background, rooted
+from bioclip_search import background, durations, rooted
 from bioclip_search.background import STOPPING, Job
 from bioclip_search.errors import BioclipSearchError
 from bioclip_search.progress_file import CLOSING, FAILED, LISTING, PATIENCE_S, STARTING, STOPPED
 
 REFRESH_S = 1.0
-MINUTE_S, HOUR_S = 60, 3600
 
 
 def progress(place: Path) -> None:
@@ -64,22 +63,8 @@ def in_words(job: Job) -> str:
     if job.rate_per_s:
         told.append(_("{rate} a second").format(rate=f"{job.rate_per_s:.1f}"))
     if job.left_s is not None:
-        told.append(_("{time} left").format(time=duration(job.left_s)))
+        told.append(_("{time} left").format(time=durations.in_words(job.left_s)))
     return " · ".join(told)
-
-
-def duration(seconds: float) -> str:
-    """A time as one reads it.
-
-    >>> duration(42), duration(754), duration(8100)
-    ('42 s', '12 min 34 s', '2 h 15 min')
-    """
-    whole = round(seconds)
-    if whole < MINUTE_S:
-        return f"{whole} s"
-    if whole < HOUR_S:
-        return f"{whole // MINUTE_S} min {whole % MINUTE_S} s"
-    return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S} min"
 
 
 def _stop(place: Path) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-MINUTE_S, HOUR_S = 60, 3600
+from bioclip_search.durations import in_words
+
 SLOW = 10
 """Pictures per second below which the first decimal is worth showing."""
 
@@ -42,17 +43,3 @@ def _done(row: Mapping[str, Any]) -> str:
     if "view" in row:
         return f"view {row['view']} of {row['views']}: {row['seen']:,} of {row['n']:,} pictures looked at"
     return f"step {row['step']:,} of {row['steps']:,}  loss {row['loss']:.3f}"
-
-
-def in_words(seconds: float) -> str:
-    """A duration as one reads it.
-
-    >>> in_words(42), in_words(754), in_words(8100)
-    ('42 s', '12 min 34 s', '2 h 15 min')
-    """
-    whole = round(seconds)
-    if whole < MINUTE_S:
-        return f"{whole} s"
-    if whole < HOUR_S:
-        return f"{whole // MINUTE_S} min {whole % MINUTE_S} s"
-    return f"{whole // HOUR_S} h {whole % HOUR_S // MINUTE_S} min"
