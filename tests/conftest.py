@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL.Image
@@ -15,6 +16,7 @@ import pytest
 from bioclip_search.build import build_index
 from bioclip_search.prompts import BARE_TEMPLATE, RANKS, TextRecipe
 from bioclip_search.taxonomy import Taxonomy
+from tests.chromium import CHROMIUM_VARIABLE, QUIET, find_chromium
 
 SHARED = Path(os.environ.get("BIOCLIP_SEARCH_SHARED", Path(__file__).parents[2] / "shared"))
 
@@ -104,3 +106,16 @@ def shared() -> Path:
     if not (SHARED / "data").is_dir():
         pytest.skip(f"no test data at {SHARED}")
     return SHARED / "data"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, without a window; one for all tests, for two cannot be driven side by side."""
+    playing = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
+    chromium = find_chromium()
+    if chromium is None:
+        pytest.skip(f"no Chromium: install it (Debian: apt-get install chromium), or say where it is by {CHROMIUM_VARIABLE}")
+    with playing.sync_playwright() as play:
+        started = play.chromium.launch(executable_path=chromium, args=list(QUIET))
+        yield started
+        started.close()

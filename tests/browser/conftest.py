@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,20 +15,10 @@ from tests.browser.world import build_world, write_photos
 
 collect_ignore = [] if all(map(find_spec, ("streamlit", "playwright", "websockets"))) else ["visitors.py", "crowd.py", "screenshots.py"]
 
-CHROMIUM_VARIABLE = "BIOCLIP_SEARCH_CHROMIUM"
-"""Environment variable with the path of a Chromium that is found under none of the usual names."""
-
-USUAL_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync")
 PATIENCE_MS, TELLING_MS = 30_000, 200
 """How long to wait for what should come, and what the page takes to tell the server of a click."""
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-def find_chromium() -> str | None:
-    """The path of a Chromium, None if there is none."""
-    return os.environ.get(CHROMIUM_VARIABLE) or next((path for path in map(shutil.which, USUAL_NAMES) if path), None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,22 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, without a window."""
-    playing = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
-    pytest.importorskip("streamlit", reason="streamlit is not installed (extra `app`)")
-    chromium = find_chromium()
-    if chromium is None:
-        pytest.skip(f"no Chromium: install it (Debian: apt-get install chromium), or say where it is by {CHROMIUM_VARIABLE}")
-    with playing.sync_playwright() as play:
-        started = play.chromium.launch(executable_path=chromium, args=list(QUIET))
-        yield started
-        started.close()
-
-
-@pytest.fixture(scope="session")
 def served(browser, tmp_path_factory) -> Iterator[Served]:
     """The app over the small world; its root holds a folder `alps` of photographs and, in `runs/ready`, what was found in them."""
+    pytest.importorskip("streamlit", reason="streamlit is not installed (extra `app`)")
     scratch = tmp_path_factory.mktemp("app")
     home = build_world(scratch / "home", scratch)
     write_photos(scratch / "root" / "alps" / "ridge")

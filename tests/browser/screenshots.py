@@ -12,10 +12,11 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from bioclip_search import tag
-from tests.browser.conftest import DESKTOP, PHONE, QUIET, find_chromium, settle
+from tests.browser.conftest import DESKTOP, PHONE, settle
 from tests.browser.serving import serving
 from tests.browser.visitors import Visitor
 from tests.browser.world import build_world, write_photos
+from tests.chromium import QUIET, find_chromium
 
 PAGES = {
     "identify": "",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import urllib.request
 import uuid
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from http.cookies import SimpleCookie
 from typing import Any
@@ -37,7 +38,7 @@ class Visitor:
     def __init__(self, url: str, language: str = "en-GB"):
         self._url, self._language = url, language
         self._states: dict[str, Any] = {}
-        self._session = ""
+        self._session, self._open = "", ExitStack()
         self.shown = Shown()
 
     def __enter__(self) -> Visitor:
@@ -46,12 +47,13 @@ class Visitor:
             self._token = cookies[COOKIE].value
         self._headers = {"Cookie": f"{COOKIE}={self._token}", "Origin": self._url}
         address = self._url.replace("http", "ws", 1) + "/_stcore/stream"
-        self._line = connect(address, subprotocols=["streamlit", self._token], additional_headers=self._headers, max_size=None, open_timeout=PATIENCE_S)
+        wishes = {"subprotocols": ["streamlit", self._token], "additional_headers": self._headers, "max_size": None, "open_timeout": PATIENCE_S}
+        self._line = self._open.enter_context(connect(address, **wishes))
         self.shown = self._run()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._line.close()
+        self._open.close()
 
     def give(self, uploader: str, name: str, content: bytes) -> Shown:
         """Uploads one picture by the field of this label, in the place of those before, and reads the page."""
