@@ -15,7 +15,7 @@ from tests.browser.world import build_world, write_photos
 
 collect_ignore = [] if all(map(find_spec, ("streamlit", "playwright", "websockets"))) else ["visitors.py", "crowd.py", "screenshots.py"]
 
-PATIENCE_MS, TELLING_MS = 30_000, 200
+PATIENCE_MS, TELLING_MS = 60_000, 200
 """How long to wait for what should come, and what the page takes to tell the server of a click."""
 
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
