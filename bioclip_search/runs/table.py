@@ -99,11 +99,12 @@ def to_pictures(batches: Iterable[pa.RecordBatch]) -> Iterator[TaggedPicture]:
         yield _picture(list(of_one))
 
 
-def _rows(picture: TaggedPicture) -> list[dict[str, Any]]:
+def picture_cells(picture: TaggedPicture) -> dict[str, Any]:
+    """What a picture puts into the columns of `PICTURE_FIELDS`, but for the status, which is that of a row."""
     width, height = picture.size_wh or (None, None)
     stamp = picture.facts.timestamp
     offset = stamp.utcoffset() if stamp else None
-    about = {
+    return {
         **asdict(picture.facts),
         "media_id": picture.media_id,
         "image": picture.image,
@@ -117,6 +118,10 @@ def _rows(picture: TaggedPicture) -> list[dict[str, Any]]:
         "reason": picture.reason,
         "error": picture.error,
     }
+
+
+def _rows(picture: TaggedPicture) -> list[dict[str, Any]]:
+    about = picture_cells(picture)
     if not picture.crops:
         return [about | {"status": picture.status}]
     return [about | {"status": crop.status} | _crop_cells(crop) for crop in picture.crops]

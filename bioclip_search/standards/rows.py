@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
-from bioclip_search.runs.table import ANSWER_FIELDS, PICTURE_FIELDS
+from bioclip_search.runs.table import ANSWER_FIELDS, PICTURE_FIELDS, answer_cells, picture_cells
 from bioclip_search.standards.collection import SeenCrop, SeenPicture, Standing
 
 CROP_COLUMNS = ("crop", "category", "detector_confidence", "left", "top", "right", "bottom")
@@ -38,25 +37,9 @@ def rows_of(seen: SeenPicture) -> Iterator[dict[str, Any]]:
 
 
 def _about(seen: SeenPicture) -> dict[str, Any]:
-    picture = seen.picture
-    width, height = picture.size_wh or (None, None)
-    stamp = picture.facts.timestamp
-    offset = stamp.utcoffset() if stamp else None
-    return {
-        **asdict(picture.facts),
-        "media_id": picture.media_id,
-        "image": picture.image,
-        "content_hash": picture.content_hash,
-        "width": width,
-        "height": height,
-        "frame_number": picture.frame_number,
-        "frame_rate": picture.frame_rate,
-        "timestamp": stamp.replace(tzinfo=None).isoformat(" ", _spec(stamp.microsecond)) if stamp else None,
-        "utc_offset_min": None if offset is None else round(offset.total_seconds() / 60),
-        "reason": picture.reason,
-        "error": picture.error,
-        "sequence": seen.sequence,
-    }
+    cells = picture_cells(seen.picture)
+    stamp = cells["timestamp"]
+    return cells | {"timestamp": stamp.isoformat(" ", _spec(stamp.microsecond)) if stamp else None, "sequence": seen.sequence}
 
 
 def _spec(microsecond: int) -> str:
@@ -69,8 +52,7 @@ def _crop_cells(seen: SeenCrop) -> dict[str, Any]:
     cells |= dict(zip(("left", "top", "right", "bottom"), crop.box_xyxy or [None] * 4, strict=True)) | {"is_repeat": seen.is_repeat or None}
     if crop.answer is None:
         return cells
-    told = asdict(crop.answer)
-    cells |= told["lineage"] | {one.name: told[one.name] for one in ANSWER_FIELDS if one.name in told}
+    cells |= answer_cells(crop.answer)
     return cells | {name: json.dumps(cells[name]) if cells[name] else None for name in NESTED}
 
 
