@@ -23,7 +23,7 @@ from bioclip_search.sources.archives import BETWEEN, UNPACKING_ERRORS, is_zip, o
 from bioclip_search.sources.cells import moment_of, place_of, text_of
 from bioclip_search.sources.folders import walk
 from bioclip_search.sources.given import NO_BOX, given_box, kind_of
-from bioclip_search.sources.lists import NAMELESS, TWICE
+from bioclip_search.sources.lists import each_once
 from bioclip_search.sources.paths import is_address, is_picture, is_video, locate_inside, tellable
 from bioclip_search.sources.seen import Kept, Seen
 from bioclip_search.sources.source import Stream, Tally
@@ -150,19 +150,18 @@ def package_stream(package: Package) -> Stream:
     def stream(tally: Tally) -> Iterator[Media | Video]:
         stays = {deployment.name: (deployment, camera) for deployment, camera in _deployments(package)}
         with ExitStack() as stack:
-            seen, boxes = stack.enter_context(Seen()), stack.enter_context(Kept())
+            boxes = stack.enter_context(Kept())
             finder = _Finder(package, stack)
             has_boxes = _keep_boxes(package, boxes, tally)
-            for row in package.rows("media"):
-                media = finder.media(row, _facts(row, stays))
-                if media is None:
-                    tally.add(NAMELESS)
-                elif not seen.is_new(media.image):
-                    tally.add(TWICE, media.image)
-                else:
-                    yield replace(media, boxes=_boxes_of(row, boxes)) if has_boxes and isinstance(media, Media) and media.error is None else media
+            named = ((row, finder.media(row, _facts(row, stays))) for row in package.rows("media"))
+            yield from each_once((_with_boxes(media, row, boxes) if has_boxes else media for row, media in named), tally)
 
     return stream
+
+
+def _with_boxes(media: Media | Video | None, row: Mapping[str, str | None], boxes: Kept) -> Media | Video | None:
+    """The picture with the boxes that were told of it; a video, and what is not here, as it is."""
+    return replace(media, boxes=_boxes_of(row, boxes)) if isinstance(media, Media) and media.error is None else media
 
 
 def count_media(package: Package) -> int:

@@ -15,9 +15,9 @@ from bioclip_search.json_stream import stream_json
 from bioclip_search.media import Facts, GivenBox, Media, Video
 from bioclip_search.sources.cells import moment_of, place_of, text_of
 from bioclip_search.sources.given import NO_BOX, given_box, kind_of, numbers_of
-from bioclip_search.sources.lists import NAMELESS, TWICE, media_at
+from bioclip_search.sources.lists import each_once, media_at
 from bioclip_search.sources.outline import Outline
-from bioclip_search.sources.seen import Kept, Seen
+from bioclip_search.sources.seen import Kept
 from bioclip_search.sources.source import Stream, Tally
 
 IMAGES, ANNOTATIONS = "images", "annotations"
@@ -36,21 +36,13 @@ def coco_stream(outline: Outline, root: Path) -> Stream:
     categories = {str(one.get("id")): str(one.get("name")) for one in (told if isinstance(told, list) else []) if isinstance(one, dict)}
 
     def stream(tally: Tally) -> Iterator[Media | Video]:
-        with Kept() as boxes, Seen() as seen:
+        with Kept() as boxes:
             for name, annotation in stream_json(outline.path, (IMAGES, ANNOTATIONS)):
                 if name == ANNOTATIONS and isinstance(annotation, dict) and annotation.get("bbox") is not None:
                     kind = kind_of(categories.get(str(annotation.get("category_id")), ""))
                     boxes.add(str(annotation.get("image_id")), [annotation["bbox"], annotation.get("score"), kind])
-            for name, entry in stream_json(outline.path, (IMAGES, ANNOTATIONS)):
-                if name != IMAGES:
-                    continue
-                media = _media(entry, root, boxes, tally)
-                if media is None:
-                    tally.add(NAMELESS)
-                elif not seen.is_new(media.image):
-                    tally.add(TWICE, media.image)
-                else:
-                    yield media
+            entries = (entry for name, entry in stream_json(outline.path, (IMAGES, ANNOTATIONS)) if name == IMAGES)
+            yield from each_once((_media(entry, root, boxes, tally) for entry in entries), tally)
 
     return stream
 

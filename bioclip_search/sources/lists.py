@@ -6,7 +6,7 @@ Reading rows is left to `tables`, what a column means to `cells`, where a path l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,18 @@ def _with_order_of_days(opened: PictureList) -> PictureList:
     with told_as_source_error(opened.path):
         first = next(told, None)
         return replace(opened, day_first=day_first_of(itertools.chain([first], told))) if is_slashed(first) else opened
+
+
+def each_once(named: Iterable[Media | Video | None], tally: Tally) -> Iterator[Media | Video]:
+    """Those that come with a name, each name the first time; the others are tallied."""
+    with Seen() as seen:
+        for media in named:
+            if media is None:
+                tally.add(NAMELESS)
+            elif not seen.is_new(media.image):
+                tally.add(TWICE, media.image)
+            else:
+                yield media
 
 
 def media_at(path: str, root: Path, facts: Facts) -> Media | Video:

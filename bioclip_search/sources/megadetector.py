@@ -15,9 +15,8 @@ from bioclip_search.json_stream import stream_json
 from bioclip_search.media import Facts, GivenBox, Media, Video
 from bioclip_search.sources.cells import moment_of
 from bioclip_search.sources.given import NO_BOX, given_box
-from bioclip_search.sources.lists import NAMELESS, TWICE, media_at
+from bioclip_search.sources.lists import each_once, media_at
 from bioclip_search.sources.outline import Outline
-from bioclip_search.sources.seen import Seen
 from bioclip_search.sources.source import Stream, Tally
 
 IMAGES, PREDICTIONS = "images", "predictions"
@@ -41,17 +40,8 @@ def megadetector_stream(outline: Outline, root: Path) -> Stream:
     categories = outline.members.get("detection_categories") or SPECIESNET_CATEGORIES
 
     def stream(tally: Tally) -> Iterator[Media | Video]:
-        with Seen() as seen:
-            for name, entry in stream_json(outline.path, (IMAGES, PREDICTIONS)):
-                if name not in (IMAGES, PREDICTIONS):
-                    continue
-                media = _media(entry, root, categories, tally)
-                if media is None:
-                    tally.add(NAMELESS)
-                elif not seen.is_new(media.image):
-                    tally.add(TWICE, media.image)
-                else:
-                    yield media
+        entries = (entry for name, entry in stream_json(outline.path, (IMAGES, PREDICTIONS)) if name in (IMAGES, PREDICTIONS))
+        yield from each_once((_media(entry, root, categories, tally) for entry in entries), tally)
 
     return stream
 
