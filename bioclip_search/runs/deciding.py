@@ -61,7 +61,7 @@ class Deciding:
                 first = fresh.get(content) or journal.recall(*content)
                 picture = replace(look.picture, crops=first.crops, reason=first.reason)
             else:
-                picture = with_vectors(look.picture, vectors)
+                picture = _with_vectors(look.picture, vectors)
                 fresh[content] = picture
             pictures.append(picture)
         return self.answered(pictures)
@@ -102,7 +102,7 @@ class Deciding:
         return (vector.astype(np.float16) for vector in self._encode(prepared))
 
 
-def with_vectors(picture: TaggedPicture, vectors: Iterator[np.ndarray]) -> TaggedPicture:
+def _with_vectors(picture: TaggedPicture, vectors: Iterator[np.ndarray]) -> TaggedPicture:
     """The picture, whose crops of wildlife take the next vectors."""
     return replace(picture, crops=tuple(_with_vector(crop, vectors) for crop in picture.crops))
 

@@ -74,8 +74,6 @@ class Looking:
         self._seen.difference_update((picture.content_hash, picture.frame_number) for picture in pictures)
 
     def _opened(self, media: Media) -> tuple[Media, Opened | PictureError]:
-        if media.error is not None:
-            return media, PictureError(media.error)
         is_whole = self.detector is None and media.boxes is None
         try:
             return media, self.decoders.open(media, self.encoder.input_px if is_whole else None)
