@@ -1,6 +1,6 @@
 """How good an index is, measured on labelled pictures: what is asked, what is right, what is counted, and how it is shown.
 
-    what is asked    `labelled` sets of pictures (`label_tables`, `label_folders`, `boxed_sets`), `labels` looked up,
+    what is asked    `labelled` sets of pictures (`label_tables`, `label_folders`), `labels` looked up,
                      `answers` given before and their `truth`; the `candidates` that a picture may be called
     what is right    `verdicts`, and how far off the wrong ones are: `severity`; `marking` marks each picture
     what is counted  `measures`, with `curves` (`attempts`), `reliability`, `sisters`; intervals by `resample`; a `score` a part

@@ -1,6 +1,6 @@
 """How good a detector's boxes are, by the rules of COCO: average precision over overlaps, and recall by the size of the box.
 
-Pure numpy once the detector has looked; reading pictures and true boxes is left to `boxed_sets`, detectors to `detect`.
+Pure numpy once the detector has looked; reading pictures and true boxes is left to `boxed.sets`, detectors to `detect`.
 
 The rules are those of COCO's own code (cocodataset/cocoapi, PythonAPI/pycocotools/cocoeval.py), with which the tests compare:
 
@@ -22,10 +22,10 @@ from functools import cached_property
 
 import numpy as np
 
+from bioclip_search.boxed.sets import ORGANISM, BoxedSet, TrueBox, is_organism
 from bioclip_search.detect import Detector
 from bioclip_search.detectors.boxes import Detection
 from bioclip_search.errors import PictureError
-from bioclip_search.evaluation.boxed_sets import ORGANISM, BoxedSet, TrueBox, is_organism
 from bioclip_search.evaluation.resample import Figure, divided, mean_of, share, with_intervals
 from bioclip_search.images import open_picture
 from bioclip_search.results import Failure

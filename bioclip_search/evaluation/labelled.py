@@ -59,6 +59,7 @@ class LabelledSet:
         notes: What is worth telling of the set, in words.
         picture_of_row: (n,) int64; rows with one number are crops of one picture, or the picture twice; None: each row is another.
         state: Gives a text that is another when a file of the set has changed; None: nobody knows.
+        bursts: (n,) object; the burst that a picture was taken in, by any name, None where it is not known; None: no picture tells. A split never parts one.
         known: Vectors that a run keeps of the pictures, so that they need not be looked at again.
     """
 
@@ -72,6 +73,7 @@ class LabelledSet:
     notes: tuple[str, ...] = ()
     picture_of_row: np.ndarray | None = None
     state: Callable[[], str] | None = None
+    bursts: np.ndarray | None = None
     known: KnownVectors | None = None
 
     def __len__(self) -> int:

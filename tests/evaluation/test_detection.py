@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bioclip_search.boxed.sets import TrueBox, read_coco
 from bioclip_search.detectors.boxes import Detection
-from bioclip_search.evaluation.boxed_sets import TrueBox, read_coco
 from bioclip_search.evaluation.detection import (
     OVERLAPS,
     Looked,

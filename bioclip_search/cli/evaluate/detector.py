@@ -55,9 +55,9 @@ def detector(
     """
     import numpy as np
 
+    from bioclip_search.boxed.sets import find_boxed_sets
     from bioclip_search.detect import load_detector
     from bioclip_search.errors import ModelError, TableError
-    from bioclip_search.evaluation.boxed_sets import find_boxed_sets
     from bioclip_search.evaluation.detection import detection_figures, look
     from bioclip_search.evaluation.labelled import TRAIN
 

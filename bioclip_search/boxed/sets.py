@@ -55,6 +55,7 @@ class BoxedSet:
         parts: (n,) str; the split of each picture.
         pictures: Given which are wanted, (n,) bool, those pictures in order, as files or bytes.
         dropped: Boxes without an area or outside of what a picture can be, which are left out.
+        bursts: (n,) object; the burst that a picture was taken in, by any name, None where it is not known; None: no picture tells. A split never parts one.
     """
 
     name: str
@@ -63,6 +64,7 @@ class BoxedSet:
     names: tuple[str, ...]
     pictures: Callable[[np.ndarray], Iterator[Any]]
     dropped: int = 0
+    bursts: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.boxes)

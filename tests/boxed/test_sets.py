@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from bioclip_search.boxed.sets import TrueBox, find_boxed_sets, read_coco
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.boxed_sets import TrueBox, find_boxed_sets, read_coco
 from tests.evaluation.test_labelled import png
 
 

@@ -1,0 +1,22 @@
+"""`train`: one file for each kind of model. All logic is in the packages that train."""
+
+from __future__ import annotations
+
+import click
+
+from bioclip_search.cli.lazy import LazyGroup, Place
+
+KINDS = {
+    "encoder": Place("bioclip_search.cli.train.encoder", "encoder", "Train or adapt the model that turns pictures and names into vectors."),
+    "detector": Place("bioclip_search.cli.train.detector", "detector", "Train a model that finds organisms in pictures."),
+}
+"""Each kind of model, where its command is, and what the list says of it."""
+
+
+@click.group(cls=LazyGroup, places=KINDS)
+def train() -> None:
+    """Train models on your own pictures.
+
+    \b
+    Example: bioclip-search train encoder --config data_manifest/starter-encoder.toml --out my-encoder
+    """
