@@ -27,6 +27,7 @@ COMMANDS = {
     "calibrate": Place("bioclip_search.cli.calibrate", "calibrate", "Teach an index on labelled pictures how sure it may be."),
     "evaluate": Place("bioclip_search.cli.evaluate", "evaluate", "Measure on labelled pictures how good an index or a detector is."),
     "train": Place("bioclip_search.cli.train", "train", "Train models on your own pictures."),
+    "data": Place("bioclip_search.cli.data", "data", "List, fetch, survey and split data sets."),
     "models": Place("bioclip_search.cli.models", "models", "List the detectors and encoders that are known by name, and fetch them."),
     "app": Place("bioclip_search.cli.app", "app", "Open the species lookup in the browser."),
     "doctor": Place("bioclip_search.cli.tools", "doctor", "Say what is installed, what is missing, and how to mend it."),
