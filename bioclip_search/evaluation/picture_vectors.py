@@ -1,23 +1,17 @@
 """The vectors of labelled pictures: as a stream, or all of a set at once, kept on disk so that no picture is looked at twice.
 
-Reading pictures is left to `labelled` and `crops`, what the vectors are for to `few_shot`, `probe` and `prototype_ladder`.
+Reading pictures is left to `labelled` and `crops`, keeping vectors to `vector_cache`, what the vectors are for to `few_shot`, `probe` and `prototype_ladder`.
 
 A table may hold vectors instead of pictures: a column emb (or embedding, vector, features) beside the labels.
 """
 
 from __future__ import annotations
 
-import io
-import json
-import logging
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain, islice
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pyarrow as pa
@@ -29,23 +23,13 @@ from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.label_tables import PARQUET_SUFFIXES, label_columns, open_parquet
 from bioclip_search.evaluation.labelled import NO_SPLIT, LabelledSet
+from bioclip_search.evaluation.vector_cache import Batch, joined, keep_chunks, keep_whole, read_chunks, read_whole
 from bioclip_search.results import Failure
 from bioclip_search.searcher import BATCH_CROPS
 from bioclip_search.tables import read_header, read_table, text_column
 
-log = logging.getLogger(__name__)
-
 CACHE_FOLDER = "picture-vectors"
 VECTOR_COLUMNS = ("emb", "embedding", "embeddings", "vector", "features")
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    """Some pictures of a set: the rows that they stand in, (b,), their vectors (b, dim), and what could not be read."""
-
-    rows: np.ndarray
-    vectors: np.ndarray
-    failures: tuple[Failure, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +92,7 @@ def vectors_of(
     """The wanted pictures of a set, (n,) bool, embedded; those that cannot be read are left out and told.
 
     Taken from the set where this encoder made the vectors that it knows, else read from the user's cache if the same encoder
-    has seen the same files before. A set that does not say what files it stands on (`LabelledSet.state`) is looked at anew.
+    has seen the same files before, or some of them when it was stopped. A set that does not say what files it stands on (`LabelledSet.state`) is looked at anew.
 
     Args:
         progress: Called with the pictures done and the pictures in all.
@@ -116,11 +100,11 @@ def vectors_of(
     """
     known = _known(encoder, labelled, wanted)
     kept = None if known else _place(encoder, labelled, wanted, home or places.user_cache() / CACHE_FOLDER)
-    found = known or (_read(kept, encoder.dim, len(labelled)) if kept else None)
+    found = known or (read_whole(kept, encoder.dim, len(labelled)) if kept else None)
     if found is None:
-        found = _embed(encoder, labelled, wanted, workers, progress)
+        found = _embed(encoder, labelled, wanted, kept, workers, progress)
         if kept:
-            _write(kept, found)
+            keep_whole(kept, found)
     return EmbeddedSet(
         name=labelled.name,
         vectors=found.vectors,
@@ -198,15 +182,22 @@ def _known(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray) -> Batch
     return Batch(rows, known.vectors[rows], ())
 
 
-def _embed(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, workers: int | None, progress: Callable[[int, int], None] | None) -> Batch:
-    parts, done, total = [Batch(np.empty(0, np.int64), np.empty((0, encoder.dim), np.float32), ())], 0, int(wanted.sum())
-    for batch in embedded(encoder, labelled, wanted, workers):
+def _embed(
+    encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, kept: Path | None, workers: int | None, progress: Callable[[int, int], None] | None
+) -> Batch:
+    """Goes on where somebody was stopped who was asked the same: pictures come in order, so what is kept is the first of them."""
+    chunks = read_chunks(kept, encoder.dim, len(labelled)) if kept else []
+    done, total = sum(chunk.looked_at for chunk in chunks), int(wanted.sum())
+    left = wanted.copy()
+    left[np.flatnonzero(wanted)[:done]] = False
+    batches = embedded(encoder, labelled, left, workers)
+    parts = list(chunks)
+    for batch in keep_chunks(kept, batches, encoder.dim, len(chunks)) if kept else batches:
         parts.append(batch)
-        done += len(batch.rows) + len(batch.failures)
+        done += batch.looked_at
         if progress:
             progress(done, total)
-    rows, vectors = np.concatenate([part.rows for part in parts]), np.concatenate([part.vectors for part in parts])
-    return Batch(rows, vectors, tuple(chain.from_iterable(part.failures for part in parts)))
+    return joined(parts, encoder.dim)
 
 
 def _place(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, home: Path) -> Path | None:
@@ -215,32 +206,3 @@ def _place(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, home: Pa
     digest = blake2b(f"{encoder.fingerprint}\0{encoder.dim}\0{labelled.state()}\0".encode(), digest_size=16)
     digest.update(np.packbits(wanted).tobytes())
     return home / f"{digest.hexdigest()}.npz"
-
-
-def _read(path: Path, dim: int, pictures: int) -> Batch | None:
-    """What was kept, None where there is nothing sound."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:  # opened here, for numpy leaves a damaged one open
-            rows, vectors = kept["rows"], kept["vectors"]
-            failures = tuple(Failure(*pair) for pair in json.loads(str(kept["failures"])))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
-        log.warning("%s is damaged (%s); the pictures are looked at again.", path, error)
-        return None
-    is_sound = vectors.shape == (len(rows), dim) and np.isfinite(vectors).all() and (not len(rows) or 0 <= rows.min() <= rows.max() < pictures)
-    return Batch(rows, vectors, failures) if is_sound else None
-
-
-def _write(path: Path, found: Batch) -> None:
-    """Whole or not at all; a cache that cannot be written is done without."""
-    buffer = io.BytesIO()
-    failures = json.dumps([[failure.image, failure.error] for failure in found.failures])
-    np.savez(buffer, rows=found.rows, vectors=found.vectors, failures=np.array(failures))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as part:
-            part.write(buffer.getvalue())
-        os.replace(part.name, path)
-    except OSError as error:
-        log.warning("The vectors of the pictures are not kept: %s cannot be written (%s).", path, error)
