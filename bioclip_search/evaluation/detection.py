@@ -44,11 +44,16 @@ USED_CONFIDENCE = 0.2
 
 @dataclass(frozen=True, eq=False)
 class Looked:
-    """What a detector found in the pictures that could be read, beside what is there."""
+    """What a detector found in the pictures that could be read, beside what is there.
+
+    Attributes:
+        rows: The row of each such picture in its set; () where nobody needs to open it again.
+    """
 
     found: tuple[tuple[Detection, ...], ...]
     true: tuple[tuple[TrueBox, ...], ...]
     failures: tuple[Failure, ...]
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,16 +92,32 @@ class Matched:
 def look(detector: Detector, boxed: BoxedSet, wanted: np.ndarray, progress: Callable[[int, int], None] | None = None) -> Looked:
     """What the detector finds in the wanted pictures, (n,) bool, one after the other; those that cannot be read are told."""
     rows = np.flatnonzero(wanted).tolist()
-    found, true, failures = [], [], []
+    found, true, failures, seen = [], [], [], []
     for done, (row, picture) in enumerate(zip(rows, boxed.pictures(wanted), strict=True), start=1):
         try:
             found.append(tuple(detector.detect([open_picture(picture)], LEAST_CONFIDENCE)[0]))
             true.append(boxed.boxes[row])
+            seen.append(row)
         except PictureError as error:
             failures.append(Failure(boxed.names[row], str(error)))
         if progress:
             progress(done, len(rows))
-    return Looked(tuple(found), tuple(true), tuple(failures))
+    return Looked(tuple(found), tuple(true), tuple(failures), tuple(seen))
+
+
+def comparable(looked: Looked, by_category: bool) -> tuple[list[list[Detection]], list[list[TrueBox]]]:
+    """The finds that are organisms, and the true boxes, of each picture; all of one category unless categories count."""
+    finds = [[one for one in several if is_organism(one.category)] for several in looked.found]
+    if by_category:
+        return finds, [list(several) for several in looked.true]
+    return [[replace(one, category=ORGANISM) for one in several] for several in finds], [
+        [replace(box, category=ORGANISM) for box in several] for several in looked.true
+    ]
+
+
+def categories_of_true(true: Sequence[Sequence[TrueBox]]) -> list[str]:
+    """The categories that have a true box which counts, sorted."""
+    return sorted({box.category for several in true for box in several if not box.is_crowd})
 
 
 def detection_figures(looked: Looked, *, by_category: bool = False) -> dict[str, float]:
@@ -109,13 +130,8 @@ def detection_figures(looked: Looked, *, by_category: bool = False) -> dict[str,
     Args:
         by_category: Whether a find must also bear the category of the box.
     """
-    finds = [[one for one in several if is_organism(one.category)] for several in looked.found]
-    if not by_category:
-        finds = [[replace(one, category=ORGANISM) for one in several] for several in finds]
-        true = [[replace(box, category=ORGANISM) for box in several] for several in looked.true]
-    else:
-        true = [list(several) for several in looked.true]
-    categories = sorted({box.category for several in true for box in several if not box.is_crowd})
+    finds, true = comparable(looked, by_category)
+    categories = categories_of_true(true)
     matched = [match_boxes(finds, true, category) for category in categories]
     counts = {"pictures": len(true), "boxes": int(sum(one.true_per_picture.sum() for one in matched)), "categories": len(categories)}
     if not matched:
