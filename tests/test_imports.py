@@ -63,6 +63,7 @@ def imported_by(path: Path) -> set[str]:
         ("posterior.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search")),
         ("fallback.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search.taxonomy")),
         ("standards", ("torch", "faiss", "bioclip_search.searcher", "bioclip_search.encoder", "bioclip_search.index")),
+        ("splits", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search.evaluation", "bioclip_search.boxed", "bioclip_search.train")),
         ("json_stream.py", ("pyarrow", "bioclip_search.standards", "bioclip_search.sources")),
         ("", ("bioclip_search.cli", "bioclip_search.app", "bioclip_search.spark")),
     ],
