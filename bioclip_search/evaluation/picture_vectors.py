@@ -37,6 +37,7 @@ class EmbeddedSet:
     """n pictures of a set with a unit vector each, (n, dim) float32; the labels as `LabelledSet` has them.
 
     `labels` are those of all pictures of the set, whether they are among these or not; `picture_of_row` is as `LabelledSet` has it.
+    `rows` are those of the set that the pictures stand in, (n,) int64; None where the set was not looked at.
     """
 
     name: str
@@ -47,6 +48,7 @@ class EmbeddedSet:
     labels: pa.Table
     failures: tuple[Failure, ...] = ()
     picture_of_row: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -54,7 +56,9 @@ class EmbeddedSet:
     def take(self, rows: np.ndarray) -> EmbeddedSet:
         names = tuple(self.names[row] for row in rows.tolist())
         crops = None if self.picture_of_row is None else self.picture_of_row[rows]
-        return replace(self, vectors=self.vectors[rows], taxa=self.taxa.take(pa.array(rows)), parts=self.parts[rows], names=names, picture_of_row=crops)
+        of_set = None if self.rows is None else self.rows[rows]
+        taxa = self.taxa.take(pa.array(rows))
+        return replace(self, vectors=self.vectors[rows], taxa=taxa, parts=self.parts[rows], names=names, picture_of_row=crops, rows=of_set)
 
     def without_repeats(self) -> EmbeddedSet:
         """The first row of every picture and label: another crop of a picture, or its copy, would teach the very thing that is asked."""
@@ -114,6 +118,7 @@ def vectors_of(
         labels=labelled.taxa,
         failures=found.failures,
         picture_of_row=None if labelled.picture_of_row is None else labelled.picture_of_row[found.rows],
+        rows=found.rows,
     )
 
 

@@ -44,6 +44,8 @@ def test_the_vectors_are_those_of_the_wanted_pictures_and_what_is_broken_is_told
     np.testing.assert_allclose(found.vectors[:, 0] / found.vectors[:, 1], [number for number in range(1, 40, 2) if number != 5], rtol=1e-5)
     assert [failure.image for failure in found.failures] == ["cats/Felis catus/05.png"]
     assert len(found.taxa) == len(found.parts) == 19
+    assert found.rows.tolist() == [row for row in range(1, 40, 2) if row != 5]
+    assert found.take(np.array([3, 0])).rows.tolist() == [9, 1]
 
 
 def test_no_picture_is_looked_at_twice_until_a_file_or_the_question_changes(cats, tmp_path):
