@@ -4,6 +4,8 @@
     ├── PictureError          a picture that cannot be read: missing, empty, truncated, too large, no picture at all
     ├── TableError            a table (taxonomy, checklist, label list) that cannot be used
     │   └── UnknownTaxonError a name that the taxonomy does not hold
+    ├── FetchError            a published file that cannot be fetched, or is another when it is here
+    │   └── NotThereError     the server has no such file
     ├── ModelError            an encoder or detector that cannot be loaded or used
     ├── IndexFolderError      an index folder that cannot be opened
     │   ├── IndexDamagedError   a file is missing or its bytes have changed
@@ -36,6 +38,14 @@ class UnknownTaxonError(TableError):
 
 class ModelError(BioclipSearchError):
     """An encoder or detector that cannot be loaded or used."""
+
+
+class FetchError(BioclipSearchError):
+    """A published file that cannot be fetched, or that is not what its authors publish."""
+
+
+class NotThereError(FetchError):
+    """The server was reached and has no such file, or no longer."""
 
 
 class IndexFolderError(BioclipSearchError):

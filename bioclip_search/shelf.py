@@ -1,6 +1,6 @@
 """The models that are known by name, detectors and encoders: licence, size, whether they are here, and what to do if not.
 
-Fetching is left to `detectors.pulling` and, for encoders, to the library of the hub; loading to `detect` and `encoder`.
+Fetching is left to `pulling` and, for encoders, to the library of the hub; loading to `detect` and `encoder`.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from bioclip_search import places
 from bioclip_search.detectors.known import KNOWN_DETECTORS, STARTER, KnownDetector, find_detector_folder, known_detector, known_files
-from bioclip_search.detectors.pulling import Progress, Pulled, hash_of, pull, recorded_sha256
 from bioclip_search.errors import ModelError
+from bioclip_search.pulling import Progress, Pulled, hash_of, pull, recorded_sha256
 
 DETECTOR, ENCODER = "detector", "encoder"
 
@@ -66,7 +66,8 @@ def pull_model(name: str, progress: Progress | None = None) -> Pulled | None:
     """Fetches the model of this name; None for an encoder, which the hub's own library keeps, and for what is shipped.
 
     Raises:
-        ModelError: The name is unknown, the model cannot run here, or it cannot be fetched.
+        ModelError: The name is unknown, or the model cannot run here.
+        FetchError: It cannot be fetched.
     """
     from bioclip_search.encoder.loading import KNOWN_MODELS, load_model
 

@@ -12,7 +12,7 @@ from bioclip_search import places
 from bioclip_search.cli.models import models
 from bioclip_search.detect import load_detector
 from bioclip_search.detectors.known import KNOWN_DETECTORS, known_detector
-from bioclip_search.errors import ModelError
+from bioclip_search.errors import FetchError, ModelError
 from bioclip_search.shelf import pull_model, shelved_models
 
 
@@ -128,7 +128,7 @@ def test_the_csv_has_a_line_a_model(home):
 
 def test_offline_the_command_says_how_to_do_it_by_hand(home, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE is set.*To fetch it by hand: download https://zenodo\.org"):
+    with pytest.raises(FetchError, match=r"HF_HUB_OFFLINE is set.*To fetch it by hand: download https://zenodo\.org"):
         CliRunner().invoke(models, ["pull", "MDV6-yolov9-c"], catch_exceptions=False)
 
 

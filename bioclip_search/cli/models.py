@@ -1,4 +1,4 @@
-"""`models list | pull`. All logic is in `shelf` and `detectors.pulling`."""
+"""`models list | pull`. All logic is in `shelf` and `pulling`."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The file or folder that a detector's name or path stands for, and the published detectors that are known by name.
 
-Reads no model; fetching a file is left to `pulling`, running it to `yolo`, a folder to `organism`.
+Reads no model; fetching a file is left to `bioclip_search.pulling`, running it to `yolo`, a folder to `organism`.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bioclip_search import places
-from bioclip_search.detectors.pulling import refuse_changed
-from bioclip_search.errors import ModelError
+from bioclip_search.errors import FetchError, ModelError
+from bioclip_search.pulling import refuse_changed
 
 STARTER = "starter"
 """The name of the small detector that is shipped with the starter index."""
@@ -137,7 +137,10 @@ def _find_known_file(known: KnownDetector) -> Path:
     export, weights = known_files(known)
     for path in (export, weights):
         if path.is_file():
-            refuse_changed(path)
+            try:
+                refuse_changed(path)
+            except FetchError as error:
+                raise ModelError(str(error)) from error
             return path.resolve()
     raise ModelError(
         f"{known.name} ({known.licence}) is not here. Fetch it with `bioclip-search models pull {known.name}`, or get {known.file} from {known.address} "

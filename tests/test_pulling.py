@@ -9,8 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from bioclip_search.detectors.pulling import OFFLINE_VARIABLE, TRIES, hash_of, pull, recorded_sha256, refuse_changed
-from bioclip_search.errors import ModelError
+from bioclip_search.errors import FetchError, NotThereError
+from bioclip_search.pulling import OFFLINE_VARIABLE, TRIES, hash_of, pull, recorded_sha256, refuse_changed
 
 DATA = bytes(range(256)) * 4000
 MD5 = hashlib.md5(DATA).hexdigest()
@@ -115,7 +115,7 @@ def test_a_broken_download_goes_on_where_it_stopped(server, tmp_path):
 def test_a_later_call_goes_on_too(server, tmp_path):
     does, address = server
     does.cuts = [100_000] * TRIES
-    with pytest.raises(ModelError, match=rf"broke after 500,000 of 1,024,000 bytes, {TRIES} times\. Pull again later"):
+    with pytest.raises(FetchError, match=rf"broke after 500,000 of 1,024,000 bytes, {TRIES} times\. Pull again later"):
         fetch(address, tmp_path / "model.pt")
     assert names_in(tmp_path) == ["model.pt.etag", "model.pt.part"]
     fetch(address, tmp_path / "model.pt")
@@ -133,7 +133,7 @@ def test_a_later_call_goes_on_too(server, tmp_path):
 def test_what_cannot_be_continued_is_begun_anew(server, tmp_path, change, case):
     does, address = server
     does.cuts = [100_000] * TRIES
-    with pytest.raises(ModelError):
+    with pytest.raises(FetchError):
         fetch(address, tmp_path / "model.pt")
     for name, value in change.items():
         setattr(does, name, value)
@@ -176,7 +176,7 @@ def test_a_server_that_tells_no_length_is_believed_at_the_end_of_the_file(server
 
 def test_a_file_with_another_checksum_is_refused_and_nothing_is_left(server, tmp_path):
     _, address = server
-    with pytest.raises(ModelError, match=rf"MD5 {MD5}, theirs is {'0' * 32}.*deleted.*by hand"):
+    with pytest.raises(FetchError, match=rf"MD5 {MD5}, theirs is {'0' * 32}.*deleted.*by hand"):
         fetch(address, tmp_path / "model.pt", md5="0" * 32)
     assert names_in(tmp_path) == []
 
@@ -185,7 +185,7 @@ def test_a_file_with_another_checksum_is_refused_and_nothing_is_left(server, tmp
 def test_a_file_that_is_not_there_is_told_at_once_with_the_way_by_hand(server, tmp_path, status, words):
     does, address = server
     does.status = status
-    with pytest.raises(ModelError, match=rf"{words}.*may have moved.*by hand") as caught:
+    with pytest.raises(FetchError, match=rf"{words}.*may have moved.*by hand") as caught:
         fetch(address, tmp_path / "model.pt")
     assert len(does.asked) == 1
     assert address in str(caught.value)
@@ -196,13 +196,13 @@ def test_a_file_that_is_not_there_is_told_at_once_with_the_way_by_hand(server, t
 def test_a_busy_server_is_asked_again(server, tmp_path):
     does, address = server
     does.status = 503
-    with pytest.raises(ModelError, match=rf"busy or broken \(503.*{TRIES} times"):
+    with pytest.raises(FetchError, match=rf"busy or broken \(503.*{TRIES} times"):
         fetch(address, tmp_path / "model.pt")
     assert len(does.asked) == TRIES
 
 
 def test_without_a_network_the_way_by_hand_is_told(tmp_path):
-    with pytest.raises(ModelError, match=r"127\.0\.0\.1 cannot be reached.*To fetch it by hand: download http"):
+    with pytest.raises(FetchError, match=r"127\.0\.0\.1 cannot be reached.*To fetch it by hand: download http"):
         fetch("http://127.0.0.1:9/model.pt", tmp_path / "model.pt")
 
 
@@ -210,21 +210,21 @@ def test_without_a_network_the_way_by_hand_is_told(tmp_path):
 def test_offline_nothing_is_asked(server, tmp_path, monkeypatch, value):
     does, address = server
     monkeypatch.setenv(OFFLINE_VARIABLE, value)
-    with pytest.raises(ModelError, match=r"HF_HUB_OFFLINE is set.*by hand"):
+    with pytest.raises(FetchError, match=r"HF_HUB_OFFLINE is set.*by hand"):
         fetch(address, tmp_path / "model.pt")
     assert does.asked == []
 
 
 @pytest.mark.parametrize("address", ["http://example.org/model.pt", "ftp://example.org/model.pt", "file:///etc/passwd", "model.pt"])
 def test_only_encrypted_addresses_are_fetched_from(tmp_path, address):
-    with pytest.raises(ModelError, match="only https addresses"):
+    with pytest.raises(FetchError, match="only https addresses"):
         fetch(address, tmp_path / "model.pt")
 
 
 def test_a_server_may_not_hand_on_to_one_without_encryption(server, tmp_path):
     does, address = server
     does.status, does.to = 302, "http://example.org/model.pt"
-    with pytest.raises(ModelError, match=r"only https addresses.*example\.org"):
+    with pytest.raises(FetchError, match=r"only https addresses.*example\.org"):
         fetch(address, tmp_path / "model.pt")
 
 
@@ -250,7 +250,7 @@ def test_a_file_put_there_by_hand_gets_its_record(server, tmp_path):
 def test_a_wrong_file_put_there_by_hand_is_told(server, tmp_path):
     _, address = server
     (tmp_path / "model.pt").write_bytes(b"something else")
-    with pytest.raises(ModelError, match="not the file that its authors publish"):
+    with pytest.raises(FetchError, match="not the file that its authors publish"):
         fetch(address, tmp_path / "model.pt", md5=MD5)
     assert (tmp_path / "model.pt").read_bytes() == b"something else", "it is the user's; it is not deleted"
 
@@ -261,7 +261,7 @@ def test_a_file_that_changed_since_it_came_is_noticed(server, tmp_path):
     refuse_changed(path)
     path.write_bytes(DATA[:-1] + b"!")
     for check in (lambda: refuse_changed(path), lambda: fetch(address, path)):
-        with pytest.raises(ModelError, match=r"has changed since it came.*model\.pt\.sha256"):
+        with pytest.raises(FetchError, match=r"has changed since it came.*model\.pt\.sha256"):
             check()
 
 
@@ -270,3 +270,38 @@ def test_a_file_without_a_record_is_taken_as_it_is(tmp_path):
     refuse_changed(tmp_path / "model.pt")
     (tmp_path / "model.pt.sha256").write_text("no checksum at all")
     refuse_changed(tmp_path / "model.pt")
+
+
+def test_a_published_sha256_is_held_against_what_comes_and_what_is_here(server, tmp_path):
+    _, address = server
+    with pytest.raises(FetchError, match=r"SHA-256 .*theirs is 0{64}.*deleted"):
+        fetch(address, tmp_path / "model.pt", sha256="0" * 64)
+    assert fetch(address, tmp_path / "model.pt", sha256=hashlib.sha256(DATA).hexdigest().upper()).is_vouched
+    with pytest.raises(FetchError, match=r"theirs is 0{64}.*Delete it"):
+        fetch(address, tmp_path / "model.pt", sha256="0" * 64)
+
+
+def test_more_than_was_expected_is_refused_whether_its_length_is_told_or_not(server, tmp_path):
+    does, address = server
+    with pytest.raises(FetchError, match="would send 1,024,000 bytes, where 1,000 at most"):
+        fetch(address, tmp_path / "model.pt", most_bytes=1000)
+    does.tells_length = False
+    with pytest.raises(FetchError, match="sends more than the 1,000 bytes"):
+        fetch(address, tmp_path / "model.pt", most_bytes=1000)
+
+
+def test_a_picture_among_thousands_needs_no_record_of_its_own(server, tmp_path):
+    _, address = server
+    assert fetch(address, tmp_path / "1.jpg", keeps_sha256=False).sha256 == ""
+    assert names_in(tmp_path) == ["1.jpg"]
+
+
+def test_what_is_gone_differs_from_what_cannot_be_reached(server, tmp_path):
+    does, address = server
+    does.status = 404
+    with pytest.raises(NotThereError):
+        fetch(address, tmp_path / "1.jpg")
+    does.status = 403
+    with pytest.raises(FetchError) as caught:
+        fetch(address, tmp_path / "1.jpg")
+    assert not isinstance(caught.value, NotThereError)
