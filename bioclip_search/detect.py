@@ -75,11 +75,17 @@ def load_detector(name_or_path: str, *, device: str = "auto", trust_pickle: bool
     Raises:
         ModelError: The name is unknown, the file is missing, damaged, no box model or a pickle, or the device is
             not there.
-        MissingExtraError: ultralytics or onnxruntime is not installed; folders need neither.
+        MissingExtraError: ultralytics or onnxruntime is not installed; folders of the small kind need neither.
     """
     if name_or_path.lower() == "none":
         return None
     if folder := find_detector_folder(name_or_path):
+        from bioclip_search.detectors.card import is_small
+
+        if not is_small(folder):
+            from bioclip_search.detectors.folder import load_folder
+
+            return load_folder(folder, device)
         from bioclip_search.detectors.organism import load_organism_detector
 
         return load_organism_detector(folder, STARTER if name_or_path.lower() == STARTER else None, device)

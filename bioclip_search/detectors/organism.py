@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from bioclip_search.detectors.boxes import NMS_MAX_IOU, Detection, category_names, drop_duplicates
+from bioclip_search.detectors.boxes import Detection, category_names, drop_duplicates
+from bioclip_search.detectors.card import AS_TRAINED, SMALL_FORMAT, Inference
 from bioclip_search.errors import ModelError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from bioclip_search.detectors.network import Architecture
 
 NOTE_FILE, WEIGHTS_FILE = "detector.json", "detector.safetensors"
-FORMAT = "bioclip-search detector 1"
+FORMAT = SMALL_FORMAT
 
 MAX_NOTE_BYTES = 1 << 16
 MAX_WEIGHTS_BYTES = 1 << 26
@@ -48,11 +49,16 @@ class DetectorNote:
     categories: tuple[str, ...] = ("organism",)
     training: str = ""
     licences: str = ""
+    inference: Inference = AS_TRAINED
 
 
 @dataclass(frozen=True, eq=False)
 class OrganismDetector:
-    """A detector from a folder; may be shared between threads, which then take turns."""
+    """A detector from a folder; may be shared between threads, which then take turns.
+
+    Attributes:
+        px: The longer side that pictures are scaled to, which the card's `inference` may have changed.
+    """
 
     name: str
     fingerprint: str
@@ -60,6 +66,7 @@ class OrganismDetector:
     categories: tuple[str, ...]
     network: FCOS = field(repr=False)
     device: torch.device = field(repr=False)
+    inference: Inference = AS_TRAINED
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def detect(self, pictures: Sequence[Image.Image], min_confidence: float) -> list[list[Detection]]:
@@ -71,7 +78,20 @@ class OrganismDetector:
         """
         if not 0.0 <= min_confidence <= 1.0:
             raise ValueError(f"Expected a confidence between 0 and 1, got {min_confidence}.")
-        return [drop_duplicates(self._detections(picture, min_confidence)) for picture in pictures]
+        return [drop_duplicates(self._looks(picture, min_confidence), self.inference.iou) for picture in pictures]
+
+    @property
+    def confidence(self) -> float:
+        """The least confidence that its card asks for where the caller asks for no other."""
+        return self.inference.confidence
+
+    def _looks(self, picture: Image.Image, min_confidence: float) -> Iterator[Detection]:
+        """What is found in the picture, and with `augment` in its mirror image, at the place where it stands."""
+        yield from self._detections(picture, min_confidence)
+        if self.inference.augment:
+            for one in self._detections(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), min_confidence):
+                left, top, right, bottom = one.box_xyxy
+                yield replace(one, box_xyxy=(picture.width - right, top, picture.width - left, bottom))
 
     def _detections(self, picture: Image.Image, min_confidence: float) -> Iterator[Detection]:
         import torch
@@ -116,11 +136,12 @@ def write_detector(folder: Path, note: DetectorNote, weights: dict[str, torch.Te
         os.replace(part, folder / name)
 
 
-def load_organism_detector(folder: Path, name: str | None = None, device: str = "auto") -> OrganismDetector:
-    """The detector in this folder.
+def load_organism_detector(folder: Path, name: str | None = None, device: str = "auto", inference: Inference | None = None) -> OrganismDetector:
+    """The detector in this folder, which looks at pictures as its card says.
 
     Args:
         name: What answers call it; by default the name in the folder.
+        inference: Another way to look at pictures, for a comparison; the card stays as it is.
 
     Raises:
         ModelError: A file is missing, damaged, too large, of another format or does not fit, or the device is not there.
@@ -135,9 +156,11 @@ def load_organism_detector(folder: Path, name: str | None = None, device: str = 
     _load_weights(network, data, folder / WEIGHTS_FILE)
     target = _device(device)
     categories = tuple(category_names(dict(enumerate(note.categories))).values())
-    shaping = [weights_hash, asdict(note.architecture), note.px, categories, NMS_MAX_IOU]
+    inference = inference or note.inference
+    px = inference.image_px or note.px
+    shaping = [weights_hash, asdict(note.architecture), px, categories, inference.iou, *([True] if inference.augment else [])]
     fingerprint = sha256(json.dumps(shaping).encode()).hexdigest()
-    return OrganismDetector(name or note.name, fingerprint, note.px, categories, network.to(target), target)
+    return OrganismDetector(name or note.name, fingerprint, px, categories, network.to(target), target, inference)
 
 
 def read_note(folder: Path) -> tuple[DetectorNote, str]:
@@ -155,7 +178,8 @@ def read_note(folder: Path) -> tuple[DetectorNote, str]:
             raise ValueError(f"its format is not {FORMAT!r}")
         weights_hash = str(content.pop("weights_sha256"))
         architecture = Architecture(**content.pop("architecture"))
-        note = DetectorNote(**content | {"architecture": architecture, "categories": tuple(content["categories"])})
+        inference = Inference(**content.pop("inference", {}))
+        note = DetectorNote(**content | {"architecture": architecture, "categories": tuple(content["categories"]), "inference": inference})
         _check_note(note)
     except KeyError as error:
         raise ModelError(f"Expected the description of a detector in {path}: it lacks {error}.") from error

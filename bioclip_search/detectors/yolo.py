@@ -37,7 +37,11 @@ TRIAL_CONFIDENCE = 0.5
 
 @dataclass(frozen=True)
 class YoloDetector:
-    """Any box model that ultralytics can run; may be shared between threads, which then take turns."""
+    """Any box model that ultralytics can run; may be shared between threads, which then take turns.
+
+    Attributes:
+        confidence: The least confidence that its card asks for where the caller asks for no other; None: it has no card.
+    """
 
     name: str
     fingerprint: str
@@ -45,6 +49,7 @@ class YoloDetector:
     model: Any = field(repr=False)
     settings: dict[str, Any] = field(repr=False)
     batch_size: int = 1
+    confidence: float | None = None
     lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def detect(self, pictures: Sequence[Image.Image], min_confidence: float) -> list[list[Detection]]:
@@ -59,7 +64,7 @@ class YoloDetector:
         found: list[list[Detection]] = [[] for _ in pictures]
         for batch in _batches_of_one_size(pictures, self.batch_size):
             for number, result in zip(batch, self._predict([pictures[i] for i in batch], min_confidence), strict=True):
-                found[number] = drop_duplicates(self._detections(result, pictures[number].size))
+                found[number] = drop_duplicates(self._detections(result, pictures[number].size), self.settings["iou"])
         return found
 
     def _predict(self, pictures: list[Image.Image], min_confidence: float) -> list[Any]:
@@ -111,14 +116,18 @@ def load_yolo(path: Path, name: str, device: str, image_size_px: int | None = No
     if image_size_px:
         settings["imgsz"] = image_size_px
     try:
-        with _threads_kept():
+        with threads_kept():
             model = ultralytics.YOLO(str(path))
             classes = _trial_run(model, path, settings)
     except Exception as error:  # pickles, protobufs and devices fail with a dozen foreign types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].removeprefix("ERROR ❌️ ")
         raise ModelError(f"Expected a box model of ultralytics in {path}; loading it on {device!r} gave: {reason}") from error
-    batch_size = 1 if device == "cpu" else ACCELERATOR_BATCH
-    return YoloDetector(name, _fingerprint(path, settings), category_names(classes), model, settings, batch_size)
+    return YoloDetector(name, _fingerprint(path, settings), category_names(classes), model, settings, batch_size_of(device))
+
+
+def batch_size_of(device: str) -> int:
+    """Pictures per forward pass on this device."""
+    return 1 if device == "cpu" else ACCELERATOR_BATCH
 
 
 def _choose_device(path: Path) -> str:
@@ -135,6 +144,14 @@ def _choose_device(path: Path) -> str:
 
 
 def _trial_run(model: Any, path: Path, settings: dict[str, Any]) -> dict[int, str]:
+    """As `run_once`, for a file; of an export the class names must stand in its metadata."""
+    classes = run_once(model, settings)
+    if path.suffix.lower() == ".onnx" and "names" not in model.predictor.model.metadata:
+        raise ValueError("a model without class names, so not exported by ultralytics")
+    return classes
+
+
+def run_once(model: Any, settings: dict[str, Any]) -> dict[int, str]:
     """The class names, after one run on a black strip, which shows a damaged file now and not in mid-run.
 
     A strip, because models of free input size pad it to 32 rows only.
@@ -143,8 +160,6 @@ def _trial_run(model: Any, path: Path, settings: dict[str, Any]) -> dict[int, st
     result = model.predict([strip], conf=TRIAL_CONFIDENCE, **settings)[0]
     if result.boxes is None:
         raise ValueError(f"a model for the task {model.task!r}, which gives no boxes")
-    if path.suffix.lower() == ".onnx" and "names" not in model.predictor.model.metadata:
-        raise ValueError("a model without class names, so not exported by ultralytics")
     return dict(result.names)
 
 
@@ -167,7 +182,7 @@ def import_ultralytics() -> ModuleType:
     """
     first = sys.modules.get("ultralytics") is None
     try:
-        with _threads_kept(), _pillow_kept(), contextlib.redirect_stdout(sys.stderr):
+        with threads_kept(), _pillow_kept(), contextlib.redirect_stdout(sys.stderr):
             _set_variables()
             import ultralytics
             import ultralytics.utils.patches
@@ -195,7 +210,7 @@ def _pillow_kept() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _threads_kept() -> Iterator[None]:
+def threads_kept() -> Iterator[None]:
     """Leaves this process and those it starts the threads they had; the encoder shares them.
 
     Subtle: ultralytics sets OMP_NUM_THREADS to 1 when it is imported, which holds for whatever is loaded after it,

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save
 
 from bioclip_search import places
 from bioclip_search.detect import load_detector
+from bioclip_search.detectors.card import Inference, change_inference
 from bioclip_search.detectors.network import Architecture, build_network
 from bioclip_search.detectors.organism import (
     MAX_NOTE_BYTES,
@@ -312,3 +313,21 @@ def test_the_starter_is_found_by_name_and_sees_the_cat():
     left, top, right, bottom = best.box_xyxy  # the cat's head fills most of 451 x 300 px
     assert right - left > 150
     assert bottom - top > 150
+
+
+def test_a_mirrored_look_tells_the_box_where_it_stands_and_overlaps_go_by_the_card():
+    network = FixedNetwork([10.0, 5.0, 30.0, 40.0], 0.5)
+    plain = OrganismDetector("fixed", "f", 100, ("organism",), network, torch.device("cpu"))
+    twice = OrganismDetector("fixed", "f", 100, ("organism",), network, torch.device("cpu"), Inference(augment=True))
+    picture = PIL.Image.new("RGB", (100, 60))
+    assert [one.box_xyxy for one in plain.detect([picture], 0.1)[0]] == [(10.0, 5.0, 30.0, 40.0)]
+    assert [one.box_xyxy for one in twice.detect([picture], 0.1)[0]] == [(10.0, 5.0, 30.0, 40.0), (70.0, 5.0, 90.0, 40.0)]
+
+
+def test_other_settings_of_the_card_are_told_by_the_fingerprint(copy):
+    before = load_organism_detector(copy, device="cpu")
+    change_inference(copy, image_px=96)
+    after = load_organism_detector(copy, device="cpu")
+    assert (before.px, after.px) == (64, 96)
+    assert before.fingerprint != after.fingerprint
+    assert load_organism_detector(copy, device="cpu", inference=Inference()).fingerprint == before.fingerprint
