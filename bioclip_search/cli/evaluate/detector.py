@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +13,10 @@ from bioclip_search.cli.evaluate.printing import tell_failures
 from bioclip_search.cli.identify import device_option, format_option
 from bioclip_search.cli.labelled_sets import parts_option
 from bioclip_search.cli.progress import progress_steps
+
+if TYPE_CHECKING:
+    from bioclip_search.boxed.sets import BoxedSet
+    from bioclip_search.evaluation.detection import Looked
 
 COLUMNS = {
     "mAP50": "map50",
@@ -30,6 +35,9 @@ COLUMNS = {
 @click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of a COCO file's pictures.  [default: that of the file]")
 @click.option("--by-category", is_flag=True, help="A find must bear the category of the box, too; each category has its own figures, and their mean is told.")
 @click.option("--trust-pickle", is_flag=True, help="Load a detector from a .pt file, which can run any code.")
+@click.option(
+    "--errors", type=click.Path(file_okay=False, path_type=Path), help="Write to this folder what is wrong: a report, a table, and the worst errors drawn."
+)
 @parts_option
 @out_option
 @device_option
@@ -40,6 +48,7 @@ def detector(
     images: Path | None,
     by_category: bool,
     trust_pickle: bool,
+    errors: Path | None,
     parts: tuple[str, ...],
     out: Path | None,
     device: str,
@@ -78,6 +87,8 @@ def detector(
             looked = look(finder, boxed, wanted, progress)
         tell_failures(looked.failures)
         failed |= bool(looked.failures)
+        if errors is not None:
+            _write_errors(errors, boxed, looked, finder.name, by_category)
         records.append({"set": boxed.name, "detector": finder.name, **detection_figures(looked, by_category=by_category)})
     write_json(out, records)
     if format == "table":
@@ -89,3 +100,11 @@ def detector(
     else:
         print_figures(records, format)
     return 1 if failed else 0
+
+
+def _write_errors(folder: Path, boxed: BoxedSet, looked: Looked, detector: str, by_category: bool) -> None:
+    """What is wrong on one set, in a folder of its own below `folder`."""
+    from bioclip_search.evaluation.box_errors.writing import error_report, write_errors
+
+    written = write_errors(folder / boxed.name, error_report(boxed, looked, detector, by_category=by_category))
+    click.echo(f"{written[0]}: what is wrong, and {len(written) - 2} contact {'sheet' if len(written) == 3 else 'sheets'} beside it", err=True)

@@ -35,7 +35,7 @@ IN_WORDS = {
     MISCALLED: "the box fits, the category is another",
     BOTH: "the box fits badly and the category is another",
     DOUBLE: "a second box for one organism",
-    BACKGROUND: "nothing is there",
+    BACKGROUND: "nothing is there, or nobody drew a box for it",
     MISSED: "an organism without a find",
 }
 
