@@ -32,14 +32,19 @@ _HOME = {
 }
 """The public names and the module each lives in."""
 
-__all__ = ["__version__", *_HOME]
+_ROOMS = ("spark",)
+"""Rooms that are spoken to by their own name: `bs.spark.tag`."""
+
+__all__ = ["__version__", *_HOME, *_ROOMS]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"bioclip_search.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'bioclip_search' has no attribute {name!r}")
     return getattr(import_module(f"bioclip_search.{_HOME[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME})
+    return sorted({*globals(), *_HOME, *_ROOMS})

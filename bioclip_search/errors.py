@@ -13,6 +13,7 @@
     ├── SourceError           a collection that cannot be listed: a folder, archive, table or package
     ├── RunError              the folder of a run that cannot be read, written or gone on with
     ├── ExportError           results that a format cannot hold, or that cannot be written
+    ├── SparkError            a Spark that does not start or answer, or whose workers cannot do the work
     ├── NotCalibratedError    a target accuracy was asked of an index that carries no calibration
     └── MissingExtraError     an optional dependency is not installed
 
@@ -70,6 +71,10 @@ class RunError(BioclipSearchError):
 
 class ExportError(BioclipSearchError):
     """Results that a format cannot hold, that its rules forbid, or that cannot be written."""
+
+
+class SparkError(BioclipSearchError):
+    """A Spark that does not start, does not answer, or whose workers cannot do the work."""
 
 
 class NotCalibratedError(BioclipSearchError):
