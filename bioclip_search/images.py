@@ -123,7 +123,7 @@ def decode(file: BinaryIO, size_bytes: int, *, enough_px: int | None = None) -> 
     if size_bytes > MAX_FILE_BYTES:
         raise PictureError(f"the file is larger than {MAX_FILE_BYTES >> 20} MiB")
     try:
-        picture = _open_header(file)
+        picture = open_header(file)
         full_wh = picture.size
         if enough_px is not None:
             _draft(picture, enough_px)
@@ -139,8 +139,12 @@ def decode(file: BinaryIO, size_bytes: int, *, enough_px: int | None = None) -> 
         raise PictureError(f"cannot be decoded: {error or type(error).__name__}") from error
 
 
-def _open_header(file: Any) -> PIL.Image.Image:
-    """Reads no pixels yet. Pillow's own bomb check only warns up to twice its limit; ours is one clear number."""
+def open_header(file: Any) -> PIL.Image.Image:
+    """The picture in an open file, with no pixels read yet. Subtle: Pillow's own bomb check only warns up to twice its limit; ours is one clear number.
+
+    Raises:
+        PictureError: It has too many pixels. Of a damaged file Pillow raises nearly anything.
+    """
     with without_warnings():
         try:
             picture = PIL.Image.open(file, formats=FORMATS)

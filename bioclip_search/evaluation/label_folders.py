@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from bioclip_search.evaluation.label_tables import BOX, label_columns
+from bioclip_search.evaluation.taken import TAKEN_COLUMNS
 from bioclip_search.images import SUFFIXES
 from bioclip_search.names.lookup import PATH_SIGN
 from bioclip_search.prompts import RANKS
@@ -58,7 +59,8 @@ def read_folder(root: Path, ranks: Sequence[str]) -> tuple[pa.Table, tuple[str, 
     relative = pa.array([path.relative_to(root).as_posix() for path, _ in found.pictures], pa.string())
     splits = pa.array([split_of.get(folders[0]) if split_of else None for _, folders in found.pictures], pa.string())
     whole = pa.nulls(len(relative), BOX)
-    return pa.table({**labels, "split": splits, "name": relative, "image": relative, "box_xyxy": whole}), tuple(_notes(found))
+    untold = dict.fromkeys(TAKEN_COLUMNS, pa.nulls(len(relative), pa.string()))
+    return pa.table({**labels, "split": splits, "name": relative, "image": relative, "box_xyxy": whole, **untold}), tuple(_notes(found))
 
 
 def plain_label(name: str) -> str:

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from bioclip_search.errors import TableError
+from bioclip_search.evaluation.taken import is_taken_column, taken_columns
 from bioclip_search.names.parse import parse
 from bioclip_search.tables import read_header, read_table, text_column
 from bioclip_search.taxonomy import lineage_columns
@@ -55,7 +56,7 @@ BOX = pa.list_(pa.float64())
 
 
 def read_labels(file: Path, ranks: Sequence[str]) -> pa.Table:
-    """The rows of a table, in order: the ranks, common_name, written, authorship, split, name, image, box_xyxy; all may be null.
+    """The rows of a table, in order: the ranks, common_name, written, authorship, split, name, image, box_xyxy, and `TAKEN_COLUMNS`; all may be null.
 
     `written` is the bare name of a row whose ranks do not tell its taxon; where it stands under scientific_name and is a
     binomial, genus and species are filled in all the same. `image` is null where the file holds the picture itself.
@@ -67,7 +68,7 @@ def read_labels(file: Path, ranks: Sequence[str]) -> pa.Table:
     if suffix in PARQUET_SUFFIXES:
         schema = open_parquet(file).schema_arrow
         columns = read_header(file)
-        asked = [field.name for field, name in zip(schema, columns, strict=True) if name in {*ranks, *OTHER_COLUMNS} and not _is_picture(field)]
+        asked = [field.name for field, name in zip(schema, columns, strict=True) if _is_read(name, ranks) and not _is_picture(field)]
         table = read_table(_named_classes(parquet.read_table(file, columns=asked)))
     else:
         table = read_table(read_jsonl(file) if suffix in JSONL_SUFFIXES else file)
@@ -79,7 +80,7 @@ def read_labels(file: Path, ranks: Sequence[str]) -> pa.Table:
     box = boxes_of(table)
     source = pc.coalesce(text_column(table, "source_id"), image)
     labels = label_columns(table, ranks, file)
-    return pa.table({**labels, "split": text_column(table, "split"), "name": source, "image": image, "box_xyxy": box})
+    return pa.table({**labels, "split": text_column(table, "split"), "name": source, "image": image, "box_xyxy": box, **taken_columns(table)})
 
 
 def refuse_answers(file: Path, columns: Sequence[str]) -> None:
@@ -199,6 +200,10 @@ def _box(value: Any) -> list[float] | None:
     if len(sides) != 4 or not all(map(math.isfinite, sides)):
         return None
     return sides if sides[2] > sides[0] and sides[3] > sides[1] else None
+
+
+def _is_read(name: str, ranks: Sequence[str]) -> bool:
+    return name in OTHER_COLUMNS or name in ranks or is_taken_column(name)
 
 
 def _is_picture(field: pa.Field) -> bool:

@@ -19,8 +19,10 @@ import pyarrow as pa
 
 from bioclip_search.detectors.boxes import crop_box
 from bioclip_search.errors import PictureError, TableError
+from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.evaluation.label_folders import has_pictures, read_folder
 from bioclip_search.evaluation.label_tables import IMAGE_COLUMNS, PARQUET_SUFFIXES, TABLE_SUFFIXES, open_parquet, read_labels
+from bioclip_search.evaluation.taken import TAKEN_COLUMNS
 from bioclip_search.images import crop, open_picture
 from bioclip_search.prompts import RANKS
 from bioclip_search.tables import read_table
@@ -60,6 +62,9 @@ class LabelledSet:
         picture_of_row: (n,) int64; rows with one number are crops of one picture, or the picture twice; None: each row is another.
         state: Gives a text that is another when a file of the set has changed; None: nobody knows.
         bursts: (n,) object; the burst that a picture was taken in, by any name, None where it is not known; None: no picture tells. A split never parts one.
+            Where labels tell none, files may: `burst_names.bursts_of`.
+        stations: (n,) object; the camera's stay at a place, likewise.
+        paths: Gives where each picture lies as a file, None where it does not; None: they are no files.
         known: Vectors that a run keeps of the pictures, so that they need not be looked at again.
     """
 
@@ -74,6 +79,8 @@ class LabelledSet:
     picture_of_row: np.ndarray | None = None
     state: Callable[[], str] | None = None
     bursts: np.ndarray | None = None
+    stations: np.ndarray | None = None
+    paths: Callable[[], list[Path | None]] | None = None
     known: KnownVectors | None = None
 
     def __len__(self) -> int:
@@ -135,6 +142,9 @@ def read_set(name: str, files: Sequence[Path], ranks: Sequence[str] = RANKS) -> 
         authorship=labels["authorship"],
         notes=tuple(f"{name}: {note}" for _, notes in read for note in notes),
         picture_of_row=_picture_of_row(labels["image"].to_pylist()),
+        bursts=burst_names(*(labels[name].to_pylist() for name in (*TAKEN_COLUMNS, "image"))),
+        stations=None if labels["station"].null_count == len(labels) else np.array(labels["station"].to_pylist(), object),
+        paths=partial(_paths_of, tuple(zip(files, tables, strict=True))),
         state=partial(_state_of, tuple(zip(files, tables, strict=True))),
     )
 
@@ -207,6 +217,10 @@ def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:
             except (OSError, ValueError):  # a NUL, which a table may hold and no path can
                 lines.append(f"{path.absolute()} missing")
     return "\n".join(lines)
+
+
+def _paths_of(files: Sequence[tuple[Path, pa.Table]]) -> list[Path | None]:
+    return [_place(file, place) if place else None for file, table in files for place in table["image"].to_pylist()]
 
 
 def _place(file: Path, image: str) -> Path:

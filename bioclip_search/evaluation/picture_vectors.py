@@ -36,7 +36,7 @@ VECTOR_COLUMNS = ("emb", "embedding", "embeddings", "vector", "features")
 class EmbeddedSet:
     """n pictures of a set with a unit vector each, (n, dim) float32; the labels as `LabelledSet` has them.
 
-    `labels` are those of all pictures of the set, whether they are among these or not; `picture_of_row` is as `LabelledSet` has it.
+    `labels` are those of all pictures of the set, whether they are among these or not; `picture_of_row` and `bursts` are as `LabelledSet` has them.
     `rows` are those of the set that the pictures stand in, (n,) int64; None where the set was not looked at.
     """
 
@@ -49,16 +49,16 @@ class EmbeddedSet:
     failures: tuple[Failure, ...] = ()
     picture_of_row: np.ndarray | None = None
     rows: np.ndarray | None = None
+    bursts: np.ndarray | None = None
+    stations: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
 
     def take(self, rows: np.ndarray) -> EmbeddedSet:
-        names = tuple(self.names[row] for row in rows.tolist())
-        crops = None if self.picture_of_row is None else self.picture_of_row[rows]
-        of_set = None if self.rows is None else self.rows[rows]
-        taxa = self.taxa.take(pa.array(rows))
-        return replace(self, vectors=self.vectors[rows], taxa=taxa, parts=self.parts[rows], names=names, picture_of_row=crops, rows=of_set)
+        told = {name: getattr(self, name) for name in ("vectors", "parts", "picture_of_row", "rows", "bursts", "stations")}
+        taken = {name: values[rows] for name, values in told.items() if values is not None}
+        return replace(self, taxa=self.taxa.take(pa.array(rows)), names=tuple(self.names[row] for row in rows.tolist()), **taken)
 
     def without_repeats(self) -> EmbeddedSet:
         """The first row of every picture and label: another crop of a picture, or its copy, would teach the very thing that is asked."""
@@ -119,6 +119,8 @@ def vectors_of(
         failures=found.failures,
         picture_of_row=None if labelled.picture_of_row is None else labelled.picture_of_row[found.rows],
         rows=found.rows,
+        bursts=None if labelled.bursts is None else labelled.bursts[found.rows],
+        stations=None if labelled.stations is None else labelled.stations[found.rows],
     )
 
 

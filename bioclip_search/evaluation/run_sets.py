@@ -18,6 +18,7 @@ import pyarrow as pa
 from bioclip_search.bursts.folder import read_sequences
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import NO_SPLIT, KnownVectors, LabelledSet
+from bioclip_search.evaluation.taken import TAKEN_COLUMNS
 from bioclip_search.evaluation.truth import NO_ROW, Truth, crops_at, read_truth
 from bioclip_search.prompts import RANKS
 from bioclip_search.review.labels import labelled_crops, labels_of_run, vectors_of_run, without_taxon
@@ -25,6 +26,9 @@ from bioclip_search.runs.folder import NOTE_FILE, Run
 
 if TYPE_CHECKING:
     from bioclip_search.results import Answer
+
+BESIDE_TAXA = frozenset({"written", "authorship", "split", "name", "image", "box_xyxy", *TAKEN_COLUMNS})
+"""Columns of labels that do not tell the taxon."""
 
 REVIEWED = "{name}: {count:,} crops that people decided about; as a rule those are the doubtful ones, so what is found holds for them and not for the whole run"
 
@@ -119,7 +123,7 @@ def _set(run: Run, labels: pa.Table, media: Sequence[str], vectors: np.ndarray |
     numbers: dict[str, int] = {}
     return LabelledSet(
         name=name,
-        taxa=labels.select([column for column in labels.column_names if column not in ("written", "authorship", "split", "name", "image", "box_xyxy")]),
+        taxa=labels.select([column for column in labels.column_names if column not in BESIDE_TAXA]),
         parts=np.array([split or NO_SPLIT for split in labels["split"].to_pylist()], object),
         names=tuple(f"{name}/{image}" for image in images),
         pictures=partial(crops_at, tuple(zip(places, labels["box_xyxy"].to_pylist(), strict=True))),
@@ -127,5 +131,6 @@ def _set(run: Run, labels: pa.Table, media: Sequence[str], vectors: np.ndarray |
         authorship=labels["authorship"],
         notes=notes,
         picture_of_row=np.array([numbers.setdefault(sequences.of(one) or one, len(numbers)) for one in media], np.int64),
+        bursts=np.array([sequences.of(one) for one in media], object),
         known=None if vectors is None else KnownVectors(str(run.note["settings"]["encoder"].get("fingerprint")), vectors),
     )

@@ -23,10 +23,12 @@ import numpy as np
 import pyarrow as pa
 
 from bioclip_search.errors import TableError
+from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.evaluation.label_folders import read_folder
 from bioclip_search.evaluation.label_tables import BOX, JSONL_SUFFIXES, boxes_of, read_jsonl, read_labels
 from bioclip_search.evaluation.labelled import NO_SPLIT, LabelledSet, cut_out
 from bioclip_search.evaluation.labels import LabelReport, resolve_table
+from bioclip_search.evaluation.taken import TAKEN_COLUMNS
 from bioclip_search.names import Names
 from bioclip_search.prompts import RANKS
 from bioclip_search.tables import read_table, text_column
@@ -132,6 +134,7 @@ def set_of_run(run: str | Path, truth: str | Path, ranks: Sequence[str] = RANKS)
         pictures=partial(crops_at, tuple(zip(places, boxes, strict=True))),
         written=labels["written"],
         authorship=labels["authorship"],
+        bursts=burst_names(*(labels[name].to_pylist() for name in (*TAKEN_COLUMNS, "image"))),
         notes=(*known.notes, *_left_over(run.stem, images, has_truth, known.unused(rows))),
     )
 
