@@ -130,13 +130,17 @@ def detection_figures(looked: Looked, *, by_category: bool = False) -> dict[str,
     Args:
         by_category: Whether a find must also bear the category of the box.
     """
+    counts, figures = drawn_figures(looked, by_category)
+    return counts | with_intervals(figures, len(looked.true))
+
+
+def drawn_figures(looked: Looked, by_category: bool) -> tuple[dict[str, int], dict[str, Figure]]:
+    """The counts, and each figure as a function of how often each picture counts; without a true box there is no figure."""
     finds, true = comparable(looked, by_category)
     categories = categories_of_true(true)
     matched = [match_boxes(finds, true, category) for category in categories]
     counts = {"pictures": len(true), "boxes": int(sum(one.true_per_picture.sum() for one in matched)), "categories": len(categories)}
-    if not matched:
-        return counts
-    return counts | with_intervals(_figures(finds, true, matched, categories), len(true))
+    return counts, _figures(finds, true, matched, categories) if matched else {}
 
 
 def match_boxes(
