@@ -12,9 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bioclip_search.errors import RunError
 from bioclip_search.runs.deciding import Deciding
 from bioclip_search.runs.folder import Run, unwritable, write_note
 from bioclip_search.runs.journal import Journal
+
+NO_FUSION = "none"
 
 FAILURES_TOLD = 1000
 """Failed pictures that `run.json` names; the rows name them all."""
@@ -33,6 +36,20 @@ class Closing:
     fusion: str | None = None
     gap_s: float | None = None
     repeats: bool = True
+
+
+def closing_for(fusion: str | None, gap_s: float | None, repeats: bool) -> Closing:
+    """What is done in the end as a user says it: "none" leaves bursts alone, and where nothing is said they are fused the way that did best.
+
+    Raises:
+        RunError: There is no such way to fuse.
+    """
+    from bioclip_search.bursts.fusing import DEFAULT_METHOD
+    from bioclip_search.bursts.fusion import METHODS
+
+    if fusion not in (None, NO_FUSION, *METHODS):
+        raise RunError(f"There is no way to fuse called {fusion!r}; there are {', '.join(METHODS)}, and {NO_FUSION}.")
+    return Closing(None if fusion == NO_FUSION else fusion or DEFAULT_METHOD, gap_s, repeats)
 
 
 def close_run(folder: Path, note: Mapping[str, Any], deciding: Deciding | None, closing: Closing | None) -> Run:

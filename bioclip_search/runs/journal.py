@@ -97,12 +97,16 @@ class Journal:
         Raises:
             RunError: There is no room for them; what was kept before stays.
         """
-        rows = _packed(to_table(pictures, self.dim))
-        done = [(bytes.fromhex(one.media_id), _content(one.content_hash, one.frame_number), self.part) for one in pictures]
+        self.add_rows(to_table(pictures, self.dim))
+
+    def add_rows(self, rows: pa.Table) -> None:
+        """As `add`, for pictures that stand as rows already, in the columns of `table.schema`."""
+        of_picture = zip(*(rows.column(name).to_pylist() for name in ("media_id", "content_hash", "frame_number")), strict=True)
+        done = {media_id: (bytes.fromhex(media_id), _content(content, frame), self.part) for media_id, content, frame in of_picture}
         with self._lock, self._errors_told(), self._transaction():
-            self._base.execute("INSERT INTO pending (pictures, rows) VALUES (?, ?)", (len(pictures), rows))
-            self._base.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", done)
-        self._waiting += len(pictures)
+            self._base.execute("INSERT INTO pending (pictures, rows) VALUES (?, ?)", (len(done), _packed(rows)))
+            self._base.executemany("INSERT OR REPLACE INTO done VALUES (?, ?, ?)", done.values())
+        self._waiting += len(done)
         if self._waiting >= PICTURES_PER_PART:
             self.flush()
 

@@ -1,6 +1,6 @@
 """`bs.tag`: from what a user types to a run, over pictures or over what an earlier run kept.
 
-Opens the collection, the index and the detector; the work is `tagging`'s and `retagging`'s.
+Opens the collection; index and detector are opened by `equipping`, the work is `tagging`'s and `retagging`'s.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bioclip_search.crops import DETECTOR_CONFIDENCE
-from bioclip_search.decoding.videos import FrameChoice
-from bioclip_search.errors import RunError, TableError
-from bioclip_search.runs.closing import Closing
-from bioclip_search.runs.deciding import Deciding
+from bioclip_search.errors import RunError
+from bioclip_search.runs.closing import closing_for
+from bioclip_search.runs.equipping import frame_choice, open_deciding, open_equipment
 from bioclip_search.runs.folder import NOTE_FILE, Run
-from bioclip_search.runs.tagging import Equipment, Progress, tag_source
-
-NO_FUSION = "none"
+from bioclip_search.runs.tagging import Progress, tag_source
 
 
 def tag(
@@ -76,23 +73,16 @@ def tag(
         RunError: The folder cannot be written, holds something else, or a run that was made otherwise.
         IndexFolderError, ModelError, TableError, NotCalibratedError: As `Searcher.open` and `Searcher.identify_stream`.
     """
-    from bioclip_search.detect import load_detector
-    from bioclip_search.searcher import Searcher
-
     if (source is None) == (from_run is None):
         raise RunError("Give either a collection of pictures or, by --from, an earlier run.")
-    if place_of_pictures and not asked.get("occurrences"):
-        raise TableError("The place of each picture (--place-of-pictures) is used with records of occurrences; give --occurrences.")
-    if place_of_pictures and (asked.get("near") or asked.get("month")):
-        raise TableError("Either each picture has its own place and month (--place-of-pictures) or all have one (--near, --month); give only one of the two.")
-    choice = _choice(every, per_s)
-    out, closing = Path(out), Closing(_fusion(fusion), gap_s, repeats)
+    frame_choice(every, per_s)  # what is wrong with it is told before models are loaded
+    out, closing = Path(out), closing_for(fusion, gap_s, repeats)
     if from_run is not None and not (Path(from_run) / NOTE_FILE).is_file():
         from bioclip_search.standards.taking_in import take_in_export
 
         return take_in_export(Path(from_run), out)
-    searcher = Searcher.open(index, device=device, precision=precision, speed=speed, calibration=calibration)
-    deciding = Deciding(searcher, asked, is_local=place_of_pictures, calibration=calibration)
+    models: dict[str, Any] = {"index": index, "precision": precision, "speed": speed, "calibration": calibration}
+    deciding = open_deciding(place_of_pictures=place_of_pictures, device=device, **models, **asked)
     if from_run is not None:
         from bioclip_search.runs.retagging import retag
 
@@ -100,29 +90,8 @@ def tag(
     from bioclip_search.sources import open_source
 
     opened = open_source(source, deployments=deployments, columns=columns, root=root)
-    finder = load_detector(detector, device=device, trust_pickle=trust_pickle)
-    if tile_px and finder is not None:
-        from bioclip_search.detectors.tiles import TiledDetector
-
-        finder = TiledDetector(finder, tile_px)
-    limits = {name: value for name, value in (("timeout_s", timeout_s), ("memory_mb", memory_mb)) if value is not None}
-    equipment = Equipment(deciding, finder, min_confidence, choice, workers, limits)
+    looking = {"min_confidence": min_confidence, "tile_px": tile_px, "every": every, "per_s": per_s, "workers": workers}
+    limits = {"timeout_s": timeout_s, "memory_mb": memory_mb}
+    equipment = open_equipment(deciding, detector=detector, device=device, trust_pickle=trust_pickle, **looking, **limits)
     how = {"is_resumed": resume or retry_failed, "retries_failed": retry_failed, "closing_with": closing, "progress": progress}
     return tag_source(opened, out, equipment, place=str(source), **how)
-
-
-def _choice(every: int | None, per_s: float | None) -> FrameChoice:
-    try:
-        return FrameChoice(every, per_s)
-    except ValueError as error:
-        raise RunError(str(error)) from error
-
-
-def _fusion(name: str | None) -> str | None:
-    """The way to fuse, None for "none"; where nothing was said, the one that did best."""
-    from bioclip_search.bursts.fusing import DEFAULT_METHOD
-    from bioclip_search.bursts.fusion import METHODS
-
-    if name not in (None, NO_FUSION, *METHODS):
-        raise RunError(f"There is no way to fuse called {name!r}; there are {', '.join(METHODS)}, and {NO_FUSION}.")
-    return None if name == NO_FUSION else name or DEFAULT_METHOD

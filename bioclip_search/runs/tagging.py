@@ -88,18 +88,23 @@ def tag_source(
     with written(out, note, deciding.searcher.encoder.dim) as journal, Decoders(equipment.workers, **equipment.limits) as decoders:
         if retries_failed:
             journal.release_failed()
-        looking = Looking(decoders, deciding.searcher.encoder, equipment.detector, equipment.min_confidence, source.facts_of)
-        stream = Stream(source, equipment.choice, decoders, journal, progress)
-        with closing(looking.looks(stream.media(), journal)) as looks:
-            for batch in _batches(looks):
-                pictures = deciding.tagged(batch, journal)
-                journal.add(pictures)
-                looking.forget(pictures)
-                stream.told(pictures)
+        tag_into(journal, source, equipment, decoders, progress)
         journal.flush()
         note["counts"], note["failures"] = tallied(journal)
     note["source"]["notes"] = list(source.notes)
     return close_run(out, note, deciding, closing_with)
+
+
+def tag_into(journal: Journal, source: Source, equipment: Equipment, decoders: Decoders, progress: Progress | None = None) -> None:
+    """Tags what the journal does not have yet of the source, batch by batch."""
+    looking = Looking(decoders, equipment.deciding.searcher.encoder, equipment.detector, equipment.min_confidence, source.facts_of)
+    stream = Stream(source, equipment.choice, decoders, journal, progress)
+    with closing(looking.looks(stream.media(), journal)) as looks:
+        for batch in _batches(looks):
+            pictures = equipment.deciding.tagged(batch, journal)
+            journal.add(pictures)
+            looking.forget(pictures)
+            stream.told(pictures)
 
 
 def begin(out: Path, settings: dict[str, Any], source: dict[str, Any], is_resumed: bool) -> dict[str, Any]:

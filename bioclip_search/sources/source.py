@@ -21,10 +21,15 @@ class Tally:
         self._lock = threading.Lock()
         self._told: dict[str, tuple[int, str]] = {}
 
-    def add(self, what: str, example: str = "") -> None:
+    def add(self, what: str, example: str = "", times: int = 1) -> None:
         with self._lock:
             count, first = self._told.get(what, (0, example))
-            self._told[what] = (count + 1, tellable(first))
+            self._told[what] = (count + times, tellable(first))
+
+    def counts(self) -> dict[str, tuple[int, str]]:
+        """How often each was met, and its first example; another tally takes it by `add`."""
+        with self._lock:
+            return dict(self._told)
 
     def notes(self) -> tuple[str, ...]:
         """One sentence for each kind, in the order in which they were met first."""
@@ -78,6 +83,11 @@ class Source:
     def facts_of(self, image: str, facts: Facts) -> Facts:
         """What is known of a picture once its own EXIF is among the facts: a time decides between two stays of one camera."""
         return self.placing(image, facts, self._tally, True)
+
+    @property
+    def tally(self) -> Tally:
+        """Of the latest pass of `media`."""
+        return self._tally
 
     @property
     def notes(self) -> tuple[str, ...]:
