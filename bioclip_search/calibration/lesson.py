@@ -16,18 +16,25 @@ from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING, Evidence, ev
 from bioclip_search.calibration.judge import Judge, teach_judge
 from bioclip_search.calibration.temperature import fit_temperature
 from bioclip_search.errors import TableError
+from bioclip_search.evaluation.burst_names import bursts_of, groups_in
 from bioclip_search.evaluation.candidates import Candidates, candidates_of_index
 from bioclip_search.evaluation.labelled import LabelledSet
-from bioclip_search.evaluation.picture_vectors import vectors_of
+from bioclip_search.evaluation.picture_vectors import EmbeddedSet, vectors_of
 from bioclip_search.evaluation.verdicts import Lineages
 from bioclip_search.evaluation.zero_shot import wanted_rows
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.searcher import BATCH_CROPS, Searcher
+from bioclip_search.splits.cutting import cut_in_two
+from bioclip_search.splits.together import groups_of
 
 MOST_FOR_TEMPERATURE = 500
 """Pictures after which the temperature does not change any more."""
 
 LEAST_PICTURES = 10
+
+LEAST_STATIONS, MOST_OF_A_STATION = 10, 0.2
+"""Stations of cameras are kept whole where there are so many and none has a larger share of the pictures; else one of them would decide
+what is taught and what is shown."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +45,7 @@ class LabelledPictures:
     truths: Lineages
     candidates: Candidates
     logit_scale: float
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -100,10 +108,9 @@ class LabelledPictures:
         return temperature, judge_taught_by(self.evidence(rows, temperature))
 
 
-def taught_and_shown(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first of the rows, which teach, and the others, which show what may be promised."""
-    taught, shown = np.split(rows, [int(np.ceil(SHARE_FOR_TEACHING * len(rows)))])
-    return taught, shown
+def taught_and_shown(rows: np.ndarray, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The first of the rows, which teach, and the others, which show what may be promised; no group in both."""
+    return cut_in_two(rows, SHARE_FOR_TEACHING, groups)
 
 
 def judge_taught_by(lesson: Evidence) -> Judge:
@@ -121,7 +128,7 @@ def gather(
 ) -> LabelledPictures:
     """All pictures of the parts (by default all but what was trained on) that can be read, beside all taxa of the index.
 
-    Of copies of a picture, and of its crops that bear one label, the first counts.
+    Of copies of a picture, of its crops that bear one label, and of the pictures of a burst that do, the first counts.
 
     Args:
         progress: Called with the pictures embedded and the pictures in all.
@@ -130,19 +137,32 @@ def gather(
         TableError: There are fewer than `LEAST_PICTURES`.
     """
     numbers: dict[str, int] = {}
-    vectors, codes, vernacular, before, repeats = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], 0, 0
+    vectors, codes, vernacular, groups, before, repeats = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], [], 0, 0
     wanted = [wanted_rows(labelled, parts) for labelled in sets]
     in_all = sum(int(rows.sum()) for rows in wanted)
     for labelled, rows in zip(sets, wanted, strict=True):
         tick = None if progress is None else lambda done, _, before=before: progress(before + done, in_all)
-        found = vectors_of(searcher.encoder, labelled, rows, workers=workers, progress=tick)
-        kept = found.without_repeats()  # or what teaches would show as well
+        known = replace(labelled, bursts=bursts_of(labelled))
+        found = vectors_of(searcher.encoder, known, rows, workers=workers, progress=tick)
+        kept = found.without_repeats(of_bursts=True)  # or what teaches would show as well
+        groups.append(_not_to_be_parted(kept) + sum(map(len, groups)))
         truths = Lineages.of(kept.taxa, searcher.taxonomy.ranks, numbers)
         vectors, codes, vernacular = [*vectors, kept.vectors], [*codes, truths.codes], [*vernacular, truths.vernacular]
         before, repeats = before + len(found) + len(found.failures), repeats + len(found) - len(kept)
     _stop_if_few(sum(map(len, vectors)), in_all, sum(map(len, sets)), repeats)
     truths = Lineages(np.concatenate(codes), np.concatenate(vernacular))
-    return LabelledPictures(np.concatenate(vectors), truths, candidates_of_index(searcher, numbers), searcher.index.card.encoder.logit_scale)
+    scale = searcher.index.card.encoder.logit_scale
+    return LabelledPictures(np.concatenate(vectors), truths, candidates_of_index(searcher, numbers), scale, np.concatenate(groups))
+
+
+def _not_to_be_parted(kept: EmbeddedSet) -> np.ndarray:
+    """The group of each picture, (n,) int64 below n: its burst, and its station where there are enough of them to be split."""
+    bursts = groups_in(kept, copies=False)
+    if kept.stations is None:
+        return bursts
+    stations = groups_of(len(kept), bursts=kept.stations, contents=bursts)
+    sizes = np.bincount(stations)
+    return stations if len(sizes) >= LEAST_STATIONS and sizes.max() <= MOST_OF_A_STATION * len(kept) else bursts
 
 
 def _stop_if_few(usable: int, wanted: int, in_all: int, repeats: int) -> None:
@@ -154,5 +174,5 @@ def _stop_if_few(usable: int, wanted: int, in_all: int, repeats: int) -> None:
     if usable < LEAST_PICTURES:
         raise TableError(
             f"There are {usable} labelled pictures to learn from: of {in_all:,}, {in_all - wanted:,} belong to another part or bear no name that was found, "
-            f"{repeats:,} repeat another, and {wanted - usable - repeats:,} cannot be read. {LEAST_PICTURES} are the least, and some hundreds are wanted to promise anything."
+            f"{repeats:,} repeat another or its burst, and {wanted - usable - repeats:,} cannot be read. {LEAST_PICTURES} are the least, and some hundreds are wanted to promise anything."
         )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bioclip_search.cli.identify import device_option, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option, truth_option
+from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, mend_option, parts_option, set_option, truth_option
 from bioclip_search.cli.progress import progress_steps
 from bioclip_search.cli.values import ACCURACY, TARGETS, OutputFile
 
@@ -25,6 +25,7 @@ COLUMN_WIDTH = 9
 @set_option
 @click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
 @parts_option
+@mend_option
 @click.option("--out", type=OutputFile(), help="Write the calibration to this file, for --calibration, and leave the index as it is.")
 @click.option("--target-accuracy", "targets", type=ACCURACY, multiple=True, help="Shares of right names to tell about.  [default: 0.8, 0.9, 0.95]")
 @click.option(
@@ -44,6 +45,7 @@ def calibrate(
     only: tuple[str, ...],
     index: str,
     parts: tuple[str, ...],
+    mend: bool,
     out: Path | None,
     targets: tuple[float, ...],
     strangers: float,
@@ -56,7 +58,7 @@ def calibrate(
     A FILE is a folder with one sub-folder a taxon, a CSV with a column path and a name, or Parquet with the columns
     image and species; the folder of a run that people reviewed; or a run or the answers of `identify` beside a --truth.
     Take pictures of the kind that will be identified: the promise holds for those, and for no others. A few hundred are enough; with too few it is said how many would be.
-    Of a burst give one picture: ten of the same animal tell as much as one, and would be taken for ten.
+    Of a burst the first picture of a taxon counts: ten of the same animal tell as much as one.
 
     \b
     Example: bioclip-search calibrate known-photos/ --index my-birds
@@ -75,7 +77,7 @@ def calibrate(
         )
         with alone_in(searcher.index.folder):  # Subtle: whether it can be written is found out before the work, not after it
             pass
-    sets = labelled_sets(files, config, only, searcher, truth)
+    sets = labelled_sets(files, config, only, searcher, truth, mend)
     with progress_steps("pictures") as progress:
         record = fit(searcher, sets, parts=parts or None, strangers=strangers, workers=workers, progress=progress)
     if out is None:

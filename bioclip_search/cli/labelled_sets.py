@@ -23,30 +23,36 @@ truth_option = click.option(
     type=click.Path(exists=True),
     help="The true taxa (image or path, and a taxon) of the crops in FILES that `identify --format jsonl` or `tag` wrote.",
 )
+mend_option = click.option(
+    "--mend-split", "mend", is_flag=True, help="Where the split of the labels parts a burst, put it whole into one part.  [default: stop, and tell]"
+)
 parts_option = click.option("--part", "parts", multiple=True, help="Only this part; may be given several times.  [default: all that is not train]")
 
 
-def labelled_sets(files: Sequence[str], config: str | None, only: Sequence[str], searcher: Searcher, truth: str | None = None) -> list[LabelledSet]:
+def labelled_sets(
+    files: Sequence[str], config: str | None, only: Sequence[str], searcher: Searcher, truth: str | None = None, mend: bool = False
+) -> list[LabelledSet]:
     """The sets asked for, their labels looked up in the index.
 
     Raises:
-        TableError: A file cannot be read, or a set of this name is not among them.
+        TableError: A file cannot be read, a set of this name is not among them, or a split parts a burst and is not to be mended.
     """
     from bioclip_search.errors import TableError
 
-    sets = resolved_sets(files, config, searcher, truth).sets
+    sets = resolved_sets(files, config, searcher, truth, mend).sets
     names = [labelled.name for labelled in sets]
     if missing := [name for name in only if name not in names]:
         raise TableError(f"There is no set {', '.join(missing)}; there are {', '.join(names)}.")
     return [labelled for labelled in sets if not only or labelled.name in only]
 
 
-def resolved_sets(files: Sequence[str], config: str | None, searcher: Searcher, truth: str | None = None) -> Resolution:
+def resolved_sets(files: Sequence[str], config: str | None, searcher: Searcher, truth: str | None = None, mend: bool = False) -> Resolution:
     """All sets of the files, or of a training run, whose labels stay as they were taught; and what became of the labels.
 
     Raises:
-        TableError: A file cannot be read.
+        TableError: A file cannot be read, or a split parts a burst and is not to be mended.
     """
+    from bioclip_search.evaluation.burst_names import with_whole_bursts
     from bioclip_search.evaluation.labelled import find_sets, sets_of_training
     from bioclip_search.evaluation.labels import LabelReport, Resolution
     from bioclip_search.evaluation.run_sets import is_run, set_of_answered
@@ -59,7 +65,7 @@ def resolved_sets(files: Sequence[str], config: str | None, searcher: Searcher, 
 
         return Resolution(tuple(sets_of_training(EncoderConfig.from_toml(config), ranks)), LabelReport(()))
     if truth is None:
-        return looked_up(find_sets(files, ranks), searcher)
+        return looked_up([with_whole_bursts(labelled, mend=mend) for labelled in find_sets(files, ranks)], searcher)
     return looked_up([set_of_answered(file, truth, ranks) if is_run(file) else set_of_run(file, truth, ranks) for file in files], searcher)
 
 

@@ -76,9 +76,13 @@ def bursts_of(labelled: LabelledSet) -> np.ndarray | None:
     return names
 
 
-def groups_in(pictures: LabelledSet | EmbeddedSet) -> np.ndarray:
-    """The group of each picture, (n,) int64, that no split may part: bursts, crops of one picture, and of vectors equal ones (copies)."""
-    vectors = getattr(pictures, "vectors", None)
+def groups_in(pictures: LabelledSet | EmbeddedSet, *, copies: bool = True) -> np.ndarray:
+    """The group of each picture, (n,) int64, that no split may part: bursts, and crops of one picture.
+
+    Args:
+        copies: Pictures whose vectors are equal as well, where there are vectors; not needed once repeats are left out.
+    """
+    vectors = getattr(pictures, "vectors", None) if copies else None
     contents = None if vectors is None else [row.tobytes() for row in vectors]
     return groups_of(len(pictures), bursts=pictures.bursts, picture_of_row=pictures.picture_of_row, contents=contents)
 

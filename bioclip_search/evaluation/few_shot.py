@@ -5,7 +5,8 @@ Pure numpy over vectors; where they come from is left to `picture_vectors`.
 SimpleShot (Wang et al., "SimpleShot: Revisiting Nearest-Neighbor Classification for Few-Shot Learning", 2019), as BioCLIP
 uses it (Imageomics/bioclip, src/evaluation/few_shot.py):
 
-1. k pictures of every class are drawn; all others are asked.
+1. k pictures of every class are drawn, each of another burst; all others are asked but those of a burst that was drawn from,
+   which would only be known again.
 2. The mean of all drawn pictures is taken off from every picture, which is then brought back to length one.
 3. A class is the mean of its drawn pictures, not brought to length one; a picture is of the class whose mean is nearest.
 4. The share right is over all pictures asked, and the figure is its mean over five draws.
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bioclip_search.errors import TableError
+from bioclip_search.evaluation.burst_names import groups_in
 from bioclip_search.evaluation.picture_vectors import EmbeddedSet
 from bioclip_search.evaluation.resample import share, with_intervals
 from bioclip_search.evaluation.verdicts import RIGHT, Lineages, judge_at_rank
@@ -87,21 +89,33 @@ def few_shot(embedded: EmbeddedSet, ranks: Sequence[str], *, shots: Sequence[int
     """
     if min(*shots, repeats, 1) < 1:
         raise TableError(f"Shots and repeats are at least 1, not {', '.join(map(str, (*shots, repeats)))}.")
-    classes = classes_of(embedded, ranks)
+    classes, groups = classes_of(embedded, ranks), groups_in(embedded, copies=False)
+    sizes = bursts_of_classes(classes.of, groups, len(classes.names))
     metrics: dict[str, float] = {}
     too_few = {}
     for k in shots:
-        enough = classes.sizes > k
+        enough = sizes > k
         too_few[k] = tuple(name for name, is_enough in zip(classes.names, enough.tolist(), strict=True) if not is_enough)
         if enough.sum() >= 2:
             rows = np.flatnonzero((classes.of >= 0) & enough[np.maximum(classes.of, 0)])
-            metrics |= _measured(embedded.vectors[rows], classes.of[rows], classes.lineages, k, repeats, seed, ranks)
+            metrics |= _measured(embedded.vectors[rows], classes.of[rows], groups[rows], classes.lineages, k, repeats, seed, ranks)
     if not metrics:
         raise TableError(
             f"{embedded.name}: {len(classes.names):,} classes with {int((classes.of >= 0).sum()):,} pictures. Few-shot needs at least two classes of "
             f"{min(shots) + 1} pictures or more: {min(shots)} to learn from and one to ask."
         )
     return FewShot(metrics, too_few)
+
+
+def bursts_of_classes(of: np.ndarray, groups: np.ndarray, classes: int, counted: np.ndarray | None = None) -> np.ndarray:
+    """How many bursts show each class, (classes,) int64, a picture without one counting as one.
+
+    Args:
+        of: (n,) the class of each picture, -1 for none; `groups` (n,) its burst; `counted` (n,) bool whether it counts.
+    """
+    known = (of >= 0) if counted is None else (of >= 0) & counted
+    pairs = np.unique(np.stack([of[known], groups[known]], axis=1), axis=0)
+    return np.bincount(pairs[:, 0], minlength=classes)
 
 
 def simple_shot(support: np.ndarray, of: np.ndarray, queries: np.ndarray) -> np.ndarray:
@@ -127,14 +141,17 @@ def _centred(vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), TINY)
 
 
-def _measured(vectors: np.ndarray, of: np.ndarray, lineages: Lineages, k: int, repeats: int, seed: int, ranks: Sequence[str]) -> dict[str, float]:
-    """The figures of one k; every class has more than k pictures."""
+def _measured(
+    vectors: np.ndarray, of: np.ndarray, groups: np.ndarray, lineages: Lineages, k: int, repeats: int, seed: int, ranks: Sequence[str]
+) -> dict[str, float]:
+    """The figures of one k; every class has pictures of more than k bursts."""
+    groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
     kept, dense = np.unique(of, return_inverse=True)
     asked, right = np.zeros(len(of)), np.zeros(len(of))  # (n,) over the draws
     at_rank, decided = np.zeros((len(ranks), len(of))), np.zeros((len(ranks), len(of)))
     shares = []
-    for drawn in _draws(dense, k, repeats, seed):
-        queries = np.flatnonzero(~drawn)
+    for drawn in _draws(dense, groups, k, repeats, seed):
+        queries = np.flatnonzero(~np.isin(groups, groups[drawn]))
         found = simple_shot(vectors[drawn], dense[drawn], vectors[queries])
         is_right = found == dense[queries]
         asked[queries] += 1
@@ -146,16 +163,18 @@ def _measured(vectors: np.ndarray, of: np.ndarray, lineages: Lineages, k: int, r
             decided[depth, queries] += verdicts >= 0
     name = f"simpleshot_{k}"
     figures = {name: share(right, asked)} | {f"{name}_{rank}": share(at_rank[depth], decided[depth]) for depth, rank in enumerate(ranks)}
-    told = with_intervals(figures, len(of))
-    return {f"{name}_classes": len(kept), f"{name}_asked": len(of) - k * len(kept), **told, **_over_draws(name, np.array(shares))}
+    told = with_intervals(figures, int(groups.max()) + 1, picture_of_row=groups)
+    return {f"{name}_classes": len(kept), f"{name}_asked": round(asked.sum() / repeats), **told, **_over_draws(name, np.array(shares))}
 
 
-def _draws(of: np.ndarray, k: int, repeats: int, seed: int) -> Iterator[np.ndarray]:
-    """Which pictures are learned from, (n,) bool, k of every class: those with the k lowest of as many random numbers."""
+def _draws(of: np.ndarray, groups: np.ndarray, k: int, repeats: int, seed: int) -> Iterator[np.ndarray]:
+    """Which pictures are learned from, (n,) bool, k of every class: those with the lowest of as many random numbers, one of each burst."""
     random = np.random.default_rng((seed, k))
     for _ in range(repeats):
         order = np.lexsort((random.random(len(of)), of))
-        place = np.arange(len(of)) - np.searchsorted(of[order], of[order])  # within its class
+        _, firsts = np.unique(np.stack([of, groups], axis=1)[order], axis=0, return_index=True)
+        order = order[np.sort(firsts)]  # of each class and burst the picture with the lowest number
+        place = np.arange(len(order)) - np.searchsorted(of[order], of[order])  # within its class
         drawn = np.zeros(len(of), bool)
         drawn[order[place < k]] = True
         yield drawn

@@ -21,8 +21,10 @@ from bioclip_search import places
 from bioclip_search.crops import Crop, cut_crops
 from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.errors import TableError
+from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.evaluation.label_tables import PARQUET_SUFFIXES, label_columns, open_parquet
 from bioclip_search.evaluation.labelled import NO_SPLIT, LabelledSet
+from bioclip_search.evaluation.taken import taken_columns
 from bioclip_search.evaluation.vector_cache import Batch, joined, keep_chunks, keep_whole, read_chunks, read_whole
 from bioclip_search.results import Failure
 from bioclip_search.searcher import BATCH_CROPS
@@ -60,13 +62,18 @@ class EmbeddedSet:
         taken = {name: values[rows] for name, values in told.items() if values is not None}
         return replace(self, taxa=self.taxa.take(pa.array(rows)), names=tuple(self.names[row] for row in rows.tolist()), **taken)
 
-    def without_repeats(self) -> EmbeddedSet:
-        """The first row of every picture and label: another crop of a picture, or its copy, would teach the very thing that is asked."""
+    def without_repeats(self, *, of_bursts: bool = False) -> EmbeddedSet:
+        """The first row of every picture and label: another crop of a picture, or its copy, would teach the very thing that is asked.
+
+        Args:
+            of_bursts: The first row of every burst and label as well, for ten frames of an animal tell no more than one.
+        """
         kept, seen = [], set()
         for row, label in enumerate(self.taxa.to_pylist()):
             told = tuple(label.values())
             keys = {(told, self.vectors[row].tobytes())}
             keys |= set() if self.picture_of_row is None else {(told, int(self.picture_of_row[row]))}
+            keys |= {(told, "burst", self.bursts[row])} if of_bursts and self.bursts is not None and self.bursts[row] is not None else set()
             if not keys & seen:
                 kept.append(row)
             seen |= keys
@@ -157,6 +164,7 @@ def labels_with_vectors(file: Path, ranks: Sequence[str]) -> tuple[LabelledSet, 
         pictures=lambda wanted: iter(()),
         written=labels["written"],
         authorship=labels["authorship"],
+        bursts=burst_names(*(told.to_pylist() for told in taken_columns(table).values()), source.to_pylist()),
     )
     return found, _unit_rows(parquet.read_table(file, columns=[column])[column], file)
 

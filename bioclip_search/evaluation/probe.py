@@ -2,9 +2,10 @@
 
 Where vectors come from is left to `picture_vectors`, what a class is to `few_shot`.
 
-1. Classes with fewer than `LEAST_PICTURES` pictures are left out, for each must be taught, chosen by, and asked.
+1. Classes with fewer than `LEAST_PICTURES` pictures are left out, for each must be taught, chosen by, and asked. The pictures of
+   a burst count as one.
 2. A fifth of the pictures of every class is asked and the others are taught, five times over with other fifths (stratified
-   cross-validation: every picture is asked once); or, where a part is to be taught, all others are asked, once.
+   cross-validation: every picture is asked once); or, where a part is to be taught, all others are asked, once. No burst is parted.
 3. The strength of the regularisation, C, is the one of `STRENGTHS` that is right most often on a quarter of the pictures
    taught, of equal ones the first; then all of them are taught with it.
 """
@@ -19,10 +20,12 @@ from typing import Any
 import numpy as np
 
 from bioclip_search.errors import MissingExtraError, TableError
-from bioclip_search.evaluation.few_shot import SEED, classes_of
+from bioclip_search.evaluation.burst_names import groups_in
+from bioclip_search.evaluation.few_shot import SEED, bursts_of_classes, classes_of
 from bioclip_search.evaluation.picture_vectors import EmbeddedSet
 from bioclip_search.evaluation.resample import Figure, share, with_intervals
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, Lineages, judge_at_rank
+from bioclip_search.splits.folds import stratified_folds
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 """Values of C that are tried, for vectors of length one that were centred; for the starter 10 to 1000 were chosen."""
@@ -48,7 +51,7 @@ def linear_probe(embedded: EmbeddedSet, ranks: Sequence[str], *, teach: str | No
     """The figures of a linear probe.
 
     `probe`: share right of the pictures asked, `probe_RANK`: at the rank, where labels name it; with `_low` and `_high` over
-    the pictures (bootstrap). `probe_classes`, `probe_asked`: how many.
+    the pictures (bootstrap by bursts). `probe_classes`, `probe_asked`: how many.
 
     Args:
         teach: The part that is taught, all others being asked; by default rule 2 makes parts.
@@ -58,7 +61,8 @@ def linear_probe(embedded: EmbeddedSet, ranks: Sequence[str], *, teach: str | No
         MissingExtraError: scikit-learn is not installed.
     """
     classes, is_taught = classes_of(embedded, ranks), _taught_part(embedded, teach)
-    enough = np.bincount(classes.of[is_taught & (classes.of >= 0)], minlength=len(classes.names)) >= LEAST_PICTURES
+    groups = groups_in(embedded, copies=False)
+    enough = bursts_of_classes(classes.of, groups, len(classes.names), is_taught) >= LEAST_PICTURES
     named = np.flatnonzero(classes.of >= 0)
     rows = named[enough[classes.of[named]]]
     if enough.sum() < 2 or (teach is not None and is_taught[rows].all()):
@@ -66,16 +70,17 @@ def linear_probe(embedded: EmbeddedSet, ranks: Sequence[str], *, teach: str | No
             f"{embedded.name}: {int(enough.sum())} of {len(classes.names):,} classes have {LEAST_PICTURES} pictures to teach or more, and "
             f"{int((~is_taught[rows]).sum())} pictures of them are not taught; a linear probe needs at least two such classes, and pictures to ask."
         )
-    of, found, strengths = classes.of[rows], np.full(len(rows), -1), []
-    for taught, asked in _splits(of, is_taught[rows], teach is None, seed):
-        model, strength = _fitted(embedded.vectors[rows[taught]], of[taught], seed)
+    of, groups, found, strengths = classes.of[rows], groups[rows], np.full(len(rows), -1), []
+    for taught, asked in _splits(of, groups, is_taught[rows], teach is None, seed):
+        model, strength = _fitted(embedded.vectors[rows[taught]], of[taught], groups[taught], seed)
         found[asked] = model(embedded.vectors[rows[asked]])
         strengths.append(strength)
     is_asked = found >= 0
     figures = _figures(classes.lineages.take(found[is_asked]), classes.lineages.take(of[is_asked]), (found == of)[is_asked], ranks)
     counts = {"probe_classes": int(enough.sum()), "probe_asked": int(is_asked.sum())}
     too_few = tuple(name for name, is_enough in zip(classes.names, enough.tolist(), strict=True) if not is_enough)
-    return Probe(counts | with_intervals(figures, int(is_asked.sum())), too_few, tuple(strengths))
+    drawn = np.unique(groups[is_asked], return_inverse=True)[1].reshape(-1)
+    return Probe(counts | with_intervals(figures, int(drawn.max()) + 1, picture_of_row=drawn), too_few, tuple(strengths))
 
 
 def _taught_part(embedded: EmbeddedSet, teach: str | None) -> np.ndarray:
@@ -94,34 +99,19 @@ def _figures(answers: Lineages, truths: Lineages, is_right: np.ndarray, ranks: S
     return figures
 
 
-def _splits(of: np.ndarray, is_taught: np.ndarray, make_parts: bool, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _splits(of: np.ndarray, groups: np.ndarray, is_taught: np.ndarray, make_parts: bool, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The pictures taught and asked, as row numbers, time by time (rule 2)."""
     if not make_parts:
         yield np.flatnonzero(is_taught), np.flatnonzero(~is_taught)
         return
-    fold = stratified(of, FOLDS, seed)
+    fold = stratified_folds(of, groups, FOLDS, seed)
     for number in range(FOLDS):
         yield np.flatnonzero(fold != number), np.flatnonzero(fold == number)
 
 
-def stratified(of: np.ndarray, folds: int, seed: int) -> np.ndarray:
-    """A fold from 0 for each picture, (n,), with the pictures of every class spread evenly; which has one more is drawn.
-
-    >>> sorted(stratified(np.array([0, 0, 0, 0, 1, 1]), 2, seed=0)[:4].tolist())
-    [0, 0, 1, 1]
-    """
-    random = np.random.default_rng(seed)
-    order = np.lexsort((random.random(len(of)), of))
-    place = np.arange(len(of)) - np.searchsorted(of[order], of[order])  # within its class
-    first = random.integers(0, folds, int(of.max(initial=-1)) + 1)[of[order]]
-    fold = np.empty(len(of), np.int64)
-    fold[order] = (place + first) % folds
-    return fold
-
-
-def _fitted(vectors: np.ndarray, of: np.ndarray, seed: int) -> tuple[Any, float]:
+def _fitted(vectors: np.ndarray, of: np.ndarray, groups: np.ndarray, seed: int) -> tuple[Any, float]:
     """What tells classes by vectors, and its C (rule 3)."""
-    held = stratified(of, CHOOSING, seed + 1) == 0
+    held = stratified_folds(of, groups, CHOOSING, seed + 1) == 0
     shares = [float(np.mean(_taught(vectors[~held], of[~held], strength)(vectors[held]) == of[held])) for strength in STRENGTHS]
     strength = STRENGTHS[int(np.argmax(shares))]
     return _taught(vectors, of, strength), strength

@@ -22,6 +22,7 @@ from bioclip_search.evaluation.rules_tried import AS_IT_IS, JUDGED, OURS, PROMIS
 from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED
 from bioclip_search.fallback import Judge
 from bioclip_search.searcher import Searcher
+from bioclip_search.splits.cutting import cut_in_two
 
 SPLITS = 200
 SEED = 20
@@ -137,8 +138,8 @@ class World:
 
     def split(self, order: np.ndarray) -> Split:
         """The first half of the pictures in this order, which teaches and shows, and the second."""
-        first, others = np.array_split(order, 2)
-        taught, shown = taught_and_shown(first)
+        first, others = cut_in_two(order, 0.5, self._pictures.groups)
+        taught, shown = taught_and_shown(first, self._pictures.groups)
         temperature = best_temperature(np.nansum(self._losses[taught], axis=0), TEMPERATURES_NEAR)
         return Split(temperature, judge_taught_by(self.at(temperature).evidence.take(taught)), shown, others)
 

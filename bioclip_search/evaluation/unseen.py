@@ -92,7 +92,7 @@ def unseen_among(pictures: LabelledPictures, target: float, share_taken_out: flo
 
 def _calibrated(world: LabelledPictures, without: LabelledPictures, others: np.ndarray, rows: np.ndarray, target: float) -> tuple[np.ndarray, np.ndarray]:
     """The answers, (m,) depths and verdicts, for the pictures in `rows`, by what the `others` taught and showed in a world."""
-    taught, shown = taught_and_shown(others)
+    taught, shown = taught_and_shown(others, world.groups)
     temperature, judge = world.teach(taught)
     caution = world.evidence(shown, temperature).judged(judge).setting(target).caution
     evidence = without.evidence(rows, temperature).judged(judge)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -124,3 +126,24 @@ def test_two_labels_at_one_higher_taxon_are_two_classes_and_vernacular_names_of_
 def test_pictures_that_are_all_alike_give_figures_without_a_warning():
     figures = few_shot(embedded_set(np.ones((6, 3)), [{"species": "Felis catus"}] * 3 + [{"species": "Lynx lynx"}] * 3), RANKS, shots=(1,)).metrics
     assert figures["simpleshot_1"] == 0.5  # all are called the first class
+
+
+def test_a_picture_of_a_burst_that_taught_is_not_asked():
+    """Noise in two bursts of three nearly equal pictures for each of twenty classes: only the burst that was taught can be told, by two of five."""
+    random = np.random.default_rng(2)
+    vectors = np.repeat(random.standard_normal((40, 16)), 3, axis=0) + 0.01 * random.standard_normal((120, 16))
+    embedded = embedded_set(vectors, [{"species": f"Felis nr{row // 6}"} for row in range(120)])
+    bursts = np.array([f"burst {row // 3}" for row in range(120)], object)
+    known, unknown = few_shot(embedded, RANKS, shots=[1]).metrics, few_shot(replace(embedded, bursts=bursts), RANKS, shots=[1]).metrics
+    assert known["simpleshot_1"] >= 0.4
+    assert unknown["simpleshot_1"] < 0.15  # 0.05 is luck
+    assert (known["simpleshot_1_asked"], unknown["simpleshot_1_asked"]) == (100, 60)
+
+
+def test_a_class_of_one_burst_more_than_shots_is_asked_by_that_burst_alone():
+    embedded = clouds(2, 6, spread=0.1)
+    bursts = np.array([f"burst {row // 3}" for row in range(12)], object)  # two bursts a class
+    found = few_shot(replace(embedded, bursts=bursts), RANKS, shots=[1, 2])
+    assert found.metrics["simpleshot_1_asked"] == 6
+    assert len(found.too_few[2]) == 2
+    assert "simpleshot_2" not in found.metrics

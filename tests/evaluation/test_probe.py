@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from bioclip_search.errors import MissingExtraError, TableError
-from bioclip_search.evaluation.probe import STRENGTHS, linear_probe, stratified
+from bioclip_search.evaluation.probe import STRENGTHS, linear_probe
 from bioclip_search.prompts import RANKS
 from tests.evaluation.test_few_shot import clouds, embedded_set
 
@@ -69,13 +69,24 @@ def test_the_same_question_has_the_same_answer():
     assert linear_probe(embedded, RANKS) == linear_probe(embedded, RANKS)
 
 
-def test_folds_hold_the_pictures_of_every_class_evenly():
-    of = np.repeat(np.arange(7), [5, 6, 7, 10, 11, 23, 5])
-    fold = stratified(of, 5, seed=3)
-    for number in range(7):
-        counts = np.bincount(fold[of == number], minlength=5)
-        assert counts.max() - counts.min() <= 1
-    assert np.bincount(fold).min() >= 11  # not all remainders fall to one fold
+def test_no_burst_is_taught_and_asked():
+    """Each class is one cloud of noise without any centre, seen in ten bursts of three equal pictures: only who was taught the burst could tell."""
+    random = np.random.default_rng(1)
+    vectors = np.repeat(random.standard_normal((40, 16)), 3, axis=0) + 0.01 * random.standard_normal((120, 16))
+    embedded = embedded_set(vectors, [{"species": f"Felis nr{row // 30}"} for row in range(120)])
+    bursts = np.array([f"burst {row // 3}" for row in range(120)], object)
+    assert linear_probe(embedded, RANKS).metrics["probe"] > 0.9
+    whole = linear_probe(replace(embedded, bursts=bursts), RANKS).metrics
+    assert whole["probe"] < 0.5  # a quarter is luck
+    assert whole["probe_asked"] == 120
+    assert whole["probe_high"] - whole["probe_low"] > 0.2  # forty bursts, not 120 pictures
+
+
+def test_a_class_of_fewer_bursts_than_are_needed_is_left_out():
+    embedded = clouds(3, 8, spread=0.1)
+    bursts = np.array([f"burst {row // 2 if row < 8 else row}" for row in range(24)], object)  # the first class: eight pictures in four bursts
+    found = linear_probe(replace(embedded, bursts=bursts), RANKS)
+    assert found.too_few == ("Genus0 species0",)
 
 
 def test_without_scikit_learn_the_line_that_installs_it_is_told(monkeypatch):

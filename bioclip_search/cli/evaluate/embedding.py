@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,9 +29,10 @@ index_option = click.option(
 
 
 def embedded_sets(
-    datasets: Sequence[str], parts: Collection[str] | None, *, index: str, device: str, precision: str, workers: int | None
+    datasets: Sequence[str], parts: Collection[str] | None, *, index: str, device: str, precision: str, workers: int | None, mend: bool = False
 ) -> Iterator[tuple[EmbeddedSet, tuple[str, ...]]]:
     """Each data set with its vectors, and the ranks of its labels. Tables of vectors are taken as they are."""
+    from bioclip_search.evaluation.burst_names import bursts_of
     from bioclip_search.evaluation.picture_vectors import EmbeddedSet, has_vectors, labels_with_vectors, vectors_of
     from bioclip_search.prompts import RANKS
     from bioclip_search.searcher import Searcher
@@ -40,24 +42,27 @@ def embedded_sets(
         labelled, vectors = labels_with_vectors(Path(place), RANKS)
         if _has_bare_names(labelled):
             (labelled,) = looked_up([labelled], Searcher.open(index, device=device)).sets
-        every = EmbeddedSet(labelled.name, vectors, labelled.taxa, labelled.parts, labelled.names, labelled.taxa)
+        every = EmbeddedSet(labelled.name, vectors, labelled.taxa, labelled.parts, labelled.names, labelled.taxa, bursts=labelled.bursts)
         yield every.take(_wanted(labelled, parts).nonzero()[0]), RANKS
     pictures = [place for place in datasets if place not in tables]
     if pictures:
         searcher = Searcher.open(index, device=device, precision=precision)
-        for labelled in labelled_sets(pictures, None, (), searcher):
+        for labelled in labelled_sets(pictures, None, (), searcher, mend=mend):
             with progress_steps(labelled.name) as progress:
-                found = vectors_of(searcher.encoder, labelled, _wanted(labelled, parts), workers=workers, progress=progress)
+                found = vectors_of(
+                    searcher.encoder, replace(labelled, bursts=bursts_of(labelled)), _wanted(labelled, parts), workers=workers, progress=progress
+                )
             tell_failures(found.failures)
             yield found, searcher.taxonomy.ranks
 
 
-def each_once(found: EmbeddedSet) -> EmbeddedSet:
+def each_once(found: EmbeddedSet, *, of_bursts: bool = False) -> EmbeddedSet:
     """The set without repeats of its pictures, for tasks that learn from some and ask others; how many were left out goes to stderr."""
-    kept = found.without_repeats()
+    kept = found.without_repeats(of_bursts=of_bursts)
     if left_out := len(found) - len(kept):
         told = "row shows a picture again that has" if left_out == 1 else "rows show pictures again that have"
-        click.echo(f"{found.name}: {left_out:,} {told} the same label (a copy, or another crop), and would teach what is asked; left out.", err=True)
+        kinds = "a copy, another crop, or a picture of its burst" if of_bursts else "a copy, or another crop"
+        click.echo(f"{found.name}: {left_out:,} {told} the same label ({kinds}), and would teach what is asked; left out.", err=True)
     return kept
 
 

@@ -11,7 +11,7 @@ import click
 from bioclip_search.cli.evaluate.embedding import out_option
 from bioclip_search.cli.evaluate.figures import print_rows, write_json
 from bioclip_search.cli.identify import device_option, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option
+from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, mend_option, parts_option, set_option
 from bioclip_search.cli.progress import progress_steps
 from bioclip_search.cli.values import ACCURACY, TARGETS
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @set_option
 @click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
 @parts_option
+@mend_option
 @click.option("--target-accuracy", "targets", type=ACCURACY, multiple=True, help="Shares of right names to aim at.  [default: 0.8, 0.9, 0.95]")
 @click.option("--splits", type=click.IntRange(1), default=200, show_default=True, help="How often the pictures are halved.")
 @out_option
@@ -38,6 +39,7 @@ def fallback(
     only: tuple[str, ...],
     index: str,
     parts: tuple[str, ...],
+    mend: bool,
     targets: tuple[float, ...],
     splits: int,
     out: Path | None,
@@ -57,7 +59,7 @@ def fallback(
     from bioclip_search.searcher import Searcher
 
     searcher = Searcher.open(index, device=device, precision=precision)
-    sets = labelled_sets(files, config, only, searcher)
+    sets = labelled_sets(files, config, only, searcher, mend=mend)
     with progress_steps("pictures") as progress:
         found = compare_rules(searcher, sets, parts=parts or None, targets=targets or TARGETS, splits=splits, workers=workers, progress=progress)
     write_json(out, found.to_dict())

@@ -9,7 +9,7 @@ import click
 from bioclip_search.cli.evaluate.embedding import datasets_argument, each_once, embedded_sets, index_option, out_option
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, tell_too_few, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import parts_option
+from bioclip_search.cli.labelled_sets import mend_option, parts_option
 
 
 @click.command("few-shot")
@@ -20,6 +20,7 @@ from bioclip_search.cli.labelled_sets import parts_option
 @click.option("--probe/--no-probe", default=None, help="A linear probe as well (extra evaluate).  [default: where it can be]")
 @click.option("--teach", metavar="PART", help="Teach the probe this part and ask the others.  [default: a fifth asked, five times over]")
 @parts_option
+@mend_option
 @out_option
 @workers_option
 @precision_option
@@ -33,6 +34,7 @@ def few_shot(
     probe: bool | None,
     teach: str | None,
     parts: tuple[str, ...],
+    mend: bool,
     out: Path | None,
     workers: int | None,
     precision: str,
@@ -54,7 +56,7 @@ def few_shot(
 
     records, failed = [], False
     wanted = (*parts, *({teach} if teach and parts else ())) or (("all",) if teach else None)
-    for found, ranks in embedded_sets(datasets, wanted, index=index, device=device, precision=precision, workers=workers):
+    for found, ranks in embedded_sets(datasets, wanted, index=index, device=device, precision=precision, workers=workers, mend=mend):
         found = each_once(found)
         shot = measure(found, ranks, shots=shots, repeats=repeats)
         for number, classes in shot.too_few.items():

@@ -11,7 +11,7 @@ import click
 from bioclip_search.cli.evaluate.embedding import datasets_argument, each_once, embedded_sets, index_option, out_option
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import parts_option
+from bioclip_search.cli.labelled_sets import mend_option, parts_option
 from bioclip_search.cli.values import OutputFile
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--leaves-only", is_flag=True, help="Without the prototypes of the taxa above, which share what a new species is like.")
 @click.option("--plot", metavar="FILE.svg", type=OutputFile(), help="Draw the curves of the first set (extra evaluate).")
 @parts_option
+@mend_option
 @out_option
 @workers_option
 @precision_option
@@ -35,6 +36,7 @@ def prototypes(
     leaves_only: bool,
     plot: Path | None,
     parts: tuple[str, ...],
+    mend: bool,
     out: Path | None,
     workers: int | None,
     precision: str,
@@ -56,8 +58,8 @@ def prototypes(
     if plot is not None:
         stop_if_undrawable(plot)
     records, content, failed = [], [], False
-    for found, ranks in embedded_sets(datasets, parts or None, index=index, device=device, precision=precision, workers=workers):
-        found = each_once(found)
+    for found, ranks in embedded_sets(datasets, parts or None, index=index, device=device, precision=precision, workers=workers, mend=mend):
+        found = each_once(found, of_bursts=True)
         ladder = prototype_ladder(found, ranks, use_above=not leaves_only)
         records.append({"set": found.name, **ladder.metrics})
         content.append(records[-1] | {"curves": ladder.curves, "fits": [asdict(fit) for fit in ladder.fits]})

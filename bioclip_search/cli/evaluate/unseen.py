@@ -9,7 +9,7 @@ import click
 from bioclip_search.cli.evaluate.embedding import out_option
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, parts_option, set_option
+from bioclip_search.cli.labelled_sets import config_option, files_argument, labelled_sets, mend_option, parts_option, set_option
 from bioclip_search.cli.progress import progress_steps
 from bioclip_search.cli.values import ACCURACY
 
@@ -30,6 +30,7 @@ COLUMNS = {
 @set_option
 @click.option("--index", default="starter", show_default=True, help="Name or folder of the index.")
 @parts_option
+@mend_option
 @click.option("--target-accuracy", type=ACCURACY, default=0.9, show_default=True, help="Share of right names that is promised.")
 @click.option(
     "--taken-out", type=click.FloatRange(0, 0.5, min_open=True), default=0.2, show_default=True, help="Share of the species that the index is to lack."
@@ -45,6 +46,7 @@ def unseen(
     only: tuple[str, ...],
     index: str,
     parts: tuple[str, ...],
+    mend: bool,
     target_accuracy: float,
     taken_out: float,
     out: Path | None,
@@ -64,7 +66,7 @@ def unseen(
     from bioclip_search.searcher import Searcher
 
     searcher = Searcher.open(index, device=device, precision=precision)
-    sets = labelled_sets(files, config, only, searcher)
+    sets = labelled_sets(files, config, only, searcher, mend=mend)
     with progress_steps("pictures") as progress:
         found = measure_unseen(searcher, sets, target=target_accuracy, parts=parts or None, share_taken_out=taken_out, workers=workers, progress=progress)
     write_json(out, [one.to_dict() for one in found])
