@@ -79,6 +79,27 @@ def open_picture(source: Any, *, enough_px: int | None = None) -> PIL.Image.Imag
         return decode(file, size_bytes, enough_px=enough_px).picture
 
 
+def size_of(source: bytes | str | Path) -> tuple[int, int]:
+    """Width and height of the upright picture in a file or its bytes, as the header tells them; no pixel is decoded.
+
+    Raises:
+        PictureError: It is missing, empty, too large, or no picture.
+    """
+    with contextlib.ExitStack() as stack:
+        file, size_bytes = (io.BytesIO(source), len(source)) if isinstance(source, bytes) else stack.enter_context(open_file(source))
+        if size_bytes == 0:
+            raise PictureError("the file is empty (0 bytes)")
+        try:
+            picture = open_header(file)
+        except PIL.UnidentifiedImageError as error:
+            raise PictureError(f"is no picture of a known kind ({', '.join(FORMATS)})") from error
+        except PictureError:
+            raise
+        except Exception as error:  # Subtle: a damaged file makes Pillow's readers raise nearly anything.
+            raise PictureError(f"cannot be read: {error or type(error).__name__}") from error
+        return picture.size[::-1] if _is_on_its_side(picture) else picture.size
+
+
 @contextlib.contextmanager
 def open_file(path: str | Path) -> Iterator[tuple[BinaryIO, int]]:
     """The file, opened to be read, and its size in bytes.

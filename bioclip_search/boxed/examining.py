@@ -39,6 +39,8 @@ from bioclip_search.boxed.report import (
 )
 from bioclip_search.detectors.boxes import Box
 from bioclip_search.errors import PictureError
+from bioclip_search.evaluation.burst_names import burst_names
+from bioclip_search.exif import facts_of
 from bioclip_search.images import MAX_FILE_BYTES, decode, open_file
 from bioclip_search.stream import work_ahead
 
@@ -61,11 +63,12 @@ class _Looked:
 
     size_wh: tuple[int, int] = (0, 0)
     content: str = ""
+    taken: str | None = None
     error: str | None = None
 
 
 def examine(sets: Sequence[BoxedSet], progress: Callable[[int, int], None] | None = None) -> tuple[list[BoxedSet], BoxReport]:
-    """The sets without the pictures that cannot be read, their boxes mended, sizes and contents filled in; and what there was to tell.
+    """The sets without the pictures that cannot be read, their boxes mended, sizes, contents and bursts filled in; and what there was to tell.
 
     Each picture is read once, one after the other; only sizes and hashes are kept.
     """
@@ -125,7 +128,8 @@ def _look(picture: bytes | str | Path) -> _Looked:
         opened = decode(io.BytesIO(data), len(data), enough_px=ENOUGH_PX)
     except PictureError as error:
         return _Looked(error=str(error))
-    return _Looked(opened.size_wh, hashlib.sha256(data).hexdigest())
+    taken = facts_of(opened.header).timestamp
+    return _Looked(opened.size_wh, hashlib.sha256(data).hexdigest(), taken and taken.isoformat())
 
 
 def _bytes_of(path: str | Path) -> bytes:
@@ -149,11 +153,18 @@ def _examined(boxed: BoxedSet, looked: Sequence[_Looked], counting: Counting) ->
         boxed,
         boxes=tuple(boxes),
         dropped=0,
+        bursts=_bursts_by_clock(boxed, [one.taken for one in looked]) if boxed.bursts is None else boxed.bursts,
         sizes_wh=np.array([one.size_wh for one in looked], np.int64).reshape(-1, 2),
         contents=np.array([one.content for one in looked], object),
     )
     is_sound = np.array([one.error is None for one in looked], bool)
     return filled if is_sound.all() else kept(filled, is_sound)
+
+
+def _bursts_by_clock(boxed: BoxedSet, taken: Sequence[str | None]) -> np.ndarray | None:
+    """The bursts by the clocks of the cameras, where the source tells none: of one deployment, else of one folder."""
+    silent = [None] * len(boxed)
+    return burst_names(silent, silent if boxed.deployments is None else boxed.deployments.tolist(), taken, boxed.names)
 
 
 def _tell_repeats(sets: Sequence[BoxedSet], counting: Counting) -> None:

@@ -159,6 +159,16 @@ def package_stream(package: Package) -> Stream:
     return stream
 
 
+def package_media(package: Package) -> Iterator[tuple[Mapping[str, str | None], Media | Video]]:
+    """Each row of media.csv that names a file, with what it leads to; without boxes and the places of deployments."""
+    with ExitStack() as stack:
+        finder = _Finder(package, stack)
+        for row in package.rows("media"):
+            media = finder.media(row, _facts(row, {}))
+            if media is not None:
+                yield row, media
+
+
 def _with_boxes(media: Media | Video | None, row: Mapping[str, str | None], boxes: Kept) -> Media | Video | None:
     """The picture with the boxes that were told of it; a video, and what is not here, as it is."""
     return replace(media, boxes=_boxes_of(row, boxes)) if isinstance(media, Media) and media.error is None else media

@@ -93,9 +93,9 @@ def test_a_row_without_objects_is_a_picture_of_nothing(tmp_path):
 
 
 def test_other_files_are_refused(tmp_path):
-    with pytest.raises(TableError, match="neither COCO"):
+    with pytest.raises(TableError, match="none of the formats"):
         find_boxed_sets([tmp_path / "a.csv"])
-    with pytest.raises(TableError, match="neither COCO"):
+    with pytest.raises(TableError, match="none of the formats"):
         find_boxed_sets([tmp_path])
     with pytest.raises(TableError, match="cannot be read"):
         find_boxed_sets([tmp_path / "none.json"])
