@@ -64,6 +64,19 @@ OF_PICTURES = ("detector", "min_confidence", "tile_px", "every", "per_s", "deplo
 @click.option("--workers", type=click.IntRange(1, 64), help="Processes that decode pictures.  [default: one per core, at most 8]")
 @click.option("--decode-timeout", "timeout_s", metavar="SECONDS", type=NumberRange(0, min_open=True), help="Longest time for one picture.  [default: 30]")
 @click.option(
+    "--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True, help="spark: on a cluster, or on this machine (extra spark)."
+)
+@click.option("--master", metavar="URL", help="Of Spark: local[2], spark://host:7077, yarn.  [default: what spark-submit says, else local[*]]")
+@click.option(
+    "--spark-conf", "conf", metavar="NAME=VALUE", multiple=True, help="A setting of Spark, such as spark.executor.memory=4g; may be given several times."
+)
+@click.option(
+    "--staging",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Of Spark: another shared folder for what is on its way.  [default: OUT/spark]",
+)
+@click.option(
     "--progress-file",
     metavar="FILE",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -79,10 +92,14 @@ def tag(source: str | None, out: Path, columns: tuple[str, ...], keep_repeats: b
     Example: bioclip-search tag photos/ --out run --target-accuracy 0.95
     """
     _stop_if_unused(options)
+    on_spark = _on_spark(source, options)
     options = {name: value for name, value in options.items() if value not in (None, ())}
     try:
         with progress_steps("pictures") as bar, told_in(progress_file) as telling:
-            from bioclip_search.runs.tag import tag as tag_collection  # Subtle: loaded here, for that takes seconds, in which it is told already
+            if on_spark:
+                from bioclip_search.spark.tagging import tag_on_spark as tag_collection
+            else:
+                from bioclip_search.runs.tag import tag as tag_collection  # Subtle: loaded here, for that takes seconds, in which it is told already
 
             run = tag_collection(source, out, columns=_columns(columns) or None, repeats=not keep_repeats, progress=_both(bar, telling), **options)
     except KeyboardInterrupt:
@@ -98,6 +115,25 @@ def _stop_if_unused(options: dict[str, Any]) -> None:
     if options["from_run"] is not None and given:
         names = ", ".join(option.opts[0] for option in context.command.params if option.name in given)
         raise click.UsageError(f"With --from no picture is looked at, so these say nothing: {names}. Leave them out, or give SOURCE instead of --from.")
+
+
+def _on_spark(source: str | None, options: dict[str, Any]) -> bool:
+    """Whether Spark is to do the work; takes the engine out of the options, and leaves those of Spark only where it is.
+
+    Raises:
+        UsageError: Spark is told of where it has nothing to do.
+    """
+    is_spark = options.pop("engine") == "spark"
+    given = [name for name in ("master", "conf", "staging") if options[name] not in (None, ())]
+    if given and not is_spark:
+        raise click.UsageError("--master, --spark-conf and --staging are Spark's; add --engine spark.")
+    if is_spark and (options["from_run"] is not None or source is None):
+        raise click.UsageError("Spark looks at the pictures of a SOURCE. An earlier run is decided anew (--from) on one machine, for that opens no picture.")
+    pairs = dict(pair.partition("=")[::2] for pair in options["conf"])
+    if not all(name and value for name, value in pairs.items()):
+        raise click.UsageError("--spark-conf takes NAME=VALUE, such as --spark-conf spark.executor.memory=4g.")
+    options["conf"] = pairs or None
+    return is_spark
 
 
 def _both(*watching: Callable[[int, int | None], None] | None) -> Callable[[int, int | None], None] | None:

@@ -32,10 +32,10 @@ def piece_path(folder: Path, number: int) -> Path:
     return folder / f"piece-{number:07}.parquet"
 
 
-def done_in_order(spark: SparkSession, work: Work, count: int, folder: Path) -> Iterator[Path]:
-    """The files of `count` pieces, in the order of their numbers, each as soon as it and all before it are there.
+def done_in_order(spark: SparkSession, work: Work, count: int, folder: Path, first: int = 0) -> Iterator[Path]:
+    """The files of the pieces from `first` up to `count`, in the order of their numbers, each as soon as it and all before it are there.
 
-    Pieces whose file is there already are not done again. A file may be removed once the next one is asked for.
+    Pieces whose file is there already are not done again. Whoever got a file may remove it.
 
     Args:
         work: Sent to the workers by pickle; what it is made of must be there, too.
@@ -44,10 +44,10 @@ def done_in_order(spark: SparkSession, work: Work, count: int, folder: Path) -> 
     Raises:
         SparkError: Spark gave up, or a worker says why the work cannot be done. Files of finished pieces stay.
     """
-    missing = [number for number in range(count) if not piece_path(folder, number).exists()]
+    missing = [number for number in range(first, count) if not piece_path(folder, number).exists()]
     job = _Job(spark, work, missing, folder)
     with job:
-        for number in range(count):
+        for number in range(first, count):
             path = piece_path(folder, number)
             while not path.exists():
                 if job.is_over:

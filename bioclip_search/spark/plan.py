@@ -1,0 +1,134 @@
+"""What is to be tagged, as rows of a Parquet file: a row a picture or video, a row group a piece of work.
+
+Listing pictures is left to `sources`; what is done with a piece to `worker`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from bioclip_search.decoding.opening import facts_heard, facts_told
+from bioclip_search.errors import SparkError
+from bioclip_search.media import NO_FACTS, GivenBox, Media, Video
+from bioclip_search.swapping import whole_file
+
+PLAN_FILE = "plan.parquet"
+
+PICTURES_PER_PIECE = 256
+"""Pictures of a piece: what a dying executor costs, at most, for each of its cores; some seconds of work, beside which a task's start (50 ms) is little."""
+
+STEP_PICTURES = 16
+"""Pieces are a multiple of the batches in which pictures are looked at on one machine (`tagging.BATCH_PICTURES`), so that numbers come out alike."""
+
+BYTES_PER_PIECE = 1 << 26
+"""A piece whose pictures come with their bytes ends, at the next step, when it has so many (64 MiB): a worker holds them at once."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("image", pa.string(), nullable=False),
+        pa.field("is_video", pa.bool_(), nullable=False),
+        pa.field("file", pa.binary()),
+        pa.field("data", pa.large_binary()),
+        pa.field("facts", pa.string()),
+        pa.field("boxes", pa.string()),
+        pa.field("error", pa.string()),
+    ]
+)
+"""`file` is a path in the bytes of the operating system; `facts` and `boxes` are JSON."""
+
+
+def write_plan(media: Iterable[Media | Video], path: Path) -> int:
+    """Writes the plan, whole or not at all, with memory flat in the number of pictures; gives how many there are.
+
+    Raises:
+        SparkError: It cannot be written.
+    """
+    count = 0
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as part, parquet.ParquetWriter(part, SCHEMA, compression="zstd", use_dictionary=False) as writer:
+            for rows in _pieces(media):
+                writer.write_table(pa.Table.from_pylist(rows, SCHEMA), row_group_size=len(rows))
+                count += len(rows)
+    except OSError as error:
+        raise SparkError(
+            f"{path}: the list of what is to be tagged cannot be written ({error.strerror or error}). Make room, or give another --staging."
+        ) from error
+    return count
+
+
+def read_plan(path: Path) -> parquet.ParquetFile:
+    """The plan, to be closed by whoever asked: a row group a piece.
+
+    Raises:
+        SparkError: It cannot be read.
+    """
+    try:
+        return parquet.ParquetFile(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise SparkError(
+            f"{path}: cannot be read ({str(error).splitlines()[0]}). The folder of the run, or --staging, must lie where all machines find it under one name."
+        ) from error
+
+
+def piece_media(path: Path, number: int) -> list[Media | Video]:
+    """The pictures and videos of a piece, in the order of the source.
+
+    Raises:
+        SparkError: The plan cannot be read.
+    """
+    with read_plan(path) as plan:
+        return [_media(row) for row in plan.read_row_group(number, use_threads=False).to_pylist()]
+
+
+def _pieces(media: Iterable[Media | Video]) -> Iterator[list[dict[str, Any]]]:
+    rows: list[dict[str, Any]] = []
+    held = 0
+    for one in media:
+        rows.append(_row(one))
+        held += len(rows[-1]["data"] or b"")
+        if len(rows) >= PICTURES_PER_PIECE or (held >= BYTES_PER_PIECE and len(rows) % STEP_PICTURES == 0):
+            yield rows
+            rows, held = [], 0
+    if rows:
+        yield rows
+
+
+def _row(one: Media | Video) -> dict[str, Any]:
+    is_video = isinstance(one, Video)
+    boxes = one.boxes
+    if boxes is not None:
+        boxes = {number: [_told(box) for box in some] for number, some in boxes.items()} if is_video else [_told(box) for box in boxes]
+    return {
+        "image": one.image,
+        "is_video": is_video,
+        "file": None if one.file is None else os.fsencode(os.path.abspath(one.file)),
+        "data": None if is_video else one.data,
+        "facts": None if one.facts == NO_FACTS else json.dumps(facts_told(one.facts)),
+        "boxes": None if boxes is None else json.dumps(boxes),
+        "error": None if is_video else one.error,
+    }
+
+
+def _media(row: dict[str, Any]) -> Media | Video:
+    file = None if row["file"] is None else Path(os.fsdecode(row["file"]))
+    facts = NO_FACTS if row["facts"] is None else facts_heard(json.loads(row["facts"]))
+    boxes = None if row["boxes"] is None else json.loads(row["boxes"])
+    if row["is_video"]:
+        return Video(row["image"], file, facts, None if boxes is None else {int(number): _heard(some) for number, some in boxes.items()})
+    return Media(row["image"], file, row["data"], facts, None if boxes is None else _heard(boxes), error=row["error"])
+
+
+def _told(box: GivenBox) -> list[Any]:
+    return [*box.box_xywhn, box.confidence, box.category]
+
+
+def _heard(boxes: list[list[Any]]) -> tuple[GivenBox, ...]:
+    return tuple(GivenBox(tuple(values), confidence, category) for *values, confidence, category in boxes)

@@ -1,0 +1,180 @@
+"""What a worker does with a piece: the very stages of a run on one machine, over the pictures of the piece, into a file of rows.
+
+Models are opened once a Python process and kept for all its tasks. Who hands out pieces and takes the files is `pieces`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from bioclip_search.errors import SparkError
+from bioclip_search.media import Facts
+from bioclip_search.runs.record import TaggedPicture
+from bioclip_search.runs.settings import settings_hash
+from bioclip_search.runs.table import schema, to_table
+from bioclip_search.sources import Source
+from bioclip_search.sources.source import Placing, Tally
+from bioclip_search.spark.plan import piece_media
+
+if TYPE_CHECKING:
+    from bioclip_search.decoding.pool import Decoders
+    from bioclip_search.runs.tagging import Equipment
+
+TOLD_KEY = b"bioclip-search"
+"""Of a piece's file: what is told beside its rows, as JSON {"videos": media ids, "tally": what was passed over}."""
+
+_at_hand: dict[str, tuple[Equipment, Decoders]] = {}
+"""What this process has opened, by the options: one at a time."""
+
+
+@dataclass(frozen=True)
+class Tagging:
+    """Tags a piece; sent to the workers by pickle.
+
+    Attributes:
+        plan: Where the pieces stand; see `plan`.
+        options: As `equipment_for` takes them.
+        settings: The hash of the settings that the run is made with; a worker that has other models stops.
+        placing: The source's own; see `Source`.
+    """
+
+    plan: Path
+    options: Mapping[str, Any]
+    settings: str
+    placing: Placing
+
+    def __call__(self, number: int, path: Path) -> None:
+        """Raises: SparkError: the plan cannot be read here, or the models here are others."""
+        from bioclip_search.runs.tagging import tag_into
+
+        equipment, decoders = equipment_for(self.options)
+        if settings_hash(equipment.settings()) != self.settings:
+            raise SparkError(
+                "A worker has another index, encoder or detector than the one that answered first, under the same name. "
+                "Give all machines the same files, or name them by a path on shared storage; --precision fp32 and --device cpu make unlike machines alike."
+            )
+        journal = PieceJournal(equipment.deciding.searcher.encoder.dim)
+        media = piece_media(self.plan, number)
+        source = Source("piece", None, lambda _tally: iter(media), placing=_Late(self.placing))
+        tag_into(journal, source, equipment, decoders)
+        journal.write(path, source.tally)
+
+
+class PieceJournal:
+    """What `tag_into` asks a journal, for one piece: nothing was done before, and all stays in memory until it is written."""
+
+    def __init__(self, dim: int | None):
+        self.dim, self._tables, self._videos = dim, [schema(dim).empty_table()], []
+        self._first: dict[tuple[str | None, int | None], TaggedPicture] = {}
+
+    def has(self, media_id: str) -> bool:
+        return False
+
+    def mark(self, media_id: str) -> None:
+        self._videos.append(media_id)
+
+    def knows(self, content_hash: str, frame_number: int | None = None) -> bool:
+        return (content_hash, frame_number) in self._first
+
+    def recall(self, content_hash: str, frame_number: int | None = None) -> TaggedPicture | None:
+        return self._first.get((content_hash, frame_number))
+
+    def add(self, pictures: Sequence[TaggedPicture]) -> None:
+        self._tables.append(to_table(pictures, self.dim))
+        for one in pictures:
+            if one.content_hash is not None:
+                self._first.setdefault((one.content_hash, one.frame_number), one)
+
+    def write(self, path: Path, tally: Tally) -> None:
+        """The rows, and beside them which videos are done and what was passed over."""
+        told = {"videos": self._videos, "tally": tally.counts()}
+        rows = pa.concat_tables(self._tables).replace_schema_metadata({TOLD_KEY: json.dumps(told).encode()})
+        parquet.write_table(rows, path, compression="zstd")
+
+
+@dataclass(frozen=True)
+class _Late:
+    """A placing for pictures that were placed early where they were listed."""
+
+    placing: Placing
+
+    def __call__(self, image: str, facts: Facts, tally: Tally, is_late: bool) -> Facts:
+        return self.placing(image, facts, tally, True) if is_late else facts
+
+
+def equipment_for(options: Mapping[str, Any]) -> tuple[Equipment, Decoders]:
+    """What pictures are looked at with on this worker, opened at the first call: on the cores and the card that Spark gave the task.
+
+    Args:
+        options: Those of `open_deciding`, of `open_equipment`, and filters and rules.
+    """
+    from bioclip_search.decoding.pool import Decoders
+    from bioclip_search.runs.equipping import OF_DECIDING, OF_LOOKING, open_deciding, open_equipment
+
+    cores, card = _given()
+    key = repr((sorted(options.items()), cores, card))
+    if key not in _at_hand:
+        import torch
+
+        torch.set_num_threads(cores)
+        for _, decoders in _at_hand.values():
+            decoders.close()
+        _at_hand.clear()
+        told = dict(options) | ({"device": card} if card and options.get("device", "auto") == "auto" else {})
+        looking = {"workers": cores} | {name: told[name] for name in OF_LOOKING if name in told}
+        deciding = open_deciding(**{name: value for name, value in told.items() if name in OF_DECIDING or name not in OF_LOOKING})
+        equipment = open_equipment(deciding, **looking)
+        _at_hand[key] = equipment, Decoders(equipment.workers, **equipment.limits)
+    return _at_hand[key]
+
+
+def _given() -> tuple[int, str | None]:
+    """The cores of this task, and the device of the card that was given to it (spark.task.resource.gpu.amount)."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    if context is None:
+        return 1, None
+    gpu = context.resources().get("gpu")
+    return context.cpus(), card_of(gpu.addresses, os.environ.get("CUDA_VISIBLE_DEVICES")) if gpu and gpu.addresses else None
+
+
+def card_of(addresses: Sequence[str], visible: str | None) -> str:
+    """The device of the first card given, as torch counts those that this process can see.
+
+    >>> card_of(["1"], None), card_of(["3"], "2,3"), card_of(["3"], "3")
+    ('cuda:1', 'cuda:1', 'cuda:0')
+    """
+    seen = [one.strip() for one in (visible or "").split(",") if one.strip()]
+    first = addresses[0].strip()
+    return f"cuda:{seen.index(first) if first in seen else first}"
+
+
+def settings_there(spark: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run as a worker has them: which encoder in which precision, which index, which detector.
+
+    Raises:
+        SparkError: The models cannot be opened there.
+    """
+    import warnings
+
+    from bioclip_search.spark.session import told_as_spark_error
+
+    def tell(batches: Any) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"settings": [json.dumps(equipment_for(options)[0].settings())]})
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of pandas 3, which mapInArrow asks for and never uses
+            return json.loads(spark.range(0, 1, 1, 1).mapInArrow(tell, "settings string").first()["settings"])
+    except Exception as error:  # py4j and pyspark each raise types of their own
+        raise told_as_spark_error(error) from error
