@@ -10,14 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bioclip_search import places
+from bioclip_search.data.manifest import named_models, read_manifest
 from bioclip_search.detectors.known import KNOWN_DETECTORS, STARTER, KnownDetector, find_detector_folder, known_detector, known_files
 from bioclip_search.errors import ModelError
 from bioclip_search.pulling import Progress, Pulled, hash_of, pull, recorded_sha256
 
 DETECTOR, ENCODER = "detector", "encoder"
-
-ENCODER_LICENCES = {"bioclip": "MIT", "bioclip-2": "MIT"}
-"""As their model cards tell (imageomics/bioclip, imageomics/bioclip-2 on huggingface.co); for the others see their cards."""
 
 ENCODER_WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 """The files of weights in a hub's folder, in the order in which open_clip looks for them."""
@@ -114,7 +112,8 @@ def _encoder(name: str, hub: str) -> ShelvedModel:
     """Of a file in the hub's cache the SHA-256 is the name under which the cache keeps it."""
     from huggingface_hub import try_to_load_from_cache
 
-    licence = ENCODER_LICENCES.get(name, f"see huggingface.co/{hub}")
+    manifest = named_models().get(name)
+    licence = read_manifest(manifest).licence if manifest else f"see huggingface.co/{hub}"
     for file in ENCODER_WEIGHTS:
         found = try_to_load_from_cache(hub, file)
         if isinstance(found, str) and Path(found).is_file():

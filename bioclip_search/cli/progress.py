@@ -44,6 +44,24 @@ def progress_steps(what: str) -> Iterator[Callable[[int, int], None] | None]:
         yield lambda done, total: progress.update(task, completed=done, total=total, rate=_rate(progress, task))
 
 
+@contextmanager
+def progress_parts() -> Iterator[Callable[[str, int, int], None] | None]:
+    """Gives a callback (what, done, in all) that moves a bar for each thing that is told, None where there is no terminal; 0 in all: nobody knows."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    with _bars() as progress:
+        tasks: dict[str, TaskID] = {}
+
+        def tell(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=None, rate="")
+            task = tasks[what]
+            progress.update(task, completed=done, total=total or None, rate=_rate(progress, task))
+
+        yield tell
+
+
 def _bars() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn

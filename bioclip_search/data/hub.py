@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from bioclip_search.data.manifest import IMAGE, Manifest
+from bioclip_search.data.wish import marked
 from bioclip_search.errors import MissingExtraError, TableError
 from bioclip_search.evaluation.label_folders import plain_label
 from bioclip_search.evaluation.label_tables import label_columns
@@ -92,6 +94,23 @@ def count_pictures(manifest: Manifest) -> int:
     return _guarded(manifest, lambda: sum(1 for _ in (_load(library, manifest, [light]) if light else rows)))
 
 
+def load_rows(manifest: Manifest, split: str) -> Any:
+    """All columns of a split as a stream that can be stopped and gone on with, pictures as their stored bytes.
+
+    Raises:
+        MissingExtraError: datasets is not installed.
+        TableError: It cannot be reached or read; tells what to do.
+    """
+    library = _library()
+    place = next((folder for folder in (manifest.home / manifest.hub, Path(manifest.hub)) if folder.is_dir()), None)
+    options = {"split": split, "name": manifest.config, "streaming": True} | ({} if place else {"revision": manifest.revision})
+    rows = _guarded(manifest, lambda: library.load_dataset(str(place or manifest.hub), **options))
+    for name, feature in list(rows.features.items()):
+        if isinstance(feature, library.Image):
+            rows = rows.cast_column(name, library.Image(decode=False))
+    return rows
+
+
 def _column_of(manifest: Manifest, ours: str, features: Any) -> str:
     found = next((name for name in manifest.columns[ours] if name in features), None)
     if found is None:
@@ -144,7 +163,8 @@ def _bytes_of(image: Any) -> bytes:
 def _load(library: ModuleType, manifest: Manifest, columns: Sequence[str] | None = None) -> Any:
     """The split, streamed unless nothing may be fetched; of Parquet only the columns asked for are read."""
     local = manifest.local
-    options: dict[str, Any] = {"split": manifest.split, "name": manifest.config}
+    split = str(((marked(local) if local else None) or {}).get("split") or manifest.split)
+    options: dict[str, Any] = {"split": split, "name": manifest.config}
     if local is None:
         options["revision"] = manifest.revision
     options["streaming"] = local is not None or not library.config.HF_HUB_OFFLINE

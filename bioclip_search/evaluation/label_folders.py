@@ -25,8 +25,8 @@ from bioclip_search.names.lookup import PATH_SIGN
 from bioclip_search.prompts import RANKS
 from bioclip_search.tables import read_table
 
-SPLITS = {"train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-"""Names of folders that are parts, and what the part is called."""
+SPLITS = {"train": "train", "training": "train", "train_mini": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
+"""Names of folders that are parts, and what the part is called; train_mini is iNaturalist's smaller one."""
 
 TOLD = 5
 """How many folders a note names."""

@@ -99,14 +99,16 @@ def find_sets(places: Iterable[str | Path], ranks: Sequence[str] = RANKS) -> lis
     """
     from bioclip_search.data.hub import labelled_set_of
     from bioclip_search.data.manifest import find_manifest
+    from bioclip_search.data.pulled import labels_of
     from bioclip_search.evaluation.run_sets import is_run, set_of_review
 
     places = list(dict.fromkeys(places))
     runs = [place for place in places if is_run(place)]
     manifests = {place: find_manifest(place) for place in places if place not in runs}
-    named = [labelled_set_of(manifest, ranks) for manifest in manifests.values() if manifest]
+    pulled = {place: labels_of(manifest) if manifest else Path(place) for place, manifest in manifests.items()}
+    named = [labelled_set_of(manifest, ranks) for place, manifest in manifests.items() if manifest and pulled[place] is None]
     reviews = [set_of_review(place, ranks) for place in runs]
-    return [*_sets_of_files([place for place, manifest in manifests.items() if manifest is None], ranks), *reviews, *named]
+    return [*_sets_of_files([pulled[place] if manifests[place] else place for place in manifests if pulled[place] is not None], ranks), *reviews, *named]
 
 
 def _sets_of_files(places: Iterable[str | Path], ranks: Sequence[str]) -> list[LabelledSet]:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from bioclip_search.data.manifest import Manifest, find_manifest
+from bioclip_search.data.pulled import pictures_of
 from bioclip_search.errors import SourceError, TableError
 from bioclip_search.media import Media
 from bioclip_search.sources.seen import Seen
@@ -30,6 +32,12 @@ def open_named_set(name: str | Path) -> Source | None:
     manifest = _as_source_error(lambda: find_manifest(name))
     if manifest is None:
         return None
+    pictures = _as_source_error(lambda: pictures_of(manifest))
+    if pictures is not None:
+        from bioclip_search.sources.opening import open_source
+
+        source = open_source(pictures)
+        return replace(source, told=(f"{manifest.name}: {manifest.licence}", *source.told))
     counted = partial(_as_source_error, partial(_count, manifest))
     return Source("data set", None, partial(_stream, manifest), told=(f"{manifest.name}: {manifest.licence}",), counting=counted)
 

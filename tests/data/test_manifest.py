@@ -54,7 +54,7 @@ def test_a_misspelt_name_is_told_with_the_right_one():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        pytest.param("", "lacks what, hub, split, licence, citation, columns", id="empty"),
+        pytest.param("", "lacks what, licence, citation, hub, split, columns", id="empty"),
         pytest.param(SOUND.replace('split = "test"', ""), "lacks split", id="no split"),
         pytest.param("colour = 'red'" + SOUND, "has colour, which mean nothing", id="an unknown entry"),
         pytest.param(SOUND.replace('image = ["image", "file_name"]', ""), "which column holds the image", id="no image"),
