@@ -10,7 +10,7 @@ import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from PIL import Image
 
 from bioclip_search.detectors.boxes import Detection, category_names, drop_duplicates
 from bioclip_search.detectors.card import AS_TRAINED, SMALL_FORMAT, Inference
+from bioclip_search.detectors.views import merged, mirrored
 from bioclip_search.errors import ModelError
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ MAX_WEIGHTS_BYTES = 1 << 26
 """A folder with larger files (64 KiB, 64 MiB) is not one of ours and is not read."""
 
 PX_RANGE = (64, 1280)
+"""Longer sides that pictures may be scaled to."""
+
+AUGMENTED_LOOKS, NEARER = 3, 1.25
+"""With `augment` a picture is looked at as it is, mirrored, and this much larger."""
+
 MAX_CATEGORIES = 100
 
 
@@ -78,25 +84,31 @@ class OrganismDetector:
         """
         if not 0.0 <= min_confidence <= 1.0:
             raise ValueError(f"Expected a confidence between 0 and 1, got {min_confidence}.")
-        return [drop_duplicates(self._looks(picture, min_confidence), self.inference.iou) for picture in pictures]
+        return [self._found(picture, min_confidence) for picture in pictures]
 
     @property
     def confidence(self) -> float:
         """The least confidence that its card asks for where the caller asks for no other."""
         return self.inference.confidence
 
-    def _looks(self, picture: Image.Image, min_confidence: float) -> Iterator[Detection]:
-        """What is found in the picture, and with `augment` in its mirror image, at the place where it stands."""
-        yield from self._detections(picture, min_confidence)
-        if self.inference.augment:
-            for one in self._detections(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), min_confidence):
-                left, top, right, bottom = one.box_xyxy
-                yield replace(one, box_xyxy=(picture.width - right, top, picture.width - left, bottom))
+    def _found(self, picture: Image.Image, min_confidence: float) -> list[Detection]:
+        """One look; with `augment` also one at the mirror image and a nearer one, and what the three come to."""
+        iou = self.inference.iou
+        if not self.inference.augment:
+            return drop_duplicates(self._detections(picture, self.px, min_confidence), iou)
+        least = min_confidence / AUGMENTED_LOOKS  # Subtle: the sum of three confidences may reach what none of them does
+        turned = self._detections(picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT), self.px, least)
+        looks = [
+            drop_duplicates(self._detections(picture, self.px, least), iou),
+            drop_duplicates((mirrored(one, picture.width) for one in turned), iou),
+            drop_duplicates(self._detections(picture, min(round(NEARER * self.px), PX_RANGE[1]), least), iou),
+        ]
+        return [one for one in merged(looks, iou) if one.confidence > min_confidence]
 
-    def _detections(self, picture: Image.Image, min_confidence: float) -> Iterator[Detection]:
+    def _detections(self, picture: Image.Image, px: int, min_confidence: float) -> Iterator[Detection]:
         import torch
 
-        pixels, scale_wh = fit_picture(picture, self.px)
+        pixels, scale_wh = fit_picture(picture, px)
         image = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1).float() / 255  # (3, h, w)
         try:
             with self.lock, torch.inference_mode():

@@ -315,13 +315,18 @@ def test_the_starter_is_found_by_name_and_sees_the_cat():
     assert bottom - top > 150
 
 
-def test_a_mirrored_look_tells_the_box_where_it_stands_and_overlaps_go_by_the_card():
+def test_three_looks_come_to_one_answer_and_the_mirrored_one_tells_where_the_box_stands():
     network = FixedNetwork([10.0, 5.0, 30.0, 40.0], 0.5)
     plain = OrganismDetector("fixed", "f", 100, ("organism",), network, torch.device("cpu"))
     twice = OrganismDetector("fixed", "f", 100, ("organism",), network, torch.device("cpu"), Inference(augment=True))
     picture = PIL.Image.new("RGB", (100, 60))
     assert [one.box_xyxy for one in plain.detect([picture], 0.1)[0]] == [(10.0, 5.0, 30.0, 40.0)]
-    assert [one.box_xyxy for one in twice.detect([picture], 0.1)[0]] == [(10.0, 5.0, 30.0, 40.0), (70.0, 5.0, 90.0, 40.0)]
+    # The fixed box lies at (8, 4, 24, 32) where the picture was looked at 1.25 times larger, and overlaps the first by 378 of 770:
+    # one find, half way between, of two looks in three. The mirrored look alone sees the other.
+    both, mirrored = twice.detect([picture], 0.05)[0]
+    assert both.box_xyxy == (9.0, 4.5, 27.0, 36.0)
+    assert mirrored.box_xyxy == (70.0, 5.0, 90.0, 40.0)
+    assert both.confidence == pytest.approx(2 * mirrored.confidence)
 
 
 def test_other_settings_of_the_card_are_told_by_the_fingerprint(copy):
