@@ -76,7 +76,7 @@ def _vectors(searcher: Searcher, table: pa.Table, photos: Mapping[int, Sequence[
     for number, pictures in photos.items():
         if pictures:
             seen = searcher.encoder.encode_images([_opened(picture, searcher.encoder.input_px) for picture in pictures])  # (p, d)
-            weights[number] = weigh_photos(vectors[number], seen, searcher.scores(seen).max(axis=1))
+            weights[number] = weigh_photos(vectors[number], seen, searcher.catalogue.cosines(seen).max(axis=1))
             vectors[number] = fuse(vectors[number], seen, weights[number].weight)
     return vectors, weights
 

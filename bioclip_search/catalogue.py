@@ -6,7 +6,7 @@ that were added. Leaves are the same taxa in depth-first order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from bioclip_search.errors import IndexDamagedError, TableError
+from bioclip_search.heads.taught import Taught, near_with_head
 from bioclip_search.index import Index, find_index
 from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
@@ -106,7 +107,36 @@ class Catalogue:
         order = np.argsort(leaves)
         return leaves[order], near.scores[order]
 
+    @cached_property
+    def taught(self) -> Taught | None:
+        """The head of the index among its leaves; None where it has none, or one that is not heard.
+
+        Raises:
+            IndexDamagedError: The head cannot be read, or is odd.
+            IndexMismatchError: It belongs to other taxa or another encoder.
+        """
+        from bioclip_search.heads.storing import taught_of
+
+        return None if self.index.card.head is None else taught_of(self.index, self.taxonomy)
+
+    def near(self, queries: np.ndarray, sharpness: float, leaves: LeafSet | None = None, speed: str = "auto") -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """For each query the leaves in play that matter, (k,) ascending, and their scores, (k,) float32; see `Index.near`, and `scores`.
+
+        Args:
+            queries: (b, d) float32, unit rows.
+            sharpness: What scores are multiplied by before the softmax.
+        """
+        if self.taught is not None:
+            return near_with_head(self, self.taught, queries, sharpness, leaves, speed)
+        found = self.index.near(queries, sharpness, among=self.rows_of(leaves), silent=self.silent_rows, speed=speed)
+        return map(self.leaves_of, found)
+
     def scores(self, queries: np.ndarray) -> np.ndarray:
+        """What every query has with every leaf: (b, n) float32, the cosine, and in an index with a head what that adds; -inf for a silent leaf."""
+        cosines = self.cosines(queries)
+        return cosines if self.taught is None else self.taught.added_to(cosines, queries)
+
+    def cosines(self, queries: np.ndarray) -> np.ndarray:
         """The cosine of every query with every leaf, all computed: (b, n) float32, -inf for a silent one."""
         parts = [part.scores(queries) for part in self.index.parts]
         scores = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)

@@ -80,7 +80,7 @@ def near_taxa(catalogue: Catalogue, taxon: Taxon, means: Means | None = None) ->
         return []
     means = means or means_of(catalogue, taxon.rank)
     level = catalogue.taxonomy.level(taxon.rank)
-    scores = catalogue.scores(own[np.newaxis])[0].astype(np.float64)  # (n,)
+    scores = catalogue.cosines(own[np.newaxis])[0].astype(np.float64)  # (n,)
     sums = np.concatenate(([0.0], np.cumsum(np.where(scores > -np.inf, scores, 0.0))))  # (n + 1,)
     products = (sums[level.stop] - sums[level.start]) / np.maximum(means.voiced, 1)  # (m,)
     if not means.is_plain:
@@ -99,13 +99,7 @@ def mean_vector(catalogue: Catalogue, start: int, stop: int) -> np.ndarray | Non
 
 def vectors_of(catalogue: Catalogue, rows: np.ndarray) -> np.ndarray:
     """The vectors of these rows of the index, those that were added included: (k, d) float32, in their order."""
-    found, first = np.empty((len(rows), catalogue.index.card.vectors.dim), np.float32), 0
-    for part in catalogue.index.parts:
-        here = (rows >= first) & (rows < first + len(part))
-        if here.any():
-            found[here] = part.rows_at(rows[here] - first)
-        first += len(part)
-    return found
+    return catalogue.index.rows_at(rows)
 
 
 def _without_common(products: np.ndarray, own: np.ndarray, means: Means) -> np.ndarray:

@@ -17,7 +17,6 @@ from bioclip_search.calibration.record import CalibrationRecord
 from bioclip_search.catalogue import Catalogue, Restriction
 from bioclip_search.fallback import Decision, Step, Weighing, decide, decide_among
 from bioclip_search.geography.comparing import Comparison
-from bioclip_search.index.search import Near
 from bioclip_search.intervals import LeafSet
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.results import Alternative, Answer, Rung, WithoutPlace
@@ -90,9 +89,7 @@ class Question:
         """
         if self.restriction.place is not None:
             return self._comparison.probabilities(self.catalogue.scores(vector[None])[0], self.sharpness)
-        rows = self.catalogue.rows_of(self.restriction.leaves)
-        (near,) = self.catalogue.index.near(vector[None], self.sharpness, among=rows, silent=self.catalogue.silent_rows, speed=self.speed)
-        leaves, scores = self.catalogue.leaves_of(near)
+        ((leaves, scores),) = self.catalogue.near(vector[None], self.sharpness, self.restriction.leaves, self.speed)
         return leaves, leaf_probabilities(np.array(scores[None]), self.sharpness)[0]
 
     @cached_property
@@ -165,15 +162,14 @@ class Question:
 def decisions(
     catalogue: Catalogue, vectors: np.ndarray, leaves: LeafSet | None, ruling: dict[str, Any], sharpness: float, speed: str
 ) -> Iterator[tuple[Decision, float]]:
-    """The decision for each unit row, (b, dim), and its cosine with the best match; leaves too unlike to matter are passed over."""
-    found = catalogue.index.near(vectors, sharpness, among=catalogue.rows_of(leaves), silent=catalogue.silent_rows, speed=speed)
+    """The decision for each unit row, (b, dim), and its score with the best match; leaves too unlike to matter are passed over."""
 
-    def decided(near: Near) -> tuple[Decision, float]:
-        leaves, scores = catalogue.leaves_of(near)
+    def decided(near: tuple[np.ndarray, np.ndarray]) -> tuple[Decision, float]:
+        leaves, scores = near
         best = float(scores.max(initial=-np.inf))
         (probabilities,) = leaf_probabilities(scores[None], sharpness)
         if len(leaves) == len(catalogue.taxonomy):
             return decide(probabilities, catalogue.taxonomy.levels, best_score=best, **ruling), best
         return decide_among(leaves, probabilities, catalogue.taxonomy.levels, best_score=best, **ruling), best
 
-    return work_ahead(decided, found)  # numpy lets go of Python's lock
+    return work_ahead(decided, catalogue.near(vectors, sharpness, leaves, speed))  # numpy lets go of Python's lock

@@ -232,7 +232,7 @@ class Searcher:
         return [decision for decision, _ in decisions(self.catalogue, vectors, leaves, ruling, self._sharpness, self.speed)]
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
-        """The cosine of unit rows with every leaf, whatever the speed: (b, n) float32, -inf for silent leaves."""
+        """What unit rows have with every leaf, whatever the speed: (b, n) float32, -inf for silent leaves; see `Catalogue.scores`."""
         return self.catalogue.scores(vectors)
 
     def ruling(self, **asked: Any) -> dict[str, Any]:

@@ -19,8 +19,9 @@ from pyarrow import parquet
 from bioclip_search.build import seal
 from bioclip_search.catalogue import Catalogue
 from bioclip_search.errors import IndexDamagedError
+from bioclip_search.heads.storing import trim_head
 from bioclip_search.index import Card, Index
-from bioclip_search.index.card import TaxonomyNote, VectorsNote
+from bioclip_search.index.card import HeadNote, TaxonomyNote, VectorsNote
 from bioclip_search.index.copying import copy_rows
 from bioclip_search.index.folder import NAMES_FILE, TAXA_FILE, VECTORS_FILE
 from bioclip_search.index.replacing import new_folder
@@ -50,7 +51,7 @@ def trim_index(
     """Writes the index `out` with those taxa of another that all filters keep; with no filter, all of them.
 
     Its answers are those of the larger index under the same filters. Taxa that were added are merged with the others.
-    A calibration is not taken along: it promises an accuracy among the taxa that it was fitted on.
+    A calibration is not taken along: it promises an accuracy among the taxa that it was fitted on. A head is, if any of its classes is left.
 
     Args:
         within: Clades, of which a taxon must be in one.
@@ -80,7 +81,10 @@ def trim_index(
             if name.startswith(TRAVELLING):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(index.folder / name, folder / name)
-        seal(folder, _card(index, out.name, taxonomy, len(whole), _in_words(within, checklist, exclude, country)))
+        head = trim_head(index, folder, taxonomy)
+        seal(folder, _card(index, head, out.name, taxonomy, len(whole), _in_words(within, checklist, exclude, country)))
+    if index.card.head and not head:
+        say(f"The head was left behind, for none of its {index.card.head.classes:,} classes is among the taxa kept.")
     if index.card.calibration:
         say("The calibration was left behind, for it holds for the taxa that it was fitted on: `--target-accuracy` needs a new one.")
     say(f"{len(taxonomy):,} of {len(whole):,} taxa kept")
@@ -122,7 +126,7 @@ def all_entries(store: Store, count: int) -> Iterator[pa.Table]:
         yield pa.table(dict(zip(Entry._fields, map(list, columns), strict=True)), schema=ENTRY_COLUMNS)
 
 
-def _card(index: Index, name: str, taxonomy: Taxonomy, before: int, filters: str) -> Card:
+def _card(index: Index, head: HeadNote | None, name: str, taxonomy: Taxonomy, before: int, filters: str) -> Card:
     card = index.card
     return replace(
         card,
@@ -132,6 +136,7 @@ def _card(index: Index, name: str, taxonomy: Taxonomy, before: int, filters: str
         about={**card.about, "trimmed": f"from {card.name} ({before:,} taxa; whatever else is told here was told of that): {filters}"},
         calibration=None,
         added=None,
+        head=head,
     )
 
 

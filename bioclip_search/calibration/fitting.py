@@ -29,7 +29,7 @@ def calibrate(
 ) -> CalibrationRecord:
     """What is fitted on the labelled pictures of the parts (by default all but what was trained on), over the whole index.
 
-    Every picture counts alike, so what the promise holds for is this mixture of pictures.
+    Every picture counts alike, of a burst one, so what the promise holds for is this mixture of pictures.
 
     Args:
         strangers: The share of the species with pictures that can be no answer meanwhile, so that the index learns what a species looks
@@ -43,7 +43,7 @@ def calibrate(
     if strangers:
         pictures = pictures.without(_drawn(pictures, strangers))
     shuffled = np.random.default_rng(SEED).permutation(len(pictures))
-    taught, shown = taught_and_shown(shuffled)
+    taught, shown = taught_and_shown(shuffled, pictures.groups)
     temperature, judge = pictures.teach(taught)
     card = searcher.index.card
     origin = Origin(
@@ -51,6 +51,7 @@ def calibrate(
         taxonomy=card.taxonomy.content_hash,
         encoder=searcher.encoder.fingerprint,
         ranks=tuple(searcher.taxonomy.ranks),
+        head=card.head.mark if card.head else None,
         fitted_on=(
             f"{len(pictures):,} pictures of {', '.join(one.name for one in sets)}; on {len(taught):,} of them the temperature {temperature:g} and "
             f"the judge, on the other {len(shown):,} what is promised" + (f"; {strangers:.0%} of the species taken out meanwhile" if strangers else "")

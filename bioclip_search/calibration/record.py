@@ -28,7 +28,9 @@ from bioclip_search.index.card import CALIBRATION_PREFIX, Calibration, Card, cha
 from bioclip_search.index.replacing import alone_in, writing
 
 METADATA = b"bioclip_search"
-FORMAT = 1
+FORMAT, FORMAT_WITH_HEAD = 1, 2
+"""The second is that of a calibration of an index with a head, which a program that knows none would take for that of the bare index."""
+
 MAX_PICTURES = 5_000_000
 
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.01, 100.0
@@ -40,13 +42,14 @@ COLUMNS = {"probability": pa.float32(), "leaves": pa.int32(), "verdicts": pa.int
 
 @dataclass(frozen=True)
 class Origin:
-    """What a calibration belongs to: an index, by its taxa and its encoder; and the pictures, in words."""
+    """What a calibration belongs to: an index, by its taxa, its encoder and its head (`HeadNote.mark`, None without); and the pictures, in words."""
 
     index: str
     taxonomy: str
     encoder: str
     ranks: tuple[str, ...]
     fitted_on: str
+    head: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,7 @@ class CalibrationRecord:
         """Makes sure that this belongs to an index.
 
         Raises:
-            IndexMismatchError: It was fitted on other taxa or with another encoder.
+            IndexMismatchError: It was fitted on other taxa, with another encoder, or with another head or none.
         """
         if (self.origin.taxonomy, self.origin.ranks) != (card.taxonomy.content_hash, card.taxonomy.ranks):
             raise IndexMismatchError(
@@ -79,6 +82,10 @@ class CalibrationRecord:
         if not same_space(self.origin.encoder, card.encoder.fingerprint):
             raise IndexMismatchError(
                 f"The calibration was fitted with the encoder {self.origin.encoder}, the index {card.name} is made with {card.encoder.fingerprint}. Calibrate it."
+            )
+        if self.origin.head != (card.head.mark if card.head else None):
+            raise IndexMismatchError(
+                f"The calibration was fitted with {_in_words(self.origin.head)}, the index {card.name} has {_in_words(card.head and card.head.mark)}. Calibrate this one."
             )
 
     def write(self, path: Path) -> None:
@@ -93,6 +100,7 @@ class CalibrationRecord:
             columns |= {f"{name}_{rank}": pa.array(getattr(evidence, name)[:, depth], kind) for depth, rank in enumerate(ranks)}
         judge = {name: array.tolist() for name, array in vars(self.judge).items()}
         told = {"format": FORMAT, "temperature": self.temperature, "judge": judge, "leaves_in_all": evidence.leaves_in_all, **asdict(self.origin)}
+        told |= {"format": FORMAT_WITH_HEAD} if self.origin.head else {}
         table = pa.table(columns).replace_schema_metadata({METADATA: json.dumps(told, ensure_ascii=False)})
         try:
             with tempfile.TemporaryDirectory(dir=path.absolute().parent) as scratch:
@@ -164,6 +172,10 @@ def keep(index: Index, record: CalibrationRecord) -> Index:
     return Index(index.folder)
 
 
+def _in_words(head: str | None) -> str:
+    return f"the head {head}" if head else "no head"
+
+
 def _told(metadata: dict[bytes, bytes]) -> dict[str, Any]:
     """What a file says of itself; raises ValueError where that is nothing, or nothing of ours."""
     if METADATA not in metadata:
@@ -179,9 +191,10 @@ def _told(metadata: dict[bytes, bytes]) -> dict[str, Any]:
 
 def _from_table(table: pa.Table, told: dict[str, Any]) -> CalibrationRecord:
     """Raises ValueError, KeyError, TypeError or OverflowError where anything is amiss."""
-    if told["format"] != FORMAT:
-        raise ValueError(f"it has format {told['format']}, this program reads {FORMAT}")
-    origin = Origin(*(str(told[name]) for name in ("index", "taxonomy", "encoder")), tuple(map(str, told["ranks"])), str(told["fitted_on"]))
+    head = told.get("head")
+    if told["format"] != (FORMAT_WITH_HEAD if head else FORMAT):
+        raise ValueError(f"it has format {told['format']}, this program reads {FORMAT}, and {FORMAT_WITH_HEAD} with a head")
+    origin = Origin(*(str(told[name]) for name in ("index", "taxonomy", "encoder")), tuple(map(str, told["ranks"])), str(told["fitted_on"]), head and str(head))
     probability, leaves, verdicts = (_matrix(table, name, origin.ranks) for name in COLUMNS)
     leaves_in_all, temperature, best = int(told["leaves_in_all"]), float(told["temperature"]), table["best_score"].to_numpy().astype(np.float64)
     if not (np.isfinite(best).all() and ((probability >= 0) & (probability <= 1)).all()):

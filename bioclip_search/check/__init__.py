@@ -12,11 +12,13 @@ from pathlib import Path
 
 from pyarrow import parquet
 
+from bioclip_search.catalogue import Catalogue
 from bioclip_search.check.finding import FAULT, NOTE, Finding, found_one
 from bioclip_search.check.names import check_names
 from bioclip_search.check.taxa import check_keys, check_lineages, check_order, check_words, text_codes
 from bioclip_search.check.vectors import check_likeness, check_vectors, flags_of
 from bioclip_search.errors import BioclipSearchError, IndexDamagedError, IndexFolderError
+from bioclip_search.heads.storing import taught_of
 from bioclip_search.index import Card, Index
 from bioclip_search.index.card import note_file
 from bioclip_search.index.folder import TAXA_FILE, files_needed, stop_if_outside
@@ -95,6 +97,8 @@ def _check_contents(folder: Path, card: Card, done: Callable[[int], None]) -> It
         done(STEPS)
         for sketch in sorted({note.sketch for note in card.speeds.values()}):
             yield from _check_sketch(folder / sketch, index)
+        if card.head:
+            taught_of(index, Catalogue(index).taxonomy)
         if index.added:
             leaves = parquet.read_table(index.added.taxa_path)
             yield from check_vectors(index.added.vectors, Taxonomy(leaves, taxonomy.ranks), flags_of(leaves))

@@ -7,6 +7,7 @@
     sketch-64/       in a large one, coarse vectors for `--speed`                    (`sketch`, `sketching`, `search`)
     added-1/         what was added later: vectors, taxa and names of its own
     calibration-1.parquet  what labelled pictures taught about it
+    head-1.safetensors     what labelled pictures taught beside the names (`heads`)
     encoder/         optionally the encoder itself
 
 `folder` finds, opens and verifies it. Nothing here knows what a taxon is: that is left to `taxonomy` and `names`,

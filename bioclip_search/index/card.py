@@ -17,14 +17,20 @@ from typing import Any
 from bioclip_search.errors import IndexDamagedError, IndexFolderError, IndexMismatchError
 
 FORMAT_VERSION = "1"
+FORMAT_WITH_HEAD = "2"
+"""Of an index that carries a head: a program that knows nothing of heads must not answer without it."""
+
 CARD_FILE = "card.json"
 SEAL = "sha256_of_this_card"
-SKETCH_PREFIX, ADDED_PREFIX, CALIBRATION_PREFIX = "sketch-", "added-", "calibration-"
-"""What the folders of sketches and of additions, and the file of a calibration are called, before a number."""
+SKETCH_PREFIX, ADDED_PREFIX, CALIBRATION_PREFIX, HEAD_PREFIX = "sketch-", "added-", "calibration-", "head-"
+"""What the folders of sketches and of additions, and the files of a calibration and of a head are called, before a number."""
 
 MAX_CARD_BYTES = 1 << 24
 MOST_FACTOR = 1_000_000
 """Of scores: CLIP's is at most 100."""
+
+MOST_OF_HEAD = 1_000
+"""Weight and bias of a head, in logits; those that are found are about 1."""
 
 BLOCK_BYTES = 1 << 22
 
@@ -97,6 +103,24 @@ class AddedNote:
 
 
 @dataclass(frozen=True)
+class HeadNote:
+    """A head over the vectors of pictures, and how far it is believed beside the text, as `heads.blending` reckons: its weight w and bias b."""
+
+    file: str
+    kind: str
+    classes: int
+    fingerprint: str
+    weight: float
+    bias: float
+    fitted_on: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The same for the same head, believed as much."""
+        return f"{self.fingerprint} w{self.weight:g} b{self.bias:g}"
+
+
+@dataclass(frozen=True)
 class FileNote:
     size_bytes: int
     sha256: str
@@ -116,7 +140,11 @@ class Card:
     speeds: dict[str, SpeedNote] = field(default_factory=dict)
     added: AddedNote | None = None
     files: dict[str, FileNote] = field(default_factory=dict)
-    format_version: str = FORMAT_VERSION
+    head: HeadNote | None = None
+
+    @property
+    def format_version(self) -> str:
+        return FORMAT_WITH_HEAD if self.head else FORMAT_VERSION
 
     @property
     def count(self) -> int:
@@ -125,7 +153,9 @@ class Card:
 
     def write(self, folder: Path) -> None:
         """Writes the sealed card; any later change of a byte shows."""
-        content = asdict(self)
+        content = asdict(self) | {"format_version": self.format_version}
+        if self.head is None:
+            del content["head"]  # as cards have always been
         content[SEAL] = _seal(content)
         (folder / CARD_FILE).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")
 
@@ -148,9 +178,9 @@ class Card:
             version = content["format_version"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IndexDamagedError(f"{path}: is damaged, it is no card any more ({error}). Get the index again.") from error
-        if version != FORMAT_VERSION:
+        if version not in (FORMAT_VERSION, FORMAT_WITH_HEAD):
             raise IndexMismatchError(
-                f"{folder}: has index format {version}, this program reads {FORMAT_VERSION}. Build it again with `bioclip-search index build`, or install the program version that made it."
+                f"{folder}: has index format {version}, this program reads {FORMAT_VERSION} and {FORMAT_WITH_HEAD}. Build it again with `bioclip-search index build`, or install the program version that made it."
             )
         if content.pop(SEAL, None) != _seal(content):
             raise IndexDamagedError(f"{path}: was changed after it was written. Get the index again or rebuild it.")
@@ -198,7 +228,11 @@ def _from_content(content: dict[str, Any]) -> Card:
     parts["speeds"] = {name: SpeedNote(**note) for name, note in parts.get("speeds", {}).items()}
     parts["added"] = AddedNote(**parts["added"]) if parts.get("added") else None
     parts["files"] = {name: FileNote(**note) for name, note in parts["files"].items()}
+    parts["head"] = HeadNote(**parts["head"]) if parts.get("head") else None
+    version = parts.pop("format_version")
     card = Card(**parts)
+    if version != card.format_version:
+        raise ValueError(f"it has format {version}, and {'a' if card.head else 'no'} head")
     _stop_if_odd(card)
     return card
 
@@ -215,6 +249,8 @@ def _stop_if_odd(card: Card) -> None:
     evidence = card.calibration.evidence if card.calibration else None
     if evidence is not None and not re.fullmatch(rf"{CALIBRATION_PREFIX}\d+\.parquet", evidence, re.ASCII):
         raise ValueError(f"{evidence!r} is no file of a calibration")
+    if card.head is not None:
+        _stop_if_odd_head(card.head)
     factors = [card.encoder.logit_scale, *([card.calibration.temperature] if card.calibration else [])]
     counts = [card.encoder.dim, card.vectors.dim, card.vectors.count, card.taxonomy.leaves, *([card.added.count] if card.added else [])]
     if not all(type(count) is int and count >= 0 for count in counts):
@@ -223,3 +259,12 @@ def _stop_if_odd(card: Card) -> None:
         raise ValueError(f"the logit scale or the temperature is no number above zero, up to {MOST_FACTOR:,}")
     if not isinstance(card.recipe.get("text_type"), str) or not isinstance(card.recipe.get("templates"), list | tuple):
         raise ValueError("the text recipe has no text_type or no templates")
+
+
+def _stop_if_odd_head(note: HeadNote) -> None:
+    if not re.fullmatch(rf"{HEAD_PREFIX}\d+\.safetensors", note.file, re.ASCII):
+        raise ValueError(f"{note.file!r} is no file of a head")
+    if not all(isinstance(word, str) for word in (note.kind, note.fingerprint, note.fitted_on)) or type(note.classes) is not int or note.classes < 2:
+        raise ValueError("what it says of its head is of another kind")
+    if not all(isinstance(number, int | float) and abs(number) <= MOST_OF_HEAD for number in (note.weight, note.bias)) or note.weight < 0:
+        raise ValueError(f"the weight or the bias of its head is no number up to {MOST_OF_HEAD:,}")

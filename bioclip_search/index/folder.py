@@ -97,6 +97,16 @@ class Index:
         """The vectors in the order of the rows: those it was built with, then those that were added."""
         return [self.vectors] if self.added is None else [self.vectors, self.added.vectors]
 
+    def rows_at(self, rows: np.ndarray) -> np.ndarray:
+        """The vectors of these rows, those that were added included: (k, d) float32, in their order."""
+        found, first = np.empty((len(rows), self.card.vectors.dim), np.float32), 0
+        for part in self.parts:
+            here = (rows >= first) & (rows < first + len(part))
+            if here.any():
+                found[here] = part.rows_at(rows[here] - first)
+            first += len(part)
+        return found
+
     def _with_added(self, found: list[Near], queries: np.ndarray, rows: np.ndarray) -> list[Near]:
         """What was found, and these added rows whatever their scores: they are few."""
         scores = self.added.vectors.scores(queries)[:, rows - len(self.vectors)]  # (b, m)
@@ -217,8 +227,8 @@ def files_needed(card: Card) -> set[str]:
     """The files that an index of this card must have, and the card vouch for."""
     parts = ["", *([f"{card.added.folder}/"] if card.added else [])]
     needed = {part + name for part in parts for name in (TAXA_FILE, VECTORS_FILE, NAMES_FILE)}
-    evidence = card.calibration.evidence if card.calibration else None
-    return needed | {f"{note.sketch}/{name}" for note in card.speeds.values() for name in SKETCH_FILES} | ({evidence} if evidence else set())
+    alone = {card.calibration.evidence if card.calibration else None, card.head.file if card.head else None} - {None}
+    return needed | alone | {f"{note.sketch}/{name}" for note in card.speeds.values() for name in SKETCH_FILES}
 
 
 def stop_if_outside(folder: Path, name: str) -> None:

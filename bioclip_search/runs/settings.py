@@ -40,7 +40,8 @@ def settings_of(searcher: Searcher, detector: Detector | None, asked: Mapping[st
         "encoder": {"name": encoder.name, "fingerprint": encoder.fingerprint, "dim": encoder.dim},
         "detector": _detector(detector),
         "looking": looking,
-        "index": {"name": card.name, "taxonomy": card.taxonomy.content_hash, "files": settings_hash({name: file.sha256 for name, file in card.files.items()})},
+        "index": {"name": card.name, "taxonomy": card.taxonomy.content_hash, "files": settings_hash({name: file.sha256 for name, file in card.files.items()})}
+        | ({"head": card.head.mark} if card.head else {}),
         "question": {name: _told(name, value) for name, value in sorted(asked.items()) if value not in (None, (), [])},
     }
 

@@ -29,7 +29,7 @@ def info(name: str, format: str) -> None:
     from bioclip_search.index import Index, find_index
 
     opened = Index(find_index(name))
-    content = asdict(opened.card)
+    content = asdict(opened.card) | {"format_version": opened.card.format_version}
     if format == "jsonl":
         click.echo(json.dumps(content, ensure_ascii=False))
         return
@@ -89,6 +89,11 @@ def list_() -> None:
 def _in_words(card: Card) -> Iterator[str]:
     """How many taxa there are, and what each speed gives up."""
     yield f"{card.name}: {card.count:,} taxa" + (f", {card.added.count:,} of them added to those it was built with" if card.added else "")
+    if card.head:
+        yield (
+            f"head: {card.head.kind}, {card.head.classes:,} taxa taught by pictures, weight {card.head.weight:g} and bias {card.head.bias:g} beside the text"
+            + (f"; weighed on {card.head.fitted_on}" if card.head.fitted_on else "")
+        )
     for speed, note in card.speeds.items():
         yield (
             f"--speed {speed}: finds {note.recall_at_10:.1%} of the ten nearest taxa, with probabilities up to {note.mass_error:.2%} off; "
