@@ -80,16 +80,25 @@ class Looks:
         detector: Its boxes are taken. Pictures whose source brings boxes keep those.
         others: Must agree with it.
         known: SHA-256 of pictures that are never taken, as those of the gold set: a picture that a detector is measured on must not teach it.
+        category: What all boxes are called, where the pictures are known to show nothing else; None: what their detector calls them.
     """
 
     detector: Detector
     others: tuple[Detector, ...] = ()
     rule: SilverRule = field(default_factory=SilverRule)
     known: frozenset[str] = frozenset()
+    category: str | None = None
 
     def fingerprint(self, places: Sequence[str]) -> str:
         """Differs whenever the set could."""
-        told = [list(map(str, places)), self.detector.fingerprint, [one.fingerprint for one in self.others], asdict(self.rule), sorted(self.known)]
+        told = [
+            list(map(str, places)),
+            self.detector.fingerprint,
+            [one.fingerprint for one in self.others],
+            asdict(self.rule),
+            sorted(self.known),
+            self.category,
+        ]
         return sha256(json.dumps(told).encode()).hexdigest()
 
 
@@ -163,7 +172,7 @@ def _row(entry: Entry, opened: Opened, boxes: Sequence[Detection], looks: Looks,
         "image": {"bytes": opened.data, "path": entry.media.image},
         "width": opened.picture.width,
         "height": opened.picture.height,
-        "objects": {"bbox": edges, "category": [one.category for one in boxes], "confidence": [one.confidence for one in boxes]},
+        "objects": {"bbox": edges, "category": [looks.category or one.category for one in boxes], "confidence": [one.confidence for one in boxes]},
         "source_id": entry.media.image,
         "split": "train",
         "content_sha256": opened.content_hash,
