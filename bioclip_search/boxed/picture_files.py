@@ -9,10 +9,14 @@ import io
 import os
 import re
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import PIL.Image
 
+from bioclip_search.boxed.boxed_set import BoxedSet
 from bioclip_search.errors import PictureError
 from bioclip_search.images import FORMATS, ORIENTATION, open_picture, without_warnings
 
@@ -61,6 +65,11 @@ def safe_stem(name: str) -> str:
     """
     stem = os.path.splitext(name)[0].replace("/", "-").replace("\\", "-")
     return re.sub(r"[^\w.-]+", "_", stem).strip("._-")[-MOST_LETTERS:] or "picture"
+
+
+def with_safe_parts(sets: Sequence[BoxedSet]) -> list[BoxedSet]:
+    """The sets with parts whose names can be names of files, for a stranger's file may call a part ../x."""
+    return [replace(boxed, parts=np.array([safe_stem(str(part)) for part in boxed.parts], object)) for boxed in sets]
 
 
 def _start(picture: bytes | Path) -> tuple[bytes, str]:

@@ -26,6 +26,7 @@ from bioclip_search.boxed.reading_parquet import read_parquet_boxes
 from bioclip_search.boxed.reading_run import read_run_boxes
 from bioclip_search.boxed.reading_voc import annotation_files, read_voc
 from bioclip_search.boxed.reading_yolo import YAML_SUFFIXES, is_yolo, read_yolo
+from bioclip_search.data.pulled import boxes_of_set
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.label_tables import PARQUET_SUFFIXES
 from bioclip_search.runs.folder import NOTE_FILE
@@ -37,7 +38,7 @@ FORMATS = "COCO (.json), Parquet, a YOLO folder (data.yaml, or images and labels
 
 
 def find_boxed_sets(places: Iterable[str | Path], images: Path | None = None) -> list[BoxedSet]:
-    """The sets at the places, and at patterns with `*`, in order.
+    """The sets at the places, at patterns with `*`, and of names of data sets that were pulled, in order.
 
     Args:
         images: The folder from which COCO files and annotations of Pascal VOC tell their pictures; by default that in which they lie.
@@ -47,13 +48,14 @@ def find_boxed_sets(places: Iterable[str | Path], images: Path | None = None) ->
         RunError: A run holds no boxes that people decided about.
         SourceError: A package lacks a table.
     """
-    return [boxed for place in dict.fromkeys(places) for match in _matches(Path(place)) for boxed in _sets_at(match, images)]
+    return [boxed for place in dict.fromkeys(places) for match in _matches(place) for boxed in _sets_at(match, images)]
 
 
-def _matches(place: Path) -> list[Path]:
-    if has_magic(str(place)) and not place.exists():
-        return [Path(match) for match in sorted(glob(str(place)))] or [place]
-    return [place]
+def _matches(place: str | Path) -> list[Path]:
+    path = Path(place)
+    if has_magic(str(place)) and not path.exists():
+        return [Path(match) for match in sorted(glob(str(place)))] or [path]
+    return [path if path.exists() else boxes_of_set(place) or path]
 
 
 def _sets_at(place: Path, images: Path | None) -> list[BoxedSet]:
