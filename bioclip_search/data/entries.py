@@ -123,7 +123,11 @@ def _models(manifest: Manifest) -> tuple[str, Path, str]:
     here = [one for one in found if one.path is not None]
     folder = here[0].path if here and here[0].path else places.user_models()
     lacking = [one.name for one in found if one.path is None and one.todo.startswith("bioclip-search models pull")]
-    todo = f"bioclip-search models pull {lacking[0]}" + (f" (or {', '.join(lacking[1:])})" if lacking[1:] else "") if lacking else ""
+    todo = (
+        f"bioclip-search models pull {lacking[0]}" + (f" (or {', '.join(lacking[1:])})" if lacking[1:] else "")
+        if lacking
+        else next((one.todo for one in found if one.path is None), "")
+    )
     if not manifest.family:
         return ("here" if here else "not here"), folder, todo
     return (f"{len(here)} of {len(found)} here" if here else "not here"), folder, todo

@@ -29,6 +29,8 @@ CHECKSUMS = "checksums.sha256"
 """What `sha256sum --check` reads: the files that are here, as they were when they came."""
 
 
+LINE_LIBRARIES = frozenset({"httpx", "httpcore", "requests", "urllib"})
+
 STREAM = "stream.json"
 """By this file a folder is known to hold rows that `streamed` kept."""
 
@@ -161,6 +163,13 @@ def _guarded(manifest: Manifest, ask: Callable[[], Any]) -> Any:
         ) from error
     except RepositoryNotFoundError as error:
         raise FetchError(f"{manifest.hub} is not on the hub, or only for those who log in (`hf auth login`). {manifest.steps()}") from error
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError, RuntimeError) as error:
+    except Exception as error:
+        if not (isinstance(error, (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError, RuntimeError)) or _is_of_the_line(error)):
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise FetchError(f"{manifest.hub} cannot be had from the hub ({reason}). Pull again later; it goes on where it stopped. {manifest.steps()}") from error
+
+
+def _is_of_the_line(error: Exception) -> bool:
+    """Whether it comes from the library by which huggingface_hub speaks to the network, which has been another in each of its versions."""
+    return any(kind.__module__.partition(".")[0].rstrip("0123456789") in LINE_LIBRARIES for kind in type(error).__mro__)

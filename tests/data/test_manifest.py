@@ -76,3 +76,42 @@ def test_a_copy_of_the_users_goes_before_the_hub(tmp_path):
     assert "hf download someone/cats --repo-type dataset --local-dir cats" in manifest.steps()
     assert str(places.user_datasets() / "cats") in manifest.steps()
     (places.user_datasets() / "cats").rmdir()
+
+
+FILE = '[[files]]\nurl = "https://example.org/a.zip"\n'
+PLAIN = 'kind = "files"\nwhat = "cats"\nlicence = "CC0-1.0"\ncitation = "Cat et al."\n'
+TRAPS = PLAIN.replace('"files"', '"camera traps"') + 'labels = "https://example.org/a.json"\npictures = "https://example.org/"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(PLAIN.replace('"files"', '"torrent"'), "its kind 'torrent' is none of hub, repository", id="an unknown kind"),
+        pytest.param(PLAIN, "lacks files", id="no files"),
+        pytest.param(PLAIN + "files = []", r"must be tables \[\[files\]\]", id="an empty list of files"),
+        pytest.param(PLAIN + FILE.replace("https", "http"), "must be addresses that begin with https://", id="no encryption"),
+        pytest.param(PLAIN + FILE.replace("https://example.org", "file://"), "must be addresses that begin with https://", id="a file of this machine"),
+        pytest.param(PLAIN + FILE.replace("example.org", "user:word@example.org"), "must be addresses that begin with https://", id="a password"),
+        pytest.param(PLAIN + FILE + 'name = "../a.zip"', "is no name of a file", id="a name that leads out"),
+        pytest.param(PLAIN + FILE + 'name = "a/b.zip"', "is no name of a file", id="a name with a folder"),
+        pytest.param(PLAIN + FILE + FILE, "two of its files have one name", id="one name twice"),
+        pytest.param(PLAIN + FILE + 'sha256 = "abc"', "sha256 must be 64 hexadecimal digits", id="half a checksum"),
+        pytest.param(PLAIN + FILE + "size_bytes = -1", "must be whole numbers above zero", id="a negative size"),
+        pytest.param(PLAIN + FILE + "colour = 1", "a file has colour", id="an unknown entry of a file"),
+        pytest.param(TRAPS.replace("https://example.org/a.json", "a.json"), "labels must be addresses", id="labels without an address"),
+        pytest.param(TRAPS + "n_pictures = true", "must be whole numbers above zero", id="a number that is none"),
+        pytest.param(PLAIN.replace('"files"', '"manual"') + "steps = 'go'", "steps must be a list of texts", id="steps that are no list"),
+    ],
+)
+def test_a_manifest_of_files_that_is_hostile_or_wrong_is_refused(tmp_path, text, message):
+    with pytest.raises(TableError, match=message):
+        read_manifest(write(tmp_path / "cats.toml", text))
+
+
+def test_no_shipped_manifest_of_camera_traps_or_files_asks_an_unencrypted_server_or_tells_a_checksum_twice():
+    found = [read_manifest(path) for path in named_sets().values()]
+    checksums = [checksum for manifest in found for file in manifest.files for checksum in (file.md5, file.sha256) if checksum]
+    assert len(checksums) == len(set(checksums)) == 3
+    assert len([manifest for manifest in found if manifest.kind == "camera traps"]) >= 25
+    assert all(address.startswith("https://") for manifest in found for address in (manifest.labels, manifest.pictures, manifest.boxes) if address)
+    assert all(manifest.pictures.endswith("/") for manifest in found if manifest.pictures)

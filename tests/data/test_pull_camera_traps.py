@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
+import sys
+import time
 import zipfile
 
 import numpy as np
 import pytest
 
+from bioclip_search import places
 from bioclip_search.data.crowd import FAILED_IN_A_ROW
 from bioclip_search.data.manifest import find_manifest, read_manifest
 from bioclip_search.data.pull import MISSING, pull_set
@@ -277,3 +281,23 @@ def test_a_set_that_does_not_fit_on_the_disk_is_refused_before_it_comes(ridge, h
     (home / "ridge.toml").write_text((home / "ridge.toml").read_text() + "size_bytes = 9_000_000_000_000_000_000\nn_pictures = 7\n")
     with pytest.raises(FetchError, match="GB are to come, and the disk of .* has"):
         pulled(find_manifest(home / "ridge.toml"))
+
+
+def test_a_pull_that_is_killed_goes_on_where_it_stopped(ridge, site, home):
+    site.files["labels.json.zip"] = zipped(labels([(f"p{number}", "north", "train", [1]) for number in range(60)]))
+    site.files |= {f"pictures/north/p{number}.png": png(number) for number in range(60)}
+    site.wait_s = 0.1
+    command = [sys.executable, "-m", "bioclip_search", "data", "pull", str(home / "ridge.toml"), "--at-once", "4"]
+    pictures = places.user_datasets() / "ridge/pictures/north"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as running:
+        while len(list(pictures.glob("*.png")) if pictures.is_dir() else []) < 10 and running.poll() is None:
+            time.sleep(0.02)
+        running.kill()
+    came = {path.name for path in pictures.glob("*.png")}
+    assert 10 <= len(came) < 60
+    assert marked(places.user_datasets() / "ridge")["state"] == "begun"
+    site.wait_s = 0.0
+    found = pulled(ridge)
+    assert (found.count, found.fetched) == (60, 60 - len(came))
+    assert all(site.asked[f"pictures/north/{name}"] == 1 for name in came)
+    assert [path.name for path in pictures.iterdir() if not path.name.endswith(".png")] == []
