@@ -5,7 +5,9 @@ Listing pictures is left to `sources`; what is done with a piece to `worker`.
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,7 +24,10 @@ from bioclip_search.swapping import whole_file
 PLAN_FILE = "plan.parquet"
 
 PICTURES_PER_PIECE = 256
-"""Pictures of a piece: what a dying executor costs, at most, for each of its cores; some seconds of work, beside which a task's start (50 ms) is little."""
+"""Pictures of a piece, at most: what a dying executor costs for each of its cores; some seconds of work, beside which a task's start (50 ms) is little."""
+
+PIECES_PER_CORE = 4
+"""A small collection is cut finer, into so many pieces a core, so that no core stands idle while another has its last piece."""
 
 STEP_PICTURES = 16
 """Pieces are a multiple of the batches in which pictures are looked at on one machine (`tagging.BATCH_PICTURES`), so that numbers come out alike."""
@@ -44,8 +49,11 @@ SCHEMA = pa.schema(
 """`file` is a path in the bytes of the operating system; `facts` and `boxes` are JSON."""
 
 
-def write_plan(media: Iterable[Media | Video], path: Path) -> int:
+def write_plan(media: Iterable[Media | Video], path: Path, cores: int = 1) -> int:
     """Writes the plan, whole or not at all, with memory flat in the number of pictures; gives how many there are.
+
+    Args:
+        cores: Tasks that the cluster does at once.
 
     Raises:
         SparkError: It cannot be written.
@@ -54,7 +62,7 @@ def write_plan(media: Iterable[Media | Video], path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as part, parquet.ParquetWriter(part, SCHEMA, compression="zstd", use_dictionary=False) as writer:
-            for rows in _pieces(media):
+            for rows in _pieces(media, cores):
                 writer.write_table(pa.Table.from_pylist(rows, SCHEMA), row_group_size=len(rows))
                 count += len(rows)
     except OSError as error:
@@ -88,17 +96,42 @@ def piece_media(path: Path, number: int) -> list[Media | Video]:
         return [_media(row) for row in plan.read_row_group(number, use_threads=False).to_pylist()]
 
 
-def _pieces(media: Iterable[Media | Video]) -> Iterator[list[dict[str, Any]]]:
-    rows: list[dict[str, Any]] = []
+def _pieces(media: Iterable[Media | Video], cores: int) -> Iterator[list[dict[str, Any]]]:
+    rows = map(_row, media)
+    head = _head(rows, PICTURES_PER_PIECE * PIECES_PER_CORE * cores)
+    most = piece_size(len(head), cores)
+    piece: list[dict[str, Any]] = []
     held = 0
-    for one in media:
-        rows.append(_row(one))
-        held += len(rows[-1]["data"] or b"")
-        if len(rows) >= PICTURES_PER_PIECE or (held >= BYTES_PER_PIECE and len(rows) % STEP_PICTURES == 0):
-            yield rows
-            rows, held = [], 0
-    if rows:
-        yield rows
+    for row in itertools.chain(head, rows):
+        piece.append(row)
+        held += len(row["data"] or b"")
+        if len(piece) >= most or (held >= BYTES_PER_PIECE and len(piece) % STEP_PICTURES == 0):
+            yield piece
+            piece, held = [], 0
+    if piece:
+        yield piece
+
+
+def _head(rows: Iterator[dict[str, Any]], most: int) -> list[dict[str, Any]]:
+    """The first rows, up to so many, or to as many bytes as a piece may hold."""
+    head: list[dict[str, Any]] = []
+    held = 0
+    while len(head) < most and held < BYTES_PER_PIECE and (row := next(rows, None)) is not None:
+        head.append(row)
+        held += len(row["data"] or b"")
+    return head
+
+
+def piece_size(pictures: int, cores: int) -> int:
+    """The pictures of a piece, where there are so many, or that many at least.
+
+    Of 300 pictures on 2 cores 300 / (2 · 4) = 37.5 come to a piece, in steps of 16 that is 48; of 5,000 it is the most, 256.
+
+    >>> piece_size(300, 2), piece_size(5000, 2), piece_size(0, 2)
+    (48, 256, 16)
+    """
+    steps = math.ceil(pictures / (PIECES_PER_CORE * cores) / STEP_PICTURES)
+    return min(max(steps, 1) * STEP_PICTURES, PICTURES_PER_PIECE)
 
 
 def _row(one: Media | Video) -> dict[str, Any]:

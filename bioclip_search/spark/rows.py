@@ -71,4 +71,3 @@ def _word(kind: pa.DataType) -> str:
     if pa.types.is_struct(kind):
         return f"struct<{', '.join(f'`{one.name}`: {_word(one.type)}' for one in kind)}>"
     return _WORDS[kind]
-

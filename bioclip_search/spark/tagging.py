@@ -137,7 +137,7 @@ def _tag_all(spark: SparkSession, source: Source, work: Tagging, journal: Journa
     if is_resumed and work.plan.exists():
         _tag_plan(spark, work, journal, progress)
     shutil.rmtree(folder, ignore_errors=True)
-    write_plan(_not_done(source, journal), work.plan)
+    write_plan(_not_done(source, journal), work.plan, spark.sparkContext.defaultParallelism)
     _tag_plan(spark, work, journal, progress, source)
     shutil.rmtree(folder, ignore_errors=True)
 
