@@ -44,7 +44,9 @@ ASKED_CONFIDENCE = 0.2
 Progress = Callable[[str], None]
 
 
-def train_detector(config: DetectorConfig, out: Path, *, resume: bool = False, progress: Progress | None = None) -> Path:
+def train_detector(
+    config: DetectorConfig, out: Path, *, resume: bool = False, progress: Progress | None = None, pictures: Sequence[BoxedPicture] | None = None
+) -> Path:
     """The detector folder `out`, trained on the pictures of the settings and measured on those kept back.
 
     Beside it, `out.run` holds the checkpoint, the log and the teacher's boxes. Sets the number of torch threads.
@@ -52,6 +54,7 @@ def train_detector(config: DetectorConfig, out: Path, *, resume: bool = False, p
     Args:
         resume: Go on from the checkpoint of an earlier call with the same settings, if there is one.
         progress: Called now and then with a line to show.
+        pictures: With boxes, in place of those that the settings name.
 
     Raises:
         TableError: The pictures cannot be read, or none is left to learn from.
@@ -61,7 +64,7 @@ def train_detector(config: DetectorConfig, out: Path, *, resume: bool = False, p
     torch.set_num_threads(config.threads)
     run = out.with_name(out.name + ".run")
     run.mkdir(parents=True, exist_ok=True)
-    gold = read_boxed(Path(config.data_root), config.boxes)
+    gold = list(pictures) if pictures is not None else read_boxed(Path(config.data_root), config.boxes)
     silver = read_silver(config, run, lambda done, of: tell(f"teacher: {done} of {of} pictures"))
     scenes = SceneSource(config, [*gold, *silver])
     if not scenes.pictures:
@@ -195,7 +198,10 @@ def _note(config: DetectorConfig) -> DetectorNote:
 
 
 def _start_from(network: FCOS, path: Path) -> None:
-    """Gives the backbone the weights of a TFLite MobileNetV2; what a pyramid does not use is left out."""
+    """Gives the network the weights of a detector folder of the same shape, or its backbone those of a TFLite MobileNetV2, as far as a pyramid uses them."""
+    if path.is_dir():
+        network.load_state_dict(load_organism_detector(path, device="cpu").network.state_dict())
+        return
     from bioclip_search.train.teachers import mobilenet_weights
 
     weights = mobilenet_weights(path)

@@ -41,7 +41,7 @@ class DetectorConfig:
 
     `boxes` are sets with boxes drawn by people. `silver` are sets without, whose boxes a teacher proposes
     (`silver_model`, a YOLOX ONNX file trained on COCO); `use_silver` leaves them out for a comparison.
-    `start` is a TFLite MobileNetV2 whose weights the backbone starts from; without it the start is random.
+    `start` is a detector folder whose weights the network starts from, or a TFLite MobileNetV2 for its backbone; without it the start is random.
     """
 
     boxes: tuple[BoxSetConfig, ...]
