@@ -72,7 +72,7 @@ def trim_index(
     for line in (*map(str, restriction.unknown), *restriction.notes):
         say(line)
     kept = np.arange(len(whole)) if restriction.leaves is None else np.flatnonzero(restriction.leaves.mask)
-    taxonomy = Taxonomy(_plain(whole.leaves.take(pa.array(kept))), whole.ranks)
+    taxonomy = Taxonomy(plain_leaves(whole.leaves.take(pa.array(kept))), whole.ranks)
     with new_folder(out) as folder:
         copy_rows(folder / VECTORS_FILE, index.parts, whole.row_of_leaf[kept])
         parquet.write_table(taxonomy.leaves, folder / TAXA_FILE, compression="zstd")
@@ -152,7 +152,7 @@ def _several(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-def _plain(leaves: pa.Table) -> pa.Table:
+def plain_leaves(leaves: pa.Table) -> pa.Table:
     """The table as `build` writes it, without the dictionaries that it was opened with."""
     types = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in leaves.schema]
     return leaves.cast(pa.schema(list(zip(leaves.column_names, types, strict=True)))).combine_chunks()

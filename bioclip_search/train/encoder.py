@@ -219,7 +219,7 @@ def _write_result(run: Run, state: TrainingState, out: Path) -> None:
     choice = choose_weights(run.config, run.start, run.validation)
     write_model_folder(out, run.start, fold_scale(choice.weights), choice.px, saved=run.config.model.save)
     metrics = {"settings": asdict(run.config), "steps": state.progress.step, "chosen_step": state.progress.best_step}
-    metrics |= {"kept_of_start": choice.keep_start, "px": choice.px, "training_pictures": run.source.n_pictures}
+    metrics |= {"kept_of_start": choice.keep_start, "tried": choice.tried, "px": choice.px, "training_pictures": run.source.n_pictures}
     metrics |= run.validation.measure(load_model_folder(out).to(run.world.device), choice.px)
     (out / METRICS_FILE).write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     draw_curves(run.folder, out / CURVES_FILE, state.progress.best_step, run.objective.terms)

@@ -17,11 +17,16 @@ from bioclip_search.train.validate import Validation
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Plain weights by name, the share of the start in them, and the picture size."""
+    """Plain weights by name, the share of the start in them, and the picture size.
+
+    Attributes:
+        tried: Every share and size with what the validation said of it; empty where there was one alone.
+    """
 
     weights: dict[str, torch.Tensor]
     keep_start: float
     px: int
+    tried: tuple[dict[str, float], ...] = ()
 
 
 def choose_weights(config: EncoderConfig, start: Start, validation: Validation) -> Choice:
@@ -33,14 +38,16 @@ def choose_weights(config: EncoderConfig, start: Start, validation: Validation) 
     model = start.model.eval()
     tuned = {name: value.detach().clone() for name, value in model.state_dict().items()}
     choices = [(keep, px) for keep in config.tune.keep_start for px in config.schedule.eval_px]
-    best, best_key = choices[0], None
+    best, best_key, tried = choices[0], None, []
     for keep, px in choices if len(choices) > 1 else ():
         model.load_state_dict(mix(tuned, start.weights, keep))
-        key = (validation.watch(model, px)["metric"], keep, -px)
+        found = validation.watch(model, px)
+        tried.append({"keep_start": keep, "px": px, **found})
+        key = (found["metric"], keep, -px)
         if best_key is None or key > best_key:
             best, best_key = (keep, px), key
     keep, px = best
-    return Choice(mix(tuned, start.weights, keep), keep, px)
+    return Choice(mix(tuned, start.weights, keep), keep, px, tuple(tried))
 
 
 def mix(tuned: dict[str, torch.Tensor], start: dict[str, torch.Tensor], keep: float) -> dict[str, torch.Tensor]:

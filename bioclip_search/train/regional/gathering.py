@@ -1,0 +1,142 @@
+"""Which labelled pictures are taught, which choose among the weights, and which are asked at the end.
+
+What labels mean is left to `evaluation.labels`, what belongs together to `evaluation.burst_names`, dealing out to `splits`.
+
+1. A split that the labels give is heeded if it has a part train and another: train is taught. Of the others val chooses and the
+   rest is asked; where only one other part is there, its bursts are halved.
+2. Without one, bursts are dealt: `SHARES` of every taxon.
+3. Of other taxa nothing is taught; the pictures that their labels do not call train (all of them, if there are no others) are
+   halved into those that choose and those that are asked.
+4. Pictures without a label count nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bioclip_search.errors import TableError
+from bioclip_search.evaluation.burst_names import bursts_of, groups_in, with_whole_bursts
+from bioclip_search.evaluation.few_shot import Classes, classes_of
+from bioclip_search.evaluation.labelled import TRAIN, LabelledSet
+from bioclip_search.splits.folds import stratified_parts
+
+CHOOSE, ASK, NOWHERE = "val", "test", ""
+PARTS = (TRAIN, CHOOSE, ASK)
+
+SHARES = (0.7, 0.15, 0.15)
+"""Of the pictures of every taxon: taught, choosing, asked."""
+
+LEAST_TAUGHT = 2
+"""Taxa that must be taught, for a picture is told from those of others."""
+
+TOLD = 10
+"""Taxa that a note names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Sets whose `parts` are `PARTS` and `NOWHERE`, and what is worth telling.
+
+    Attributes:
+        region: Those that are taught; `others` those of other taxa, by which is seen what is lost.
+    """
+
+    region: tuple[LabelledSet, ...]
+    others: tuple[LabelledSet, ...]
+    notes: tuple[str, ...]
+
+    def count(self, part: str) -> int:
+        """How many pictures of the region are in a part."""
+        return sum(int((labelled.parts == part).sum()) for labelled in self.region)
+
+
+def gather(region: Sequence[LabelledSet], others: Sequence[LabelledSet], ranks: Sequence[str], *, mend: bool = False, seed: int = 0) -> Gathered:
+    """The sets with the part of every picture.
+
+    Args:
+        mend: Put a burst that a given split parts whole into one part.
+
+    Raises:
+        TableError: A split parts a burst and is not to be mended, or there are too few labelled pictures or taxa.
+    """
+    taught, notes = [], []
+    for labelled in region:
+        dealt, told = _of_region(labelled, ranks, mend, seed)
+        taught.append(dealt)
+        notes += told
+    asked = [_of_others(labelled, ranks, seed) for labelled in others]
+    gathered = Gathered(tuple(taught), tuple(asked), tuple(notes))
+    _stop_if_too_few(gathered, ranks)
+    return gathered
+
+
+def _of_region(labelled: LabelledSet, ranks: Sequence[str], mend: bool, seed: int) -> tuple[LabelledSet, list[str]]:
+    """Rules 1, 2 and 4."""
+    classes, given = classes_of(labelled, ranks), set(labelled.parts.tolist())
+    is_split = TRAIN in given and len(given) > 1
+    known = with_whole_bursts(labelled, mend=mend) if is_split else replace(labelled, bursts=bursts_of(labelled))
+    notes = [note for note in known.notes if note not in labelled.notes]
+    groups = groups_in(known)
+    dealt = np.array(PARTS, object)[stratified_parts(classes.of, groups, SHARES, seed)]
+    parts = _heeded(known.parts, classes.of, groups, seed) if is_split else dealt
+    parts = np.where(classes.of < 0, NOWHERE, parts)
+    notes += _few(labelled.name, classes, parts)
+    if nameless := int((classes.of < 0).sum()):
+        notes.append(f"{labelled.name}: {nameless:,} {'picture has' if nameless == 1 else 'pictures have'} no label that names a taxon, and count nowhere")
+    return replace(known, parts=parts), notes
+
+
+def _heeded(parts: np.ndarray, of: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
+    """The parts of a split as ours: what is called otherwise than train and val is asked; one other part alone is halved."""
+    others = set(parts.tolist()) - {TRAIN}
+    if len(others) > 1 and CHOOSE in others:
+        return np.where(np.isin(parts, (TRAIN, CHOOSE)), parts, ASK)
+    found, rows = parts.copy(), np.flatnonzero(parts != TRAIN)
+    found[rows] = np.array((CHOOSE, ASK), object)[stratified_parts(of[rows], groups[rows], (0.5, 0.5), seed)]
+    return found
+
+
+def _of_others(labelled: LabelledSet, ranks: Sequence[str], seed: int) -> LabelledSet:
+    """Rule 3."""
+    classes, known = classes_of(labelled, ranks), replace(labelled, bursts=bursts_of(labelled))
+    is_kept_back = labelled.parts != TRAIN
+    rows = np.flatnonzero((is_kept_back if is_kept_back.any() else ~is_kept_back) & (classes.of >= 0))
+    parts = np.full(len(labelled), NOWHERE, object)
+    parts[rows] = np.array((CHOOSE, ASK), object)[stratified_parts(classes.of[rows], groups_in(known)[rows], (0.5, 0.5), seed)]
+    return replace(known, parts=parts)
+
+
+def _few(name: str, classes: Classes, parts: np.ndarray) -> list[str]:
+    """Says of which taxa nothing is asked, or nothing taught."""
+    notes = []
+    for part, words in ((ASK, "are taught and not asked, for they have too few pictures or bursts"), (TRAIN, "are asked and not taught")):
+        missing = np.flatnonzero(np.bincount(classes.of[(parts == part) & (classes.of >= 0)], minlength=len(classes.names)) == 0)
+        if len(missing):
+            told = ", ".join(f"{classes.names[one]} ({classes.sizes[one]})" for one in missing[:TOLD].tolist())
+            notes.append(f"{name}: {len(missing):,} taxa {words}: {told}" + (f" and {len(missing) - TOLD:,} more" if len(missing) > TOLD else ""))
+    return notes
+
+
+def _stop_if_too_few(gathered: Gathered, ranks: Sequence[str]) -> None:
+    """Raises: TableError: nothing is labelled, fewer than two taxa would be taught, or nothing is left to choose by or to ask."""
+    labels = [classes_of(labelled, ranks) for labelled in gathered.region]
+    if not any(len(classes.names) for classes in labels):
+        rows = sum(map(len, gathered.region))
+        raise TableError(
+            f"None of the {rows:,} pictures has a label that names a taxon. Expected a column species (or another rank, or scientific_name) "
+            "with a name in it, or a folder for each taxon."
+        )
+    taught = {name for classes, one in zip(labels, gathered.region, strict=True) for name in np.array(classes.names)[np.unique(classes.of[one.parts == TRAIN])]}
+    if len(taught) < LEAST_TAUGHT:
+        raise TableError(
+            f"An encoder learns to tell taxa apart, so pictures of at least {LEAST_TAUGHT} are needed, and there are those of {', '.join(taught) or 'none'}."
+        )
+    for part, words in ((CHOOSE, "to choose the best weights by"), (ASK, "to be asked at the end")):
+        if not gathered.count(part):
+            raise TableError(
+                f"Of {sum(map(len, gathered.region)):,} labelled pictures none is left {words}: bursts stay whole, and all of them are taught. "
+                "Give pictures of more bursts, some ten for each taxon."
+            )
