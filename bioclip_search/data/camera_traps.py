@@ -10,6 +10,8 @@ from __future__ import annotations
 import hashlib
 import heapq
 import json
+import posixpath
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -21,12 +23,14 @@ from bioclip_search.data.categories import PEOPLE, Categories, plain_name
 from bioclip_search.data.wish import Wish
 from bioclip_search.errors import SourceError, TableError
 from bioclip_search.json_stream import stream_json
-from bioclip_search.sources.paths import is_picture, locate_inside
+from bioclip_search.sources.paths import is_picture
 from bioclip_search.sources.seen import Kept, Seen
 from bioclip_search.swapping import whole_file
 
 PICTURES = "pictures"
 """The folder of a data set in which its pictures lie, under the names that the labels tell."""
+
+_DRIVE = re.compile(r"[A-Za-z]:")
 
 IMAGES, ANNOTATIONS = "images", "annotations"
 
@@ -106,7 +110,6 @@ def _entries(labels: Path, wish: Wish, told: Kept, chosen: Chosen) -> Iterator[d
     asked = {number for taxon in wish.species for number in chosen.categories.ids_of(taxon)}
     places: set[str] = set()
     splits: set[str] = set()
-    root = chosen.file.parent / PICTURES
     with Seen() as seen:
         for name, image in stream_json(labels, (IMAGES, ANNOTATIONS)):
             if name != IMAGES or not isinstance(image, dict):
@@ -120,7 +123,7 @@ def _entries(labels: Path, wish: Wish, told: Kept, chosen: Chosen) -> Iterator[d
             found = {str(one.get("category_id")) for one in annotations}
             if asked and not asked & found:
                 continue
-            reason = _obstacle(image, root, found, chosen.categories, seen)
+            reason = _obstacle(image, found, chosen.categories, seen)
             if reason:
                 chosen.left_out[reason] += 1
                 continue
@@ -129,19 +132,32 @@ def _entries(labels: Path, wish: Wish, told: Kept, chosen: Chosen) -> Iterator[d
     _refuse_nowhere((wish.split,) if wish.split else (), splits - {""}, "split", labels)
 
 
-def _obstacle(image: dict[str, Any], root: Path, found: set[str], categories: Categories, seen: Seen) -> str:
+def _obstacle(image: dict[str, Any], found: set[str], categories: Categories, seen: Seen) -> str:
     """Why a picture is not fetched; empty where it is."""
     name = image.get("file_name")
     if not isinstance(name, str) or not is_picture(name):
         return "name no picture"
-    try:
-        name, _ = locate_inside(name, root)
-    except ValueError:
+    inside = name_inside(name)
+    if inside is None:
         return "have a name that leads out of the folder"
-    image["file_name"] = name
+    image["file_name"] = name = inside
     if found and found <= categories.ids_in(PEOPLE):
         return "show people, and are withheld by those who publish the set"
     return "" if seen.is_new(name.lower()) else "are told twice"
+
+
+def name_inside(name: str) -> str | None:
+    """The name of a file below a folder, its parts parted by slashes; None where it leads out of it, or is no name.
+
+    Subtle: no link is looked for, as `sources.paths.locate_inside` does, for the folder is our own, and of millions of names it would take hours.
+
+    >>> name_inside("S1/B04/x.JPG"), name_inside("S1\\\\x.JPG"), name_inside("a/../../x.JPG"), name_inside("/x.JPG"), name_inside("C:x.JPG")
+    ('S1/B04/x.JPG', 'S1/x.JPG', None, None, None)
+    """
+    plain = posixpath.normpath(name.strip().replace("\\", "/"))
+    if not plain.isprintable() or plain.startswith(("/", "../")) or plain in (".", "..") or _DRIVE.match(plain):
+        return None
+    return plain
 
 
 def _refuse_nowhere(asked: Iterable[str], there: set[str], what: str, labels: Path) -> None:

@@ -73,6 +73,14 @@ def find_any(name: str) -> Manifest:
     raise TableError(f"There is no data set or model {name!r}. {hint}See `bioclip-search data list`.")
 
 
+def is_model_of_the_shelf(name: str) -> bool:
+    """Whether `shelf.pull_model` fetches it: a known encoder, or one detector of a family."""
+    from bioclip_search.detectors.known import known_detector
+    from bioclip_search.encoder.loading import KNOWN_MODELS
+
+    return name in KNOWN_MODELS or known_detector(name) is not None
+
+
 def entry_of(name: str) -> Entry:
     """Raises: TableError: there is no data set or model of this name."""
     manifest = find_any(name)

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 
+import click
 import pytest
 
 from bioclip_search import places
@@ -14,6 +15,7 @@ from bioclip_search.data.manifest import DETECTORS, ENCODER, named_models, read_
 from bioclip_search.detectors.known import KNOWN_DETECTORS
 from bioclip_search.encoder.loading import KNOWN_MODELS
 from bioclip_search.errors import FetchError, TableError
+from bioclip_search.pulling import OFFLINE_VARIABLE
 from tests.cli.test_cli import run
 
 WANTED = """tree-of-life-10m tree-of-life-200m rare-species inat21 bioscan-1m bioscan-5m snapshot-serengeti ai-hub-livestock caltech-camera-traps
@@ -76,3 +78,13 @@ def test_one_is_told_in_full():
 def test_what_only_a_person_can_get_ends_with_the_steps():
     with pytest.raises(FetchError, match=r"1\. Open https://aihub\.or\.kr"):
         run("data", "pull", "ai-hub-livestock")
+
+
+def test_a_model_is_fetched_by_its_own_name_as_models_pull_does(home, monkeypatch):
+    monkeypatch.setenv(OFFLINE_VARIABLE, "1")
+    with pytest.raises(FetchError, match=r"HF_HUB_OFFLINE is set.*MDV6-yolov9-c\.pt"):
+        run("data", "pull", "MDV6-yolov9-c")
+    with pytest.raises(click.UsageError, match="single model, of which no part is fetched"):
+        run("data", "pull", "bioclip-2", "--limit", 3)
+    with pytest.raises(TableError, match="See `bioclip-search data info megadetector-v6` for how to fetch it"):
+        run("data", "pull", "megadetector-v6")

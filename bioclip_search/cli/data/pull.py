@@ -42,10 +42,17 @@ def pull(
     \b
     Example: bioclip-search data pull caltech-camera-traps --species bobcat --limit 500
     """
-    from bioclip_search.data.entries import find_any
+    from bioclip_search.data.entries import find_any, is_model_of_the_shelf
     from bioclip_search.data.pull import pull_set
     from bioclip_search.data.wish import Wish
 
+    if is_model_of_the_shelf(name):
+        if any((species, locations, split, limit, only, boxes, out)):
+            raise click.UsageError(
+                f"{name} is a single model, of which no part is fetched, and which is kept where it is found by its name. Leave the options out."
+            )
+        _pull_model(name)
+        return
     manifest = find_any(name)
     wish = Wish(species, locations, split, limit, only, boxes)
     click.echo(f"{manifest.name}: {manifest.licence}. Cite as: {manifest.citation}", err=True)
@@ -56,3 +63,13 @@ def pull(
     came = "all were here already" if not found.fetched else f"{found.fetched:,} came just now"
     click.echo(f"{found.count:,} {found.unit} of {found.name} are here; {came}.", err=True)
     click.echo(str(found.folder))
+
+
+def _pull_model(name: str) -> None:
+    from bioclip_search.shelf import pull_model
+
+    with progress_parts() as progress:
+        pulled = pull_model(name, (lambda done, total: progress(name, done, total)) if progress else None)
+    click.echo(f"{name} is here.", err=True)
+    if pulled is not None:
+        click.echo(str(pulled.path))
