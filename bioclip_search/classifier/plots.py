@@ -14,12 +14,16 @@ import numpy as np
 
 from bioclip_search.classifier.ranking import Curves, curves
 from bioclip_search.classifier.steps import as_probabilities
+from bioclip_search.evaluation.report.charts import round_top
 from bioclip_search.taxonomy import Taxon
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5C00", "#000000")
 GREY = "#9a9a9a"
 NAMED = len(COLOURS)
 """Taxa whose curves have a colour and a name: those that are told worst; the others are grey."""
+
+NEARLY_ALL = 0.99
+"""The ROC is drawn to where so much of every taxon is found; beyond it all lines run along the top."""
 
 WRITTEN = 60
 """Taxa up to which a confusion names every row; of more only the orders or families are told."""
@@ -51,8 +55,9 @@ def draw_curves(path: Path, scores: np.ndarray, of: np.ndarray, taxa: Sequence[T
         precision.plot(found[number].recall, found[number].precision, label=label, **style)
     roc.set(title="ROC", xlabel="share of the others that is let in", ylabel="share of the taxon that is found")
     precision.set(title="Precision and recall", xlabel="share of the taxon that is found", ylabel="share right of what is called so")
-    for axes in (roc, precision):
-        axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02))
+    reached = round_top(max(float(one.false_share[np.argmax(one.recall >= NEARLY_ALL)]) for one in found.values()))
+    for axes, end in ((roc, reached), (precision, 1.0)):
+        axes.set(xlim=(-0.01 * end, 1.01 * end), ylim=(-0.01, 1.02))
         _plain(axes)
     handles, labels = precision.get_legend_handles_labels()
     title = "Average precision" + (f", the {NAMED} lowest of {len(found)}" if len(found) > NAMED else "")
@@ -109,7 +114,9 @@ def draw_steps(path: Path, steps: Sequence[tuple[str, str]], metrics: Mapping[st
         axes.plot([value], [place], "o", color=COLOURS[0], markersize=7)
         axes.annotate(f"{100 * value:.1f} %", (value, place), (0, 8), textcoords="offset points", ha="center", fontsize="small")
     axes.set_yticks(range(len(shown)), [said for _, said in shown])
-    axes.set(ylim=(len(shown) - 0.5, -0.7), xlim=(max(0.0, min(lows) - 0.05), 1.02), xlabel=words)
+    start = max(0.0, min(lows) - 0.05)
+    axes.set(ylim=(len(shown) - 0.5, -0.7), xlim=(start, 1 + 0.02 * (1 - start)), xlabel=words)
+    axes.set_xticks([tick for tick in axes.get_xticks() if start <= tick <= 1])
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_title(title, fontsize="medium")
     _plain(axes)

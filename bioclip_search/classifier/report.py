@@ -90,11 +90,12 @@ def _page(found: Classifier, taxonomy: Taxonomy) -> Iterator[str]:
     yield f"{len(features.taxa):,} taxa from {len(features):,} pictures, in {metrics['groups']:,} bursts or alone. Made of the index {found.index}; the head is {found.chosen}."
     yield "Whatever is told of these pictures was asked of heads that were not taught them, nor any other frame of their burst. Intervals are 95 %, drawn over bursts."
     yield from ("", *(f"- {note.splitlines()[0]}" for note in found.notes), "", "## What each step gains", "", f"![steps]({STEPS_PNG})", "")
-    yield from ("| step | right | gain in hundredths | from fold to fold |", "|---|---|---|---|")
+    yield from ("| step | right | gain over the step before, hundredths | from fold to fold |", "|---|---|---|---|")
     for step in found.steps:
         name = f"step_{step.name}"
         folds = f"{metrics[f'{name}_right_folds_low']:.3f}–{metrics[f'{name}_right_folds_high']:.3f}" if f"{name}_right_folds_low" in metrics else "–"
         yield f"| {step.words} | {share_in_words(metrics, f'{name}_right')} | {gain_in_words(metrics, f'{name}_gain')} | {folds} |"
+    yield from ("", "The last is compared with names alone: among all taxa of the index there is more to be mistaken for.")
     yield from _heads(found)
     yield from _kept_back(found)
     yield from _study(found)
@@ -147,7 +148,8 @@ def _confused(found: Classifier) -> Iterator[str]:
     order = np.argsort(-counts, axis=None, kind="stable")[:WORST]
     for row, column in zip(*np.unravel_index(order, counts.shape), strict=True):
         if counts[row, column]:
-            yield f"- {_plain(features.taxa[row].name)} taken for {_plain(features.taxa[column].name)}: {counts[row, column]:,} times"
+            often = "once" if counts[row, column] == 1 else f"{counts[row, column]:,} times"
+            yield f"- {_plain(features.taxa[row].name)} taken for {_plain(features.taxa[column].name)} {often}"
 
 
 def _told(found: Classifier) -> dict[str, object]:
