@@ -11,7 +11,7 @@ import pytest
 from bioclip_search.boxed.examining import examine
 from bioclip_search.boxed.sets import find_boxed_sets
 from bioclip_search.boxed.writing import write_sets
-from bioclip_search.errors import TableError
+from bioclip_search.errors import ExportError, TableError
 from tests.boxed.small_boxes import boxes, small_set
 from tests.cli.test_cli import run
 from tests.train.boxed_files import write_squares
@@ -55,3 +55,16 @@ def test_split_keeps_given_parts_only_if_they_part_no_burst(tmp_path):
     told = run(*asked, "--mend-split")
     assert "Mended: each goes whole to the part that has most of it; 1 picture moved." in told.stderr
     assert [one.parts.tolist() for one in find_boxed_sets([tmp_path / "out"])] == [["train", "train"]]
+
+
+def test_survey_tells_figures_and_writes_a_folder(tmp_path):
+    pytest.importorskip("matplotlib")
+    write_squares(tmp_path, 4, 2)
+    told = run("data", "survey", tmp_path / "squares-*.parquet", "--out", tmp_path / "out", "--format", "jsonl")
+    assert json.loads(told.stdout)["boxes"] == 6
+    assert "6 pictures with 6 boxes of 2 categories" in told.stderr
+    assert (tmp_path / "out/report.md").is_file()
+    with pytest.raises(ExportError, match="is there already"):
+        run("data", "survey", tmp_path / "squares-*.parquet", "--out", tmp_path / "out")
+    table = run("data", "survey", tmp_path / "squares-*.parquet", "--out", tmp_path / "out", "--overwrite", "--detector", "starter").stdout
+    assert table.splitlines()[1].split() == ["pictures", "6"]

@@ -30,7 +30,7 @@ MOST_BARS = 25
 MOST_COUNT = 10
 """Boxes in a picture that have a bar of their own; more stand together."""
 
-MOST_LETTERS = 28
+MOST_LETTERS = 40
 """Longest name beside a bar, in letters."""
 
 
@@ -82,7 +82,7 @@ def draw_kinds(path: Path, kinds: Mapping[str, Kind], what: str) -> None:
         axes.bar_label(bars, [f"{value:,}" for value in values], padding=3, fontsize="small", color=GREY)
     axes.set_yticks(places, [_short(name) for name, _ in shown], parse_math=False)
     axes.invert_yaxis()
-    axes.margins(x=0.12)
+    axes.margins(x=0.12, y=0.02)
     more = f", the first {MOST_BARS} of {len(kinds):,}" if len(kinds) > MOST_BARS else ""
     axes.set(title=f"Boxes and pictures by {what}{more}", xlabel="how many")
     _plain(axes)
@@ -111,9 +111,11 @@ def _draw_counts(axes: Axes, survey: Survey) -> None:
 
 
 def _draw_heat(axes: Axes, survey: Survey) -> None:
-    drawn = axes.imshow(survey.heat, cmap="magma", extent=(0, 100, 100, 0), interpolation="nearest", vmin=0)
+    from matplotlib.ticker import MaxNLocator
+
+    drawn = axes.imshow(survey.heat, cmap="magma", extent=(0, 100, 100, 0), interpolation="nearest", vmin=0, vmax=max(1, survey.heat.max()))
     axes.set(title="Middles of boxes", xlabel="% of the width", ylabel="% of the height")
-    axes.figure.colorbar(drawn, ax=axes, shrink=0.85, label="boxes")
+    axes.figure.colorbar(drawn, ax=axes, shrink=0.85, label="boxes", ticks=MaxNLocator(integer=True))
 
 
 def _draw_sides(axes: Axes, survey: Survey) -> None:
@@ -140,8 +142,11 @@ def _draw_ratios(axes: Axes, survey: Survey) -> None:
 
 
 def _histogram(axes: Axes, values: np.ndarray, bins: np.ndarray) -> None:
-    axes.hist(values, bins=bins, color=BLUE)
-    axes.margins(y=0.14)
+    from matplotlib.ticker import MaxNLocator
+
+    counts, _, _ = axes.hist(values, bins=bins, color=BLUE)
+    axes.set_ylim(0, 1.16 * max(1, counts.max()))
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def _log_bins(values: np.ndarray) -> np.ndarray:
@@ -155,7 +160,7 @@ def _mark_bounds(axes: Axes, bounds: Sequence[float], words: Sequence[str], valu
     """Lines at the bounds, and above each field its name and share."""
     from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
 
-    low, high = (values.min() / 1.05, values.max() * 1.05) if len(values) else (0.1, 10.0)
+    low, high = (values.min() / 1.05, values.max() * 1.05) if len(values) else (bounds[0] / 3, bounds[-1] * 3)
     edges = [min(low, bounds[0] / 1.5), *bounds, max(high, bounds[-1] * 1.5)]
     axes.set_xlim(edges[0], edges[-1])
     for bound in bounds:

@@ -109,7 +109,7 @@ def _free_finds(number: int, row: int, boxed: BoxedSet, finds: Sequence[Detectio
     overlap = np.zeros(len(finds))
     if true:
         crowd = np.array([box.is_crowd for box in true], bool)
-        overlap = overlaps_of(np.array([one.box_xyxy for one in finds]), np.array([box.box_xyxy for box in true]), crowd).max(axis=1)
+        overlap = overlaps_of(_sides(finds), _sides(true), crowd).max(axis=1)
     for find, taken in zip(finds, overlap.tolist(), strict=True):
         if taken < FREE_IOU:
             yield Suspect(UNLABELLED, number, row, boxed.names[row], (find.box_xyxy,), (find.category,), find.confidence + (not true))
@@ -119,7 +119,7 @@ def _of_picture(number: int, row: int, name: str, boxes: Sequence[TrueBox], size
     boxes = [box for box in boxes if not box.is_crowd]
     if not boxes:
         return
-    sides = np.array([box.box_xyxy for box in boxes], np.float64)  # (b, 4)
+    sides = _sides(boxes)
     extents = sides[:, 2:] - sides[:, :2]
     share = extents.prod(axis=1) / float(np.prod(size_wh))
     at_edge = (sides[:, :2] <= EDGE_PX).any(axis=1) | (sides[:, 2:] >= size_wh - EDGE_PX).any(axis=1)
@@ -134,6 +134,11 @@ def _of_picture(number: int, row: int, name: str, boxes: Sequence[TrueBox], size
         kind = next(((kind, worth) for kind, holds, worth in rules if holds), None)
         if kind is not None and not taken[place]:
             yield _suspect(kind[0], number, row, name, (box,), float(kind[1]))
+
+
+def _sides(boxes: Sequence[TrueBox | Detection]) -> np.ndarray:
+    """(b, 4) float64: left, top, right, bottom."""
+    return np.array([box.box_xyxy for box in boxes], np.float64)
 
 
 def _suspect(kind: str, number: int, row: int, name: str, boxes: Sequence[TrueBox], worth: float) -> Suspect:
