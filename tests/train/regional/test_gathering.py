@@ -1,0 +1,108 @@
+"""Which picture is taught, chooses or is asked: no burst on two sides, and what is missing told in words."""
+
+from __future__ import annotations
+
+import pytest
+
+from bioclip_search.errors import TableError
+from bioclip_search.evaluation.labelled import find_sets
+from bioclip_search.prompts import RANKS
+from bioclip_search.train.regional.gathering import ASK, CHOOSE, NOWHERE, TRAIN, gather
+
+
+def labelled(folder, rows, name="list"):
+    """A table of pictures (path, species, split, seq_id) that need not be there."""
+    path = folder / f"{name}.csv"
+    path.write_text("\n".join(["path,species,split,seq_id", *rows]), encoding="utf-8")
+    return find_sets([path])
+
+
+def of_species(species, count, split="", first=0):
+    return [f"{species}-{split}{number}.jpg,{species},{split}," for number in range(first, first + count)]
+
+
+def counts(parts):
+    return [int((parts == part).sum()) for part in (TRAIN, CHOOSE, ASK, NOWHERE)]
+
+
+def test_without_a_split_each_taxon_is_dealt_out_by_the_shares(tmp_path):
+    """Twenty of each: 14, 3 and 3."""
+    (found,) = gather(labelled(tmp_path, [*of_species("Puma concolor", 20), *of_species("Lynx lynx", 20)]), [], RANKS).region
+    for rows in (slice(0, 20), slice(20, 40)):
+        assert counts(found.parts[rows]) == [14, 3, 3, 0]
+
+
+def test_no_burst_lies_in_two_parts(tmp_path):
+    rows = [f"{species}-{number}.jpg,{species},,{species}{number // 4}" for species in ("Puma concolor", "Lynx lynx") for number in range(40)]
+    (found,) = gather(labelled(tmp_path, rows), [], RANKS).region
+    for first in range(0, 80, 4):
+        assert len(set(found.parts[first : first + 4].tolist())) == 1
+    assert set(found.parts.tolist()) == {TRAIN, CHOOSE, ASK}
+
+
+def test_a_split_of_three_parts_is_heeded(tmp_path):
+    rows = [row for species in ("Puma concolor", "Lynx lynx") for split in ("train", "val", "test") for row in of_species(species, 2, split)]
+    (found,) = gather(labelled(tmp_path, rows), [], RANKS).region
+    assert found.parts.tolist() == [TRAIN, TRAIN, CHOOSE, CHOOSE, ASK, ASK] * 2
+
+
+def test_a_single_part_that_is_kept_back_is_halved(tmp_path):
+    rows = [row for species in ("Puma concolor", "Lynx lynx") for split in ("train", "test") for row in of_species(species, 4, split)]
+    (found,) = gather(labelled(tmp_path, rows), [], RANKS).region
+    assert counts(found.parts) == [8, 4, 4, 0]
+
+
+def test_a_split_that_calls_all_of_it_train_is_none(tmp_path):
+    (found,) = gather(labelled(tmp_path, [*of_species("Puma concolor", 20, "train"), *of_species("Lynx lynx", 20, "train")]), [], RANKS).region
+    assert counts(found.parts) == [28, 6, 6, 0]
+
+
+def test_a_split_that_parts_a_burst_is_refused_or_mended(tmp_path):
+    rows = [
+        f"{species}-{split}-{number}.jpg,{species},{split},{species}{split}{number}"
+        for species in ("Puma concolor", "Lynx lynx")
+        for split in ("train", "val", "test")
+        for number in range(2)
+    ]
+    rows += ["x.jpg,Puma concolor,train,shared", "y.jpg,Puma concolor,train,shared", "z.jpg,Puma concolor,test,shared"]
+    with pytest.raises(TableError, match=r"list/x.jpg is in train, and list/z.jpg of the same burst in test.*--mend-split"):
+        gather(labelled(tmp_path, rows), [], RANKS)
+    found = gather(labelled(tmp_path, rows), [], RANKS, mend=True)
+    assert found.region[0].parts[-3:].tolist() == [TRAIN] * 3
+    assert any("1 picture moved" in note for note in found.notes)
+
+
+def test_of_other_taxa_nothing_is_taught(tmp_path):
+    region = labelled(tmp_path, [*of_species("Puma concolor", 20), *of_species("Lynx lynx", 20)])
+    others = labelled(tmp_path, [*of_species("Pica pica", 4, "train"), *of_species("Pica pica", 6, "val", first=4)], "others")
+    (found,) = gather(region, others, RANKS).others
+    assert counts(found.parts) == [0, 3, 3, 4]  # what others may have taught is not asked
+    (every,) = gather(region, labelled(tmp_path, of_species("Pica pica", 6), "unsplit"), RANKS).others
+    assert counts(every.parts) == [0, 3, 3, 0]
+
+
+def test_a_taxon_of_one_picture_is_taught_and_told(tmp_path):
+    found = gather(labelled(tmp_path, [*of_species("Puma concolor", 20), *of_species("Lynx lynx", 20), *of_species("Felis catus", 1)]), [], RANKS)
+    assert found.region[0].parts[-1] == TRAIN
+    assert any("1 taxa are taught and not asked" in note and "Felis catus (1)" in note for note in found.notes)
+
+
+def test_pictures_without_a_label_count_nowhere_and_are_told(tmp_path):
+    found = gather(labelled(tmp_path, [*of_species("Puma concolor", 20), *of_species("Lynx lynx", 20), "a.jpg,,,"]), [], RANKS)
+    assert found.region[0].parts[-1] == NOWHERE
+    assert any("1 picture has no label that names a taxon" in note for note in found.notes)
+
+
+def test_an_empty_column_of_labels_is_told(tmp_path):
+    with pytest.raises(TableError, match=r"None of the 3 pictures has a label that names a taxon. Expected a column species"):
+        gather(labelled(tmp_path, ["a.jpg,,,", "b.jpg,,,", "c.jpg,,,"]), [], RANKS)
+
+
+def test_a_single_taxon_cannot_be_learned(tmp_path):
+    with pytest.raises(TableError, match="at least 2 are needed, and there are those of Puma concolor"):
+        gather(labelled(tmp_path, of_species("Puma concolor", 20)), [], RANKS)
+
+
+def test_too_few_bursts_to_ask_any_are_told(tmp_path):
+    with pytest.raises(TableError, match="Of 2 labelled pictures none is left to choose the best weights by"):
+        gather(labelled(tmp_path, [*of_species("Puma concolor", 1), *of_species("Lynx lynx", 1)]), [], RANKS)
