@@ -1,21 +1,22 @@
 """Detector folders that ultralytics runs: the same boxes after storing, and nothing of what a card says is ever run as code."""
 
+import importlib.util
 import json
 from hashlib import sha256
 
 import numpy as np
 import PIL.Image
 import pytest
+import torch
 
 from bioclip_search.detect import load_detector
+from bioclip_search.detectors.architectures import ARCHITECTURES, build_model, describe_architecture, match_architecture, stored_bytes
 from bioclip_search.detectors.card import CARD_FILE, DetectorCard, Inference, change_inference
+from bioclip_search.detectors.folder import WEIGHTS_FILE, load_folder, write_folder
 from bioclip_search.errors import ModelError
 
-pytest.importorskip("ultralytics")
-torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="ultralytics is not installed")
 
-from bioclip_search.detectors.architectures import ARCHITECTURES, build_model, describe_architecture, match_architecture, stored_bytes  # noqa: E402
-from bioclip_search.detectors.folder import WEIGHTS_FILE, load_folder, write_folder  # noqa: E402
 
 PICTURE = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8))
 LEAST = 1e-4

@@ -21,6 +21,9 @@ WARM_UP, TIMED = 3, 12
 PHOTO_WH = (1280, 960)
 """The size of the noise that is looked at where no pictures are given: a camera trap's, so that scaling it down counts as well."""
 
+SCALES = "tnscmbelx"
+"""The last letters of architectures, from the smallest network of a family to the largest."""
+
 HEADER_BYTES = 1 << 18
 """Room for the names of the weights in their file: 64 KiB in the smallest network, 150 in the largest."""
 
@@ -34,10 +37,8 @@ def check_size(architecture: str, categories: Sequence[str], max_mb: float | Non
     size_mb = (stored_bytes(build_model(architecture, categories)) + HEADER_BYTES) / 1e6
     if max_mb is None or size_mb <= max_mb:
         return size_mb
-    family = architecture.rstrip("nsmblxtce")
-    sizes = {
-        name: (stored_bytes(build_model(name, categories)) + HEADER_BYTES) / 1e6 for name in ARCHITECTURES if name.startswith(family) and name != architecture
-    }
+    smaller = [name for name in ARCHITECTURES if name[:-1] == architecture[:-1] and SCALES.index(name[-1]) < SCALES.index(architecture[-1])]
+    sizes = {name: (stored_bytes(build_model(name, categories)) + HEADER_BYTES) / 1e6 for name in smaller}
     fitting = [f"{name} ({size:.1f} MB)" for name, size in sizes.items() if size <= max_mb]
     instead = f"Start from {' or '.join(fitting)} instead." if fitting else "No network of this family fits; yolov9t and yolo26n take about 5 MB."
     raise ModelError(f"{architecture} takes {size_mb:.1f} MB as fp16, and at most {max_mb:g} MB are asked for (--max-mb). {instead}")

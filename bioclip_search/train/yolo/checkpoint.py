@@ -66,8 +66,7 @@ def read_checkpoint(run: Path, fingerprint: str) -> dict[str, Any] | None:
 def take_up(learner: Any, content: dict[str, Any]) -> None:
     """Puts everything back as it was when the checkpoint was kept; the learner must have made its loaders and its optimiser.
 
-    Subtle: the generators come last, since making an iterator draws from that of the loader, and the pictures that mosaics
-    draw from are read again, in their order.
+    Subtle: the pictures that mosaics draw from are read again, in their order; the generators come last, since all else may draw.
     """
     learner.model.load_state_dict(content["model"])
     learner.ema.ema.load_state_dict(content["average"])
@@ -77,7 +76,6 @@ def take_up(learner: Any, content: dict[str, Any]) -> None:
     loader = learner.train_loader
     for number in content["held"]:
         loader.dataset.load_image(number)
-    loader.iterator = loader._get_iterator()
     loader.generator.set_state(content["loader"])
     _restore_random_states(content["random"])
 

@@ -129,4 +129,4 @@ def read_tries(path: Path, key: str) -> list[Try]:
 def _within(name: str, value: float) -> float:
     low, high = SPACE[name]
     kept = min(max(round(value, DIGITS), low), high)
-    return float(round(kept)) if name in WHOLE else kept
+    return float(round(kept) if name in WHOLE else kept)

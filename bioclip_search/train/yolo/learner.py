@@ -205,7 +205,13 @@ class _YoloLearner(DetectionTrainer):
             self.job.listen(told)
 
     def save_model(self) -> bool:
-        """Change 4; the best is kept before the checkpoint that tells of it."""
+        """Change 4; the best is kept before the checkpoint that tells of it.
+
+        Subtle: every epoch begins with a new iterator over the pictures, as after a kill: an old one would first draw what is left of
+        its order. Where processes read the pictures, which are slow to start and draw for themselves, the old one goes on.
+        """
+        if not self.train_loader.num_workers:
+            self.train_loader.reset()
         if self.best_fitness == self.fitness:
             keep_best(self, self.job.run)
             self.done |= {"best_epoch": self.epoch + 1, "best_map50": float(self.metrics.get(MAP50, 0)), "best_map": float(self.metrics.get(MAP, 0))}
