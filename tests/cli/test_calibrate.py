@@ -94,3 +94,38 @@ def test_answers_beside_their_truth_calibrate_as_well(folder, tmp_path):  # noqa
     (tmp_path / "truth.csv").write_text("image,species\n" + "".join(f"{number}.jpg,{species[number % 4]}\n" for number in range(12)), encoding="utf-8")
     told = run("calibrate", tmp_path / "answers.jsonl", "--truth", tmp_path / "truth.csv", "--index", folder, "--out", tmp_path / "c")
     assert "Fitted on 12 pictures" in told.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("calibrate", "--out", "mended.calibration"),
+        ("evaluate",),
+        ("evaluate", "few-shot", "--shots", "1"),
+        ("evaluate", "prototypes"),
+        ("evaluate", "fallback", "--splits", "2"),
+    ],
+    ids=["calibrate", "zero-shot", "few-shot", "prototypes", "fallback"],
+)
+def test_a_split_that_parts_a_burst_is_refused_and_mended_where_asked(command, folder, tmp_path, monkeypatch):  # noqa: F811
+    """Forty pictures in twenty bursts of two; the last burst has one picture in train."""
+    monkeypatch.chdir(tmp_path)
+    table = small_table()
+    labels = {name: [table[name][number % 9].as_py() for number in range(40)] for name in table.column_names}
+    burst = [f"b{number // 2}" for number in range(40)]
+    write_parquet(tmp_path / "cats/a.parquet", [number * 6 for number in range(40)], **labels, seq_id=burst, split=["val"] * 39 + ["train"])
+    asked = (*command, "cats/a.parquet", "--index", folder)
+    with pytest.raises(TableError, match=r"parts one burst .*row 39 is in val, and cats/row 40 of the same burst in train.*--mend-split"):
+        run(*asked)
+    assert "Mended: each goes whole to the part that has most of it; 1 picture moved" in run(*asked, "--mend-split").stderr
+
+
+def test_of_a_burst_one_picture_of_a_taxon_counts(folder, tmp_path):  # noqa: F811
+    """Forty pictures of nine taxa in turn, all of one burst of each taxon: nine are left, too few to learn from."""
+    table = small_table()
+    labels = {name: [table[name][number % 9].as_py() for number in range(40)] for name in table.column_names}
+    write_parquet(
+        tmp_path / "cats/a.parquet", [number * 6 for number in range(40)], **labels, seq_id=[f"b{number % 9}" for number in range(40)], split=["val"] * 40
+    )
+    with pytest.raises(TableError, match="There are 9 labelled pictures to learn from: .* 31 repeat another or its burst"):
+        run("calibrate", tmp_path / "cats", "--index", folder, "--out", tmp_path / "c")

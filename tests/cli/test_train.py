@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from bioclip_search.cli import root
 from bioclip_search.cli.live import LiveLine
+from bioclip_search.cli.train.encoder import MODES as ENCODER_MODES
 from bioclip_search.errors import ModelError, TableError
+from bioclip_search.train.config import MODES
 from tests.train.conftest import write_set
+from tests.train.regional.conftest import region_index, write_pictures  # noqa: F401 a fixture
 
 SETTINGS = """
 data_root = "{root}/data"
@@ -115,3 +119,34 @@ def test_the_architecture_of_bioclip_is_adapted_on_a_cpu_with_falling_loss(tmp_p
     print("\n" + result.stderr)
     losses = losses_in(result.stderr)
     assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
+
+
+def adapt(*options: str):
+    result = CliRunner().invoke(root, ["train", "encoder", *options], standalone_mode=False)
+    if result.exception is not None:
+        raise result.exception
+    return result
+
+
+def test_an_encoder_is_adapted_to_a_region_in_one_command(tmp_path, model_folder, region_index):  # noqa: F811
+    pictures, out = write_pictures(tmp_path / "region", each=20), tmp_path / "mine"
+    asked = ["--from", str(model_folder), "--data", str(pictures), "--index", str(region_index), "--out", str(out), "--device", "cpu", "--threads", "1"]
+    result = adapt(*asked, "--epochs", "1", "--batch-size", "16", "--keep-start", "0", "--keep-start", "1")
+    assert result.stdout.splitlines()[0].split() == ["PICTURES", "AMONG", "RANK", "N", "BEFORE", "AFTER", "GAIN"]
+    assert "3 taxa of the index" in result.stdout
+    assert "--others" in result.stdout  # what was lost is not known, and it is said how it would be
+    assert f"{out}-index: its index." in result.stderr
+    again = adapt(*asked, "--epochs", "1", "--batch-size", "16", "--keep-start", "0", "--keep-start", "1", "--resume", "--format", "json")
+    assert json.loads(again.stdout)["taught"] == 42
+    assert (out / "regional.md").is_file()
+
+
+@pytest.mark.parametrize("options", [[], ["--from", "starter"], ["--data", "region"], ["--config", "SETTINGS", "--from", "starter"]])
+def test_an_encoder_is_trained_by_settings_or_adapted_to_data(options, tmp_path, model_folder):
+    settings = write_settings(tmp_path, model_folder)
+    with pytest.raises(click.UsageError, match="Give either --config, or --from and --data"):
+        adapt(*[str(settings) if option == "SETTINGS" else option for option in options], "--out", str(tmp_path / "mine"))
+
+
+def test_the_help_names_every_mode():
+    assert set(ENCODER_MODES) == set(MODES)
