@@ -15,6 +15,7 @@ from functools import partial
 import numpy as np
 
 from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, is_organism
+from bioclip_search.boxed.report import said
 from bioclip_search.detectors.boxes import Box
 from bioclip_search.errors import PictureError, TableError
 from bioclip_search.evaluation.burst_names import burst_names
@@ -24,9 +25,9 @@ from bioclip_search.media import Media, Video
 from bioclip_search.sources.camtrap_dp import Package, package_media
 
 ANIMAL = "animal"
-NO_BOX = "{name}: {count:,} pictures are left out, for an animal is told of without a box there (the first is {first})"
-UNTOLD = "{name}: {count:,} pictures are left out, for no observation tells whether anything is in them (the first is {first})"
-NOT_HERE = "{name}: {count:,} media of the package are left out: {first}"
+NO_BOX = "{name}: left out {files}, for an animal is told of without a box there (the first is {first})"
+UNTOLD = "{name}: left out {files}, for no observation tells what is seen there (the first is {first})"
+NOT_HERE = "{name}: left out {files}: {first}"
 
 
 @dataclass
@@ -73,7 +74,7 @@ def read_package_boxes(package: Package) -> BoxedSet:
             left_out[NO_BOX].append(media.image)
         else:
             found.append(_Found(row, Media(media.image, facts=media.facts), _sized(seen, media), cells.get("deploymentid")))
-    notes = tuple(words.format(name=name, count=len(several), first=several[0]) for words, several in left_out.items() if several)
+    notes = tuple(words.format(name=name, files=said(len(several), "file"), first=several[0]) for words, several in left_out.items() if several)
     return _set(package, name, found, notes)
 
 

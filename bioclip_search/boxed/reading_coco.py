@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, is_organism, kept, pictures_at
+from bioclip_search.boxed.report import said
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.evaluation.labelled import NO_SPLIT
@@ -32,8 +33,8 @@ from bioclip_search.sources.paths import locate_inside
 MAX_JSON_BYTES = 1 << 30
 """Largest COCO file read (1 GiB)."""
 
-WITHOUT_BOX = "{name}: {count:,} of its pictures are left out, for an organism is told of without a box there ({first} is the first)"
-MERGED = "{name}: {count:,} of its images are the same file as one before; their boxes were put together ({first} is the first)"
+WITHOUT_BOX = "{name}: left out {pictures}, for an organism is told of without a box there (the first is {first})"
+MERGED = "{name}: {pictures} named twice; the boxes of both were put together (the first is {first})"
 
 _PART_IN_NAME = re.compile(r"(?:^|[^a-z])(train|val|test)(?:ing|id|idation)?(?:\d{4})?$", re.IGNORECASE)
 
@@ -141,7 +142,7 @@ def _set(file: Path, content: _Content, home: Path) -> BoxedSet:
         deployments=np.array(deployments, object) if any(deployments) else None,
         categories=content.categories,
         sizes_wh=sizes if sizes.any() else None,
-        notes=tuple(words.format(name=file.stem, count=len(several), first=several[0]) for words, several in told if several),
+        notes=tuple(words.format(name=file.stem, pictures=said(len(several), "picture"), first=several[0]) for words, several in told if several),
     )
 
 

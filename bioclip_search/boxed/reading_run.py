@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from bioclip_search.boxed.boxed_set import BoxedSet, TrueBox, checked_box, pictures_at
+from bioclip_search.boxed.report import said
 from bioclip_search.bursts.folder import read_sequences
 from bioclip_search.detect import is_wildlife
 from bioclip_search.errors import RunError
@@ -28,7 +29,7 @@ from bioclip_search.review.decisions import ACCEPTED, BLANK, CORRECTED, UNSURE, 
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.record import TaggedPicture
 
-UNDECIDED = "{name}: {count:,} pictures are left out, for nobody decided about all of their boxes yet"
+UNDECIDED = "{name}: left out {pictures}, for nobody decided about all boxes there yet"
 
 Decisions = Mapping[tuple[str, int], ReviewDecision]
 
@@ -67,7 +68,7 @@ def read_run_boxes(folder: Path) -> BoxedSet:
         bursts=burst_names(told, deployments, [moment and moment.isoformat() for moment in moments], images),
         deployments=np.array(deployments, object) if any(deployments) else None,
         sizes_wh=np.array([picture.size_wh or (0, 0) for picture, _ in taken], np.int64).reshape(-1, 2),
-        notes=(UNDECIDED.format(name=name, count=undecided),) if undecided else (),
+        notes=(UNDECIDED.format(name=name, pictures=said(undecided, "picture")),) if undecided else (),
     )
 
 

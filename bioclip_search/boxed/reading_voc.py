@@ -20,6 +20,7 @@ import numpy as np
 
 from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, checked_box, is_organism, pictures_at
 from bioclip_search.boxed.reading_coco import part_in_name
+from bioclip_search.boxed.report import said
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import NO_SPLIT
 from bioclip_search.images import SUFFIXES
@@ -35,7 +36,7 @@ PICTURE_FOLDERS = ("JPEGImages", "images", "imgs", "Images")
 """Where pictures are, beside a folder of annotations."""
 
 FROM_ZERO = "{name}: some of its boxes begin at 0, so pixels are counted from 0 in all of it, and not from 1 as VOC's own are"
-ODD_BOXES = "{name}: {count:,} objects have no box that could be read and were passed over (the first in {first})"
+ODD_BOXES = "{name}: passed over {objects} without a box that could be read (the first in {first})"
 
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
@@ -81,7 +82,7 @@ def read_voc(folder: Path, images: Path | None = None) -> BoxedSet:
         dropped += sum(box is None for box, _ in found)
         boxes.append(tuple(TrueBox(box, category) for box, category in found if box and is_organism(category)))
     notes = [FROM_ZERO.format(name=name)] if from_zero else []
-    notes += [ODD_BOXES.format(name=name, count=len(odd), first=odd[0])] if odd else []
+    notes += [ODD_BOXES.format(name=name, objects=said(len(odd), "object"), first=odd[0])] if odd else []
     places = [_picture(annotation, folder, images) for annotation in told]
     return BoxedSet(
         name=name,

@@ -20,6 +20,7 @@ import numpy as np
 
 from bioclip_search.boxed.boxed_set import BoxedSet, TrueBox, checked_box, is_organism, pictures_at
 from bioclip_search.boxed.reading_coco import part_in_name
+from bioclip_search.boxed.report import said
 from bioclip_search.detectors.boxes import Box
 from bioclip_search.errors import PictureError, TableError
 from bioclip_search.evaluation.labelled import NO_SPLIT
@@ -34,10 +35,8 @@ CLASSES_FILE = "classes.txt"
 MAX_YAML_BYTES, MAX_LABEL_BYTES, MAX_LIST_BYTES = 1 << 20, 1 << 24, 1 << 28
 """Largest file of settings, of one picture's labels, and of a list of pictures."""
 
-ODD_LINES = (
-    "{name}: {count:,} lines of labels are no box and were passed over, the first {first}. Expected: class x_center y_center width height, shares from 0 to 1"
-)
-TORN = "{name}: {count:,} pictures are named in two parts of the split and are taken for the first ({first} is one)"
+ODD_LINES = "{name}: passed over {lines} of labels that are no box, the first {first}. Expected: class x_center y_center width height, shares from 0 to 1"
+TORN = "{name}: {pictures} named in two parts of the split, and taken for the first (the first is {first})"
 NAMELESS = "{name}: its classes have no names, for there is no data.yaml and no classes.txt; they are called class 0 and so on"
 
 BOX_FIELDS = (5, 6)
@@ -73,7 +72,12 @@ def read_yolo(place: Path) -> BoxedSet:
         raise TableError(f"{place}: there are no pictures. Expected a folder {IMAGES} beside a folder {LABELS}, or a data.yaml that tells where they are.")
     first: dict[Path, _Listed] = {}
     torn = [one for one in listed if first.setdefault(one.file, one).part != one.part]
-    return _set(folder, list(first.values()), names, (TORN.format(name=folder.absolute().name, count=len(torn), first=torn[0].name),) if torn else ())
+    return _set(
+        folder,
+        list(first.values()),
+        names,
+        (TORN.format(name=folder.absolute().name, pictures=said(len(torn), "picture"), first=torn[0].name),) if torn else (),
+    )
 
 
 def _set(folder: Path, listed: list[_Listed], names: Mapping[int, str], notes: tuple[str, ...]) -> BoxedSet:
@@ -88,7 +92,7 @@ def _set(folder: Path, listed: list[_Listed], names: Mapping[int, str], notes: t
         boxes.append(tuple(TrueBox(box, category) for box, category in found if box is not None and is_organism(category)))
         sizes.append(size_wh)
     name = folder.absolute().name
-    notes += (ODD_LINES.format(name=name, count=len(odd), first=odd[0]),) if odd else ()
+    notes += (ODD_LINES.format(name=name, lines=said(len(odd), "line"), first=odd[0]),) if odd else ()
     return BoxedSet(
         name=name,
         boxes=tuple(boxes),
@@ -158,9 +162,12 @@ def _settings_in(folder: Path) -> list[Path]:
 
 
 def is_yolo_settings(file: Path) -> bool:
+    """Raises: TableError: it is called data.yaml, and is broken."""
     try:
         told = _settings(file)
     except TableError:
+        if file.stem == "data":
+            raise  # where it is broken, its folder must not be read without its names
         return False
     return "names" in told and bool({"train", "val", "test"} & set(told))
 

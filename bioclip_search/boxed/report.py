@@ -38,7 +38,7 @@ SUBJECTS = {
 }
 """What each kind is said of, in the order in which the kinds are told."""
 
-PLURALS = {"picture": "pictures", "box": "boxes", "category": "categories"}
+PLURALS = {"picture": "pictures", "box": "boxes", "category": "categories", "file": "files", "line": "lines", "object": "objects"}
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def test_a_picture_in_which_an_organism_is_told_without_a_box_is_no_background(t
     annotations = [{"image_id": "a", "category_id": 1}, {"image_id": "b", "category_id": 0}, {"image_id": "c", "category_id": 2}]
     (found,) = find_boxed_sets([camera_traps(tmp_path, images, annotations)])
     assert found.names == ("traps/b.jpg", "traps/c.jpg", "traps/d.jpg")
-    assert "1 of its pictures are left out" in found.notes[0]
+    assert "left out 1 picture, for" in found.notes[0]
     assert list(found.pictures(np.array([True, False, False]))) == [tmp_path / "b.jpg"]
 
 
@@ -55,7 +55,7 @@ def test_an_image_that_is_told_twice_is_one_with_the_boxes_of_both(tmp_path):
     images = [{"id": 1, "file_name": "a.jpg"}, {"id": 2, "file_name": "a.jpg"}]
     (found,) = find_boxed_sets([camera_traps(tmp_path, images, [{"image_id": one, "category_id": 1, "bbox": [one, 2, 3, 4]} for one in (1, 2)])])
     assert found.boxes == ((TrueBox((1, 2, 4, 6), "Puma"), TrueBox((2, 2, 5, 6), "Puma")),)
-    assert "are the same file as one before" in found.notes[0]
+    assert "1 picture named twice" in found.notes[0]
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../a.jpg", "C:\\a.jpg", "x/../../a.jpg"])
@@ -137,5 +137,5 @@ def test_a_reviewed_run_gives_the_boxes_that_people_decided_about(tmp_path):
     assert found.names == ("run/lion.png", "run/two.png", "run/blank.png", "run/person.png")
     assert [len(several) for several in found.boxes] == [1, 1, 0, 1]
     assert found.boxes[0][0].category == "Panthera leo"
-    assert "2 pictures are left out" in found.notes[0]
+    assert "left out 2 pictures, for" in found.notes[0]
     assert list(found.pictures(np.array([True, False, False, False]))) == [photos / "lion.png"]

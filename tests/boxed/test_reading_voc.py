@@ -56,7 +56,7 @@ def test_parts_are_told_by_folders_and_pictures_may_lie_beside_or_elsewhere(tmp_
 def test_objects_without_a_box_are_told(tmp_path):
     (found,) = find_boxed_sets([voc(tmp_path / "x", {"a": box("Puma", "one", 4, 12, 9) + "<object><name>Lynx</name></object>" + box("Puma", 9, 4, 2, 9)})])
     assert (found.boxes, found.dropped) == (((),), 1)
-    assert "2 objects have no box" in found.notes[0]
+    assert "passed over 2 objects without a box" in found.notes[0]
 
 
 @pytest.mark.parametrize(

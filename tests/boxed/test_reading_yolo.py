@@ -62,7 +62,7 @@ def test_a_polygon_is_the_box_around_it_and_odd_lines_are_told(tmp_path):
     (found,) = find_boxed_sets([yolo(tmp_path / "x", {"images/train/a.png": "\n".join(lines)}, "train: images/train\nnames: [Puma]")])
     assert [box.box_xyxy for box in found.boxes[0]] == [pytest.approx((4, 6, 20, 18)), (0, 0, 40, 30)]
     assert found.dropped == 1  # no width
-    assert "3 lines of labels are no box" in found.notes[0]
+    assert "passed over 3 lines of labels that are no box" in found.notes[0]
     assert "a.txt, line 2: 0 0.1 0.2 0.3." in found.notes[0]
 
 
@@ -71,7 +71,7 @@ def test_a_list_of_pictures_is_read_each_picture_once(tmp_path):
     (folder / "train.txt").write_text("./images/b.png\nimages/b.png\n\n")
     (found,) = find_boxed_sets([folder])
     assert list(zip(found.names, found.parts, strict=True)) == [("x/images/b.png", "train"), ("x/images/a.png", "val")]
-    assert found.notes == ("x: 1 pictures are named in two parts of the split and are taken for the first (images/b.png is one)",)
+    assert found.notes == ("x: 1 picture named in two parts of the split, and taken for the first (the first is images/b.png)",)
 
 
 def test_a_picture_that_cannot_be_read_is_told_when_it_is_looked_into(tmp_path):
@@ -98,3 +98,8 @@ def test_settings_that_cannot_be_are_refused(tmp_path, settings, message):
     folder = yolo(tmp_path / "x", {"images/a.png": None}, settings)
     with pytest.raises(TableError, match=message):
         find_boxed_sets([folder / "data.yaml"])
+
+
+def test_a_broken_data_yaml_is_told_where_its_folder_is_named(tmp_path):
+    with pytest.raises(TableError, match="is no YAML"):
+        find_boxed_sets([yolo(tmp_path / "x", {"images/a.png": None}, "train: [")])

@@ -56,7 +56,8 @@ def detector(
 ) -> int:
     """Measure how well a detector finds the organisms in pictures with boxes, by the rules of COCO.
 
-    A DATASET is a COCO file (.json), or Parquet with the columns image and objects. `found` is the share of true boxes that
+    A DATASET is a COCO file (.json), COCO Camera Traps, Parquet with the columns image and objects, a YOLO folder, a folder of
+    Pascal VOC, a Camtrap DP package, or a reviewed run. `found` is the share of true boxes that
     `identify` would find, recall that of all finds whatever their confidence, by the size of the box.
 
     \b
@@ -79,6 +80,8 @@ def detector(
         if not wanted.any():
             there = f"Its parts are {', '.join(sorted(set(boxed.parts)))}; name one with --part." if len(boxed) else "It holds none."
             raise TableError(f"{boxed.name}: no picture is left to measure. {there}")
+        for note in boxed.notes:
+            click.echo(note, err=True)
         if boxed.dropped:
             click.echo(
                 f"{boxed.name}: {boxed.dropped:,} {'box has no area and does' if boxed.dropped == 1 else 'boxes have no area and do'} not count.", err=True
