@@ -119,7 +119,7 @@ def equipment_for(options: Mapping[str, Any]) -> tuple[Equipment, Decoders]:
     from bioclip_search.decoding.pool import Decoders
     from bioclip_search.runs.equipping import OF_DECIDING, OF_LOOKING, open_deciding, open_equipment
 
-    cores, card = _given()
+    cores, card = given()
     key = repr((sorted(options.items()), cores, card))
     if key not in _at_hand:
         import torch
@@ -136,7 +136,7 @@ def equipment_for(options: Mapping[str, Any]) -> tuple[Equipment, Decoders]:
     return _at_hand[key]
 
 
-def _given() -> tuple[int, str | None]:
+def given() -> tuple[int, str | None]:
     """The cores of this task, and the device of the card that was given to it (spark.task.resource.gpu.amount)."""
     from pyspark import TaskContext
 
@@ -175,6 +175,7 @@ def settings_there(spark: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # of pandas 3, which mapInArrow asks for and never uses
-            return json.loads(spark.range(0, 1, 1, 1).mapInArrow(tell, "settings string").first()["settings"])
+            told = spark.range(0, 1, 1, 1).mapInArrow(tell, "settings string").collect()  # Subtle: `first` would end the worker, and its models with it
+            return json.loads(told[0]["settings"])
     except Exception as error:  # py4j and pyspark each raise types of their own
         raise told_as_spark_error(error) from error
