@@ -22,6 +22,7 @@ _HOME = {
     "Taxonomy": "taxonomy",
     "TextRecipe": "prompts",
     "build_index": "build",
+    "train_classifier": "classifier.training",
     "Answer": "results",
     "Alternative": "results",
     "Rung": "results",
