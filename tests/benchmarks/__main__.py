@@ -1,4 +1,4 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [app] [build] [bursts] [million] [identify] [import] [names] [place] [review] [search] [starter] [study] [tag] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [app] [build] [bursts] [million] [identify] [import] [names] [place] [review] [search] [spark] [starter] [study] [tag] [their options]`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.benchmarks import (
     bench_place,
     bench_review,
     bench_search,
+    bench_spark,
     bench_starter,
     bench_study,
     bench_tag,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "place": bench_place.main,
     "review": bench_review.main,
     "search": bench_search.main,
+    "spark": bench_spark.main,
     "starter": bench_starter.main,
     "study": bench_study.main,
     "tag": bench_tag.main,
