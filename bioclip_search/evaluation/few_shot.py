@@ -14,7 +14,7 @@ uses it (Imageomics/bioclip, src/evaluation/few_shot.py):
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,15 @@ import numpy as np
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.burst_names import groups_in
 from bioclip_search.evaluation.picture_vectors import EmbeddedSet
-from bioclip_search.evaluation.resample import share, with_intervals
+from bioclip_search.evaluation.resample import Figure, share, with_intervals
 from bioclip_search.evaluation.verdicts import RIGHT, Lineages, judge_at_rank
 
 SHOTS = (1, 5)
 REPEATS = 5
 """BioCLIP's."""
+
+SIMPLE_SHOT, ZERO_SHOT, BLEND = "simpleshot", "zero_shot", "blend"
+"""What figures are called; the last two are `few_shot_blend`'s."""
 
 SEED = 0
 TINY = 1e-12
@@ -37,6 +40,11 @@ STUDENT_T_95 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 
 
 STUDENT_T_MANY = 2.262
 """For more draws than the table has: wider than need be."""
+
+
+Teller = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+"""From the pictures that teach, (s,), those that are asked, (q,), and the classes in play, (c,) ascending, all as numbers, to the place among
+the classes of what is told for each picture asked, (q,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,13 +84,25 @@ def classes_of(embedded: EmbeddedSet, ranks: Sequence[str]) -> Classes:
     return Classes(names, number[of.reshape(-1)], truths.take(firsts))
 
 
-def few_shot(embedded: EmbeddedSet, ranks: Sequence[str], *, shots: Sequence[int] = SHOTS, repeats: int = REPEATS, seed: int = SEED) -> FewShot:
+def few_shot(
+    embedded: EmbeddedSet,
+    ranks: Sequence[str],
+    *,
+    shots: Sequence[int] = SHOTS,
+    repeats: int = REPEATS,
+    seed: int = SEED,
+    besides: Mapping[str, Teller] | None = None,
+) -> FewShot:
     """The figures of SimpleShot for each number of shots k; classes with k pictures or fewer are left out, and told.
 
     `simpleshot_K`: share right, mean over the draws, with `_low` and `_high` over the pictures (bootstrap), and
     `_draws_low`, `_draws_high` over the draws (t). `simpleshot_K_RANK`: share of nearest classes that are right at the rank,
     where labels name it. `simpleshot_K_classes`, `simpleshot_K_asked`: classes, and pictures asked in each draw.
     A number of shots for which fewer than two classes are left has no figures.
+
+    Args:
+        besides: Others that are asked the same queries after the same draws, by name; `NAME_K` is the share right of each. If `few_shot_blend`'s
+            two are among them, `blend_K_gain` is what the blend has more right than the better of SimpleShot and the names.
 
     Raises:
         TableError: A number of shots or repeats is below 1, or no two classes have enough pictures for any.
@@ -98,7 +118,8 @@ def few_shot(embedded: EmbeddedSet, ranks: Sequence[str], *, shots: Sequence[int
         too_few[k] = tuple(name for name, is_enough in zip(classes.names, enough.tolist(), strict=True) if not is_enough)
         if enough.sum() >= 2:
             rows = np.flatnonzero((classes.of >= 0) & enough[np.maximum(classes.of, 0)])
-            metrics |= _measured(embedded.vectors[rows], classes.of[rows], groups[rows], classes.lineages, k, repeats, seed, ranks)
+            asking = _Asking(classes, rows, groups[rows], k, repeats, seed)
+            metrics |= _measured(asking, {SIMPLE_SHOT: simple_teller(embedded.vectors, classes.of), **(besides or {})}, ranks)
     if not metrics:
         raise TableError(
             f"{embedded.name}: {len(classes.names):,} classes with {int((classes.of >= 0).sum()):,} pictures. Few-shot needs at least two classes of "
@@ -141,30 +162,59 @@ def _centred(vectors: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), TINY)
 
 
-def _measured(
-    vectors: np.ndarray, of: np.ndarray, groups: np.ndarray, lineages: Lineages, k: int, repeats: int, seed: int, ranks: Sequence[str]
-) -> dict[str, float]:
-    """The figures of one k; every class has pictures of more than k bursts."""
-    groups = np.unique(groups, return_inverse=True)[1].reshape(-1)
+def simple_teller(vectors: np.ndarray, of: np.ndarray) -> Teller:
+    """SimpleShot over the vectors of all pictures, (n, d), and the class of each, (n,)."""
+
+    def told(taught: np.ndarray, queries: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        return simple_shot(vectors[taught], np.searchsorted(classes, of[taught]), vectors[queries])
+
+    return told
+
+
+@dataclass(frozen=True, eq=False)
+class _Asking:
+    """What is drawn from: pictures by their rows, of classes that all have pictures of more than k bursts, and the burst of each."""
+
+    classes: Classes
+    rows: np.ndarray
+    groups: np.ndarray
+    k: int
+    repeats: int
+    seed: int
+
+
+def _measured(asking: _Asking, tellers: Mapping[str, Teller], ranks: Sequence[str]) -> dict[str, float]:
+    """The figures of one k."""
+    of, lineages, k = asking.classes.of[asking.rows], asking.classes.lineages, asking.k
+    groups = np.unique(asking.groups, return_inverse=True)[1].reshape(-1)
     kept, dense = np.unique(of, return_inverse=True)
-    asked, right = np.zeros(len(of)), np.zeros(len(of))  # (n,) over the draws
+    asked, right = np.zeros(len(of)), {name: np.zeros(len(of)) for name in tellers}  # (n,) over the draws
     at_rank, decided = np.zeros((len(ranks), len(of))), np.zeros((len(ranks), len(of)))
-    shares = []
-    for drawn in _draws(dense, groups, k, repeats, seed):
+    shares: dict[str, list[float]] = {name: [] for name in tellers}
+    for drawn in _draws(dense, groups, k, asking.repeats, asking.seed):
         queries = np.flatnonzero(~np.isin(groups, groups[drawn]))
-        found = simple_shot(vectors[drawn], dense[drawn], vectors[queries])
-        is_right = found == dense[queries]
         asked[queries] += 1
-        right[queries] += is_right
-        shares.append(is_right.mean())
-        for depth in range(len(ranks)):
-            verdicts = judge_at_rank(lineages.take(kept[found]), lineages.take(of[queries]), depth)
-            at_rank[depth, queries] += verdicts == RIGHT
-            decided[depth, queries] += verdicts >= 0
-    name = f"simpleshot_{k}"
-    figures = {name: share(right, asked)} | {f"{name}_{rank}": share(at_rank[depth], decided[depth]) for depth, rank in enumerate(ranks)}
+        for name, teller in tellers.items():
+            found = teller(asking.rows[drawn], asking.rows[queries], kept)
+            right[name][queries] += found == dense[queries]
+            shares[name].append(float(np.mean(found == dense[queries])))
+            for depth in range(len(ranks)) if name == SIMPLE_SHOT else ():
+                verdicts = judge_at_rank(lineages.take(kept[found]), lineages.take(of[queries]), depth)
+                at_rank[depth, queries] += verdicts == RIGHT
+                decided[depth, queries] += verdicts >= 0
+    figures: dict[str, Figure] = {f"{name}_{k}": share(hits, asked) for name, hits in right.items()}
+    if {ZERO_SHOT, BLEND} <= set(tellers):
+        figures[f"{BLEND}_{k}_gain"] = _gain(*(figures[f"{name}_{k}"] for name in (BLEND, SIMPLE_SHOT, ZERO_SHOT)))
+    figures |= {f"{SIMPLE_SHOT}_{k}_{rank}": share(at_rank[depth], decided[depth]) for depth, rank in enumerate(ranks)}
     told = with_intervals(figures, int(groups.max()) + 1, picture_of_row=groups)
-    return {f"{name}_classes": len(kept), f"{name}_asked": round(asked.sum() / repeats), **told, **_over_draws(name, np.array(shares))}
+    counts = {f"{SIMPLE_SHOT}_{k}_classes": len(kept), f"{SIMPLE_SHOT}_{k}_asked": round(asked.sum() / asking.repeats)}
+    over_draws = [_over_draws(f"{name}_{k}", np.array(several)) for name, several in shares.items()]
+    return counts | told | {name: value for one in over_draws for name, value in one.items()}
+
+
+def _gain(blend: Figure, *others: Figure) -> Figure:
+    """What the blend has more than the better of the others."""
+    return lambda weights: blend(weights) - np.maximum(*(other(weights) for other in others))
 
 
 def _draws(of: np.ndarray, groups: np.ndarray, k: int, repeats: int, seed: int) -> Iterator[np.ndarray]:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from bioclip_search.errors import MissingExtraError, TableError
-from bioclip_search.heads.head import HEADS, Head, centred
+from bioclip_search.heads.head import HEADS, Head, centred, log_softmax
 from bioclip_search.heads.scaling import fit_scale
 
 STRENGTHS = (1.0, 10.0, 100.0)
@@ -53,9 +53,18 @@ def fit_head(kind: str, vectors: np.ndarray, of: np.ndarray, k: int, *, weights:
         raise TableError(f"There is no head {kind!r}. Choose one of {', '.join(HEADS)}.")
     vectors, of = np.asarray(vectors), np.asarray(of)
     weights = np.ones(len(of)) if weights is None else np.asarray(weights, np.float64)
-    _stop_if_unteachable(vectors, of, k, weights)
+    stop_if_unteachable(vectors, of, k, weights)
     fitted, told = FITTING[kind](vectors, of, k, weights * (len(of) / weights.sum()), seed, **options)
     return Head(kind, {name: np.asarray(array, np.float32) for name, array in fitted.items()}, about={"pictures": len(of), **told})
+
+
+def prototypes_left_out(vectors: np.ndarray, of: np.ndarray, k: int) -> np.ndarray:
+    """The log probabilities of `prototypes` for the very pictures that made them, (n, k), each by the others; NaN for one alone in its class."""
+    mean = vectors.mean(axis=0)
+    moved, sums = centred(vectors, mean, to_length_one=True), np.zeros((k, vectors.shape[1]))
+    np.add.at(sums, of, moved)
+    scores = _left_out_of_prototypes(moved, of, np.ones(len(of)), sums, np.bincount(of, minlength=k).astype(np.float64))
+    return log_softmax(scores * fit_scale(scores, of, np.ones(len(of))))
 
 
 def balanced_weights(of: np.ndarray, k: int) -> np.ndarray:
@@ -68,7 +77,15 @@ def balanced_weights(of: np.ndarray, k: int) -> np.ndarray:
     return len(of) / np.count_nonzero(counts) / counts[of]
 
 
-def _stop_if_unteachable(vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray) -> None:
+def held_back(n: int, seed: int) -> np.ndarray:
+    """Which of n pictures choose the strength of `logistic`, (n,) bool: one in `CHOOSING`, by lot."""
+    held = np.zeros(n, bool)
+    held[np.random.default_rng(seed).permutation(n)[: n // CHOOSING]] = True
+    return held
+
+
+def stop_if_unteachable(vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray) -> None:
+    """Raises: TableError: classes and vectors do not fit, a class has no picture, or something is no number."""
     if vectors.ndim != 2 or not len(vectors) == len(of) == len(weights):
         raise TableError(f"A head is taught vectors (n, d) with a class and a weight each, not {vectors.shape}, {of.shape} and {weights.shape}.")
     if k < 2:
@@ -94,9 +111,7 @@ def _logistic(
 
 def _strength(moved: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int) -> float:
     """The C with the least log loss on pictures of classes that have another to teach; of equal ones, or where none has, the smallest."""
-    order = np.random.default_rng(seed).permutation(len(of))
-    is_held = np.zeros(len(of), bool)
-    is_held[order[: len(of) // CHOOSING]] = True
+    is_held = held_back(len(of), seed)
     taught = np.unique(of[~is_held])
     asked = np.flatnonzero(is_held & np.isin(of, taught))
     if not len(asked) or len(taught) < 2:

@@ -64,6 +64,7 @@ def weigh_head(
     strangers: float = STRANGERS,
     groups: np.ndarray | None = None,
     temperature: float = 1.0,
+    is_cautious: bool = True,
     seed: int = 0,
 ) -> Weighed:
     """How far to believe a head.
@@ -75,6 +76,7 @@ def weigh_head(
         stranger_scores: (n, k) what heads say that were not taught the picture's class, which is NaN; b is 0 without them.
         groups: (n,) int, pictures that belong together; each for itself unless given.
         temperature: What the logits of the text are divided by so far.
+        is_cautious: Rule 4; without it the blend is the best one.
 
     Raises:
         TableError: No picture can be asked: none is of a class of the tree that a head was taught without it.
@@ -90,7 +92,8 @@ def weigh_head(
     if not len(weights) or not len(parts[0]):
         raise TableError("No picture can be kept back: every class has one picture or none in the index. Give two pictures or more of some taxa.")
     weights /= weights.sum()
-    return _weighed(joined(parts), weights, np.concatenate(whose), temperature, has_strangers=len(parts) > 1 and len(parts[1]) > 0)
+    problem = Problem(joined(parts), weights, np.array([1 / temperature, 0.0, 0.0]))
+    return _weighed(problem, np.concatenate(whose), has_strangers=len(parts) > 1 and len(parts[1]) > 0, is_cautious=is_cautious)
 
 
 def _asked(
@@ -107,23 +110,22 @@ def _asked(
     return joined(parts), rows[kept]
 
 
-def _weighed(atoms: Atoms, weights: np.ndarray, groups: np.ndarray, temperature: float, *, has_strangers: bool) -> Weighed:
-    problem = _Problem(atoms, weights, np.array([1 / temperature, 0.0, 0.0]))
-    text = problem.origin
+def _weighed(problem: Problem, groups: np.ndarray, *, has_strangers: bool, is_cautious: bool) -> Weighed:
+    atoms, weights, text = problem.atoms, problem.weights, problem.origin
     alone = float(weights @ atoms.losses(text))
     best = problem.least(np.eye(3)[:, : 3 if has_strangers else 2], text)
     if best[1] <= 0:  # the head misleads: it is not heard
-        silent = Blend(0.0, 0.0, temperature)
+        silent = blend_of(text, text)
         return Weighed(silent, silent, alone, alone, alone)
     losses = atoms.losses(best)
     chosen, of_chosen = best, losses
-    for part in PARTS_OF_WEIGHT.tolist():
+    for part in PARTS_OF_WEIGHT.tolist() if is_cautious else ():
         tried = problem.least(_tied(part * best[1] / best[0], has_strangers), best) if part else text
         of_tried = atoms.losses(tried)
         if weights @ (of_tried - losses) <= standard_error(of_tried - losses, weights, groups):
             chosen, of_chosen = tried, of_tried
             break
-    return Weighed(_blend(chosen, temperature), _blend(best, temperature), alone, float(weights @ of_chosen), float(weights @ losses))
+    return Weighed(blend_of(chosen, text), blend_of(best, text), alone, float(weights @ of_chosen), float(weights @ losses))
 
 
 def _tied(weight: float, has_bias: bool) -> np.ndarray:
@@ -131,9 +133,10 @@ def _tied(weight: float, has_bias: bool) -> np.ndarray:
     return np.array([[1.0, 0.0], [weight, 0.0], [0.0, 1.0]])[:, : 2 if has_bias else 1]
 
 
-def _blend(numbers: np.ndarray, temperature: float) -> Blend:
-    if numbers[1] == 0:
-        return Blend(0.0, 0.0, temperature)
+def blend_of(numbers: np.ndarray, text: np.ndarray) -> Blend:
+    """The blend that 1/T, w/T and b/T make; that of the text alone where w is not above 0."""
+    if numbers[1] <= 0:
+        return Blend(0.0, 0.0, float(1 / text[0]))
     per, weight, bias = numbers.tolist()
     return Blend(round(weight / per, 4), round(bias / per, 4), round(1 / per, 4))
 
@@ -155,7 +158,7 @@ def standard_error(values: np.ndarray, weights: np.ndarray, groups: np.ndarray) 
 
 
 @dataclass(frozen=True, eq=False)
-class _Problem:
+class Problem:
     """What is to be made small: the weighted loss, and the distance from the text alone."""
 
     atoms: Atoms

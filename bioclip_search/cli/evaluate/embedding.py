@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bioclip_search.evaluation.picture_vectors import EmbeddedSet
 
 datasets_argument = click.argument("datasets", nargs=-1, required=True, metavar="DATASET...")
+some_datasets_argument = click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 out_option = click.option("--out", type=OutputFile(), help="Write all figures to this JSON file as well.")
 index_option = click.option(
     "--index", default="starter", show_default=True, help="Index whose encoder sees the pictures and whose names tell what labels mean."
@@ -29,9 +30,22 @@ index_option = click.option(
 
 
 def embedded_sets(
-    datasets: Sequence[str], parts: Collection[str] | None, *, index: str, device: str, precision: str, workers: int | None, mend: bool = False
+    datasets: Sequence[str],
+    parts: Collection[str] | None,
+    *,
+    index: str,
+    device: str,
+    precision: str,
+    workers: int | None,
+    mend: bool = False,
+    config: str | None = None,
+    only: Sequence[str] = (),
 ) -> Iterator[tuple[EmbeddedSet, tuple[str, ...]]]:
-    """Each data set with its vectors, and the ranks of its labels. Tables of vectors are taken as they are."""
+    """Each data set with its vectors, and the ranks of its labels. Tables of vectors are taken as they are.
+
+    Args:
+        config: Settings of a training of an encoder, whose sets are taken instead of data sets; `only` those of these names.
+    """
     from bioclip_search.evaluation.burst_names import bursts_of
     from bioclip_search.evaluation.picture_vectors import EmbeddedSet, has_vectors, labels_with_vectors, vectors_of
     from bioclip_search.prompts import RANKS
@@ -45,9 +59,9 @@ def embedded_sets(
         every = EmbeddedSet(labelled.name, vectors, labelled.taxa, labelled.parts, labelled.names, labelled.taxa, bursts=labelled.bursts)
         yield every.take(_wanted(labelled, parts).nonzero()[0]), RANKS
     pictures = [place for place in datasets if place not in tables]
-    if pictures:
+    if pictures or config:
         searcher = Searcher.open(index, device=device, precision=precision)
-        for labelled in labelled_sets(pictures, None, (), searcher, mend=mend):
+        for labelled in labelled_sets(pictures, config, only, searcher, mend=mend):
             with progress_steps(labelled.name) as progress:
                 found = vectors_of(
                     searcher.encoder, replace(labelled, bursts=bursts_of(labelled)), _wanted(labelled, parts), workers=workers, progress=progress

@@ -2,22 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioclip_search.cli.evaluate.embedding import datasets_argument, each_once, embedded_sets, index_option, out_option
+from bioclip_search.cli.evaluate.embedding import each_once, embedded_sets, index_option, out_option, some_datasets_argument
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, tell_too_few, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import mend_option, parts_option
+from bioclip_search.cli.labelled_sets import config_option, mend_option, parts_option, set_option, stop_unless_one_is_given
+
+if TYPE_CHECKING:
+    from bioclip_search.evaluation.few_shot_blend import Names
+    from bioclip_search.evaluation.picture_vectors import EmbeddedSet
+
+
+class _Reading:
+    """Reads the names of classes by the encoder of an index, opened when it is first needed."""
+
+    def __init__(self, index: str, device: str, precision: str, asked: bool | None):
+        self._how, self._asked, self._searcher = {"index": index, "device": device, "precision": precision}, asked, None
+
+    def names_of(self, found: EmbeddedSet, ranks: Sequence[str]) -> Names | None:
+        """The names of the classes of a set; None where they were not asked for, or vectors of a table are not told to be this encoder's."""
+        from bioclip_search.errors import TableError
+        from bioclip_search.evaluation.few_shot import classes_of
+        from bioclip_search.evaluation.few_shot_blend import names_of
+        from bioclip_search.prompts import TextRecipe
+        from bioclip_search.searcher import Searcher
+        from bioclip_search.text_vectors import TextVectors
+
+        if self._asked is False or (self._asked is None and found.rows is None):  # a table of vectors: whose, it does not say
+            return None
+        searcher = self._searcher = self._searcher or Searcher.open(**self._how)
+        card = searcher.index.card
+        if found.vectors.shape[1] != searcher.encoder.dim:
+            raise TableError(
+                f"{found.name}: has vectors of {found.vectors.shape[1]} numbers, the encoder of {card.name} makes {searcher.encoder.dim}. Name the index of their encoder with --index."
+            )
+        texts = TextVectors(searcher.encoder, TextRecipe.from_card(card.recipe))
+        return names_of(found, classes_of(found, ranks), ranks, texts, card.encoder.logit_scale, searcher.temperature)
+
+
+def _table(records: Sequence[dict[str, Any]], shots: Sequence[int], *, with_probe: bool) -> tuple[list[str], list[list[str]]]:
+    """The header and a row for each set."""
+    with_names = any(key.startswith("zero_shot_") for record in records for key in record)
+    measures = [(k, (f"simpleshot_{k}", *((f"zero_shot_{k}", f"blend_{k}") if with_names else ()))) for k in shots]
+    groups = [(f"{names[0]}_classes", names) for _, names in measures] + ([("probe_classes", ("probe",))] if with_probe else [])
+    header = ["SET", *(column for classes, names in groups for column in (*(f"{name} right" for name in names), classes.replace("_classes", " classes")))]
+    rows = [
+        [record["set"], *(cell for classes, names in groups for cell in (*(share_in_words(record, name) for name in names), str(record.get(classes, "–"))))]
+        for record in records
+    ]
+    return header, rows
 
 
 @click.command("few-shot")
-@datasets_argument
+@some_datasets_argument
+@config_option
+@set_option
 @index_option
 @click.option("--shots", type=click.IntRange(1), multiple=True, default=(1, 5), show_default=True, help="Pictures to learn each class from.")
 @click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Times that these pictures are drawn.")
 @click.option("--probe/--no-probe", default=None, help="A linear probe as well (extra evaluate).  [default: where it can be]")
+@click.option("--names/--no-names", default=None, help="By the names alone, and by names and pictures together, as well.  [default: for pictures]")
 @click.option("--teach", metavar="PART", help="Teach the probe this part and ask the others.  [default: a fifth asked, five times over]")
 @parts_option
 @mend_option
@@ -28,10 +77,13 @@ from bioclip_search.cli.labelled_sets import mend_option, parts_option
 @format_option
 def few_shot(
     datasets: tuple[str, ...],
+    config: str | None,
+    only: tuple[str, ...],
     index: str,
     shots: tuple[int, ...],
     repeats: int,
     probe: bool | None,
+    names: bool | None,
     teach: str | None,
     parts: tuple[str, ...],
     mend: bool,
@@ -54,11 +106,14 @@ def few_shot(
     from bioclip_search.evaluation.few_shot import few_shot as measure
     from bioclip_search.evaluation.probe import LEAST_PICTURES, linear_probe
 
-    records, failed = [], False
+    records, failed, reading = [], False, _Reading(index, device, precision, names)
     wanted = (*parts, *({teach} if teach and parts else ())) or (("all",) if teach else None)
-    for found, ranks in embedded_sets(datasets, wanted, index=index, device=device, precision=precision, workers=workers, mend=mend):
+    stop_unless_one_is_given(datasets, config)
+    sets = embedded_sets(datasets, wanted, index=index, device=device, precision=precision, workers=workers, mend=mend, config=config, only=only)
+    for found, ranks in sets:
         found = each_once(found)
-        shot = measure(found, ranks, shots=shots, repeats=repeats)
+        read = reading.names_of(found, ranks)
+        shot = measure(found, ranks, shots=shots, repeats=repeats, besides=read.tellers() if read else None)
         for number, classes in shot.too_few.items():
             tell_too_few(classes, f"{number} {'picture' if number == 1 else 'pictures'} or fewer, for {number}-shot of {found.name}")
         record = {"set": found.name, "pictures": len(found), **shot.metrics}
@@ -75,9 +130,7 @@ def few_shot(
         failed |= bool(found.failures)
     write_json(out, records)
     if format == "table":
-        names = [*(f"simpleshot_{number}" for number in shots), *(["probe"] if probe is not False else [])]
-        header = ["SET", *(f"{name} {column}" for name in names for column in ("right", "classes"))]
-        print_rows(header, [[r["set"], *(cell for n in names for cell in (share_in_words(r, n), str(r.get(f"{n}_classes", "–"))))] for r in records])
+        print_rows(*_table(records, shots, with_probe=probe is not False))
     else:
         print_figures(records, format)
     return 1 if failed else 0
