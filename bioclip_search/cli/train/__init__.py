@@ -12,6 +12,7 @@ KINDS = {
     "detector": Place("bioclip_search.cli.train.detector", "detector", "Train a model that finds organisms in pictures."),
     "silver": Place("bioclip_search.cli.train.silver", "silver", "Let a detector draw boxes that teach the next one."),
     "silver-check": Place("bioclip_search.cli.train.silver", "silver_check", "How many boxes of a silver set are right? People look at a draw of them."),
+    "sweep": Place("bioclip_search.cli.train.sweep", "sweep", "How should a detector look at pictures? Sizes, looks, overlaps, confidence."),
 }
 """Each kind of model, where its command is, and what the list says of it."""
 
