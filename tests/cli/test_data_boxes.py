@@ -57,6 +57,16 @@ def test_split_keeps_given_parts_only_if_they_part_no_burst(tmp_path):
     assert [one.parts.tolist() for one in find_boxed_sets([tmp_path / "out"])] == [["train", "train"]]
 
 
+def test_a_detector_is_measured_alike_on_all_formats(tmp_path, shared):
+    records = []
+    for kind in ("coco", "yolo", "parquet"):
+        run("data", "split", shared / "boxes/raccoon-val.parquet", "--shares", 0, 0.8, 0.2, "--out", tmp_path / kind, "--to", kind)
+        told = run("evaluate", "detector", tmp_path / kind, "--part", "test", "--format", "jsonl")
+        records.append({name: value for name, value in json.loads(told.stdout).items() if name != "set"})
+    assert records[0] == records[1] == records[2]
+    assert records[0]["pictures"] == 6
+
+
 def test_survey_tells_figures_and_writes_a_folder(tmp_path):
     pytest.importorskip("matplotlib")
     write_squares(tmp_path, 4, 2)

@@ -74,12 +74,13 @@ def detector(
     finder = load_detector(name, device=device, trust_pickle=trust_pickle)
     if finder is None:
         raise ModelError("The detector none finds nothing that could be measured. Name one with --detector.")
-    records, failed = [], False
+    records, left_out, failed = [], [], False
     for boxed in find_boxed_sets(datasets, images):
         wanted = np.isin(boxed.parts, parts) | ("all" in parts) if parts else boxed.parts != TRAIN
         if not wanted.any():
             there = f"Its parts are {', '.join(sorted(set(boxed.parts)))}; name one with --part." if len(boxed) else "It holds none."
-            raise TableError(f"{boxed.name}: no picture is left to measure. {there}")
+            left_out.append(f"{boxed.name}: no picture is left to measure. {there}")
+            continue
         for note in boxed.notes:
             click.echo(note, err=True)
         if boxed.dropped:
@@ -93,6 +94,10 @@ def detector(
         if errors is not None:
             _write_errors(errors, boxed, looked, finder.name, by_category)
         records.append({"set": boxed.name, "detector": finder.name, **detection_figures(looked, by_category=by_category)})
+    if not records and left_out:
+        raise TableError(left_out[0])
+    for line in left_out:
+        click.echo(line, err=True)
     write_json(out, records)
     if format == "table":
         counts = [[r["set"], f"{r['pictures']:,}", f"{r['boxes']:,}"] for r in records]
