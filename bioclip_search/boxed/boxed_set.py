@@ -6,8 +6,9 @@ Reading one from a file is left to the readers beside this room, looking into th
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ class BoxedSet:
         dropped: Boxes without an area or outside of what a picture can be, which are left out.
         bursts: (n,) object; the burst that a picture was taken in, by any name, None where it is not known; None: no picture tells. A split never parts one.
         deployments: (n,) object; the camera's stay at one place, as `bursts`.
+        taken: (n,) object; when a picture was taken, in ISO 8601, with a zone where one is told.
         categories: Those that the file tells of, with and without boxes; (): it tells of none apart.
         sizes_wh: (n, 2) int64, of the upright pictures in pixels, as the file tells them until the pictures were examined; 0 where it does not.
             None: it tells none.
@@ -58,6 +60,7 @@ class BoxedSet:
     dropped: int = 0
     bursts: np.ndarray | None = None
     deployments: np.ndarray | None = None
+    taken: np.ndarray | None = None
     categories: tuple[str, ...] = ()
     sizes_wh: np.ndarray | None = None
     contents: np.ndarray | None = None
@@ -70,7 +73,7 @@ class BoxedSet:
 def kept(boxed: BoxedSet, wanted: np.ndarray) -> BoxedSet:
     """The set with only the wanted pictures, (n,) bool, in order."""
     rows = np.flatnonzero(wanted).tolist()
-    columns = {name: getattr(boxed, name) for name in ("bursts", "deployments", "sizes_wh", "contents")}
+    columns = {name: getattr(boxed, name) for name in ("bursts", "deployments", "taken", "sizes_wh", "contents")}
     return replace(
         boxed,
         boxes=tuple(boxed.boxes[row] for row in rows),
@@ -85,6 +88,12 @@ def _of_kept(pictures: Callable[[np.ndarray], Iterator[Any]], kept: np.ndarray, 
     whole = np.zeros(len(kept), bool)
     whole[np.flatnonzero(kept)[wanted]] = True
     return pictures(whole)
+
+
+def told_column(values: Iterable[Any]) -> np.ndarray | None:
+    """(n,) object, a column of a set: the values as texts, times in ISO 8601, None where nothing is told; None if nothing is told at all."""
+    column = np.array([None if value is None or value == "" else value.isoformat() if isinstance(value, datetime) else str(value) for value in values], object)
+    return column if any(value is not None for value in column) else None
 
 
 def pictures_at(paths: Sequence[Path], wanted: np.ndarray) -> Iterator[Path]:

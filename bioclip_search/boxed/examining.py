@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import BoxedSet, TrueBox, kept
+from bioclip_search.boxed.boxed_set import BoxedSet, TrueBox, kept, told_column
+from bioclip_search.boxed.bursts import with_bursts
 from bioclip_search.boxed.report import (
     CLIPPED,
     CORRUPT,
@@ -39,7 +40,6 @@ from bioclip_search.boxed.report import (
 )
 from bioclip_search.detectors.boxes import Box
 from bioclip_search.errors import PictureError
-from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.exif import facts_of
 from bioclip_search.images import MAX_FILE_BYTES, decode, open_file
 from bioclip_search.stream import work_ahead
@@ -82,6 +82,7 @@ def examine(sets: Sequence[BoxedSet], progress: Callable[[int, int], None] | Non
             if progress:
                 progress(done, total)
         sound.append(_examined(boxed, looked, counting))
+    sound = with_bursts(sound)
     _tell_repeats(sound, counting)
     classes = _tell_categories(sound, counting)
     counts = [len(several) for boxed in sound for several in boxed.boxes]
@@ -153,18 +154,12 @@ def _examined(boxed: BoxedSet, looked: Sequence[_Looked], counting: Counting) ->
         boxed,
         boxes=tuple(boxes),
         dropped=0,
-        bursts=_bursts_by_clock(boxed, [one.taken for one in looked]) if boxed.bursts is None else boxed.bursts,
+        taken=told_column(one.taken for one in looked) if boxed.taken is None else boxed.taken,
         sizes_wh=np.array([one.size_wh for one in looked], np.int64).reshape(-1, 2),
         contents=np.array([one.content for one in looked], object),
     )
     is_sound = np.array([one.error is None for one in looked], bool)
     return filled if is_sound.all() else kept(filled, is_sound)
-
-
-def _bursts_by_clock(boxed: BoxedSet, taken: Sequence[str | None]) -> np.ndarray | None:
-    """The bursts by the clocks of the cameras, where the source tells none: of one deployment, else of one folder."""
-    silent = [None] * len(boxed)
-    return burst_names(silent, silent if boxed.deployments is None else boxed.deployments.tolist(), taken, boxed.names)
 
 
 def _tell_repeats(sets: Sequence[BoxedSet], counting: Counting) -> None:

@@ -14,11 +14,10 @@ from functools import partial
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, is_organism
+from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, is_organism, told_column
 from bioclip_search.boxed.report import said
 from bioclip_search.detectors.boxes import Box
 from bioclip_search.errors import PictureError, TableError
-from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.evaluation.labelled import NO_SPLIT
 from bioclip_search.images import size_of
 from bioclip_search.media import Media, Video
@@ -89,8 +88,6 @@ def _sized(seen: _Seen, media: Media) -> _Seen:
 
 def _set(package: Package, name: str, found: Sequence[_Found], notes: tuple[str, ...]) -> BoxedSet:
     boxes: list[list[tuple[Box | None, str]]] = [[(box_from_corner(corner), category) for corner, category in one.seen.boxes] for one in found]
-    events, deployments = [one.seen.event for one in found], [one.deployment for one in found]
-    moments = [one.media.facts.timestamp for one in found]
     return BoxedSet(
         name=name,
         boxes=tuple(tuple(TrueBox(box, category) for box, category in several if box is not None and is_organism(category)) for several in boxes),
@@ -98,8 +95,9 @@ def _set(package: Package, name: str, found: Sequence[_Found], notes: tuple[str,
         names=tuple(f"{name}/{one.media.image}" for one in found),
         pictures=partial(_pictures, package, np.array([one.row for one in found], np.int64)),
         dropped=sum(box is None for several in boxes for box, _ in several),
-        bursts=burst_names(events, deployments, [moment and moment.isoformat() for moment in moments], [one.media.image for one in found]),
-        deployments=np.array(deployments, object),
+        bursts=told_column(one.seen.event for one in found),
+        deployments=told_column(one.deployment for one in found),
+        taken=told_column(one.media.facts.timestamp for one in found),
         notes=notes,
     )
 

@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, is_organism, kept, pictures_at
+from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, is_organism, kept, pictures_at, told_column
 from bioclip_search.boxed.report import said
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.evaluation.labelled import NO_SPLIT
 from bioclip_search.sources.cells import moment_of
 from bioclip_search.sources.paths import locate_inside
@@ -127,8 +126,6 @@ def _set(file: Path, content: _Content, home: Path) -> BoxedSet:
     images, part = content.images, part_in_name(file.stem)
     names = [str(one["file_name"]) for one in images]
     sizes = np.array([[_side(one.get(side)) for side in ("width", "height")] for one in images], np.int64).reshape(-1, 2)
-    sequences, deployments = _texts(images, "seq_id"), _texts(images, "location")
-    moments = [moment_of(one.get("datetime") or one.get("date_captured")) for one in images]
     boxless = [name for name, is_boxless in zip(names, content.boxless, strict=True) if is_boxless]
     told = ((WITHOUT_BOX, boxless), (MERGED, content.merged))
     return BoxedSet(
@@ -138,16 +135,21 @@ def _set(file: Path, content: _Content, home: Path) -> BoxedSet:
         names=tuple(f"{file.stem}/{name}" for name in names),
         pictures=partial(pictures_at, places_inside(names, home, file)),
         dropped=content.dropped,
-        bursts=burst_names(sequences, deployments, [moment and moment.isoformat() for moment in moments], names),
-        deployments=np.array(deployments, object) if any(deployments) else None,
+        bursts=told_column(_sequence(one) for one in images),
+        deployments=told_column(one.get("location") for one in images),
+        taken=told_column(moment_of(one.get("datetime") or one.get("date_captured")) for one in images),
         categories=content.categories,
         sizes_wh=sizes if sizes.any() else None,
         notes=tuple(words.format(name=file.stem, pictures=said(len(several), "picture"), first=several[0]) for words, several in told if several),
     )
 
 
-def _texts(images: Sequence[Mapping[str, Any]], member: str) -> list[str | None]:
-    return [None if one.get(member) in (None, "") else str(one[member]) for one in images]
+def _sequence(image: Mapping[str, Any]) -> str | None:
+    """The name of its burst, which some sets number anew at every place."""
+    sequence, location = image.get("seq_id"), image.get("location")
+    if sequence in (None, "") or location in (None, "") or str(sequence).startswith(str(location)):
+        return None if sequence is None else str(sequence)
+    return f"{location}: {sequence}"
 
 
 def _side(value: Any) -> int:

@@ -17,13 +17,13 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, checked_box, is_organism
+from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, checked_box, is_organism, told_column
 from bioclip_search.detectors.boxes import Box
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.label_tables import BOX, open_parquet
 from bioclip_search.evaluation.labelled import NO_SPLIT, pictures_of_files
 
-COLUMNS = ("objects", "box_xyxy", "split", "source_id", "category", "width", "height", "burst", "deployment")
+COLUMNS = ("objects", "box_xyxy", "split", "source_id", "category", "width", "height", "burst", "deployment", "taken")
 """What is read at once; the pictures are read as they are asked for."""
 
 
@@ -57,15 +57,11 @@ def read_parquet_boxes(file: Path) -> BoxedSet:
         names=tuple(f"{file.stem}/{row.get('source_id') or f'row {number}'}" for number, row in enumerate(rows, start=1)),
         pictures=partial(pictures_of_files, ((file, table),)),
         dropped=dropped,
-        bursts=_told(rows, "burst"),
-        deployments=_told(rows, "deployment"),
+        bursts=told_column(row.get("burst") for row in rows),
+        deployments=told_column(row.get("deployment") for row in rows),
+        taken=told_column(row.get("taken") for row in rows),
         sizes_wh=_sizes(rows, columns),
     )
-
-
-def _told(rows: list[dict[str, Any]], column: str) -> np.ndarray | None:
-    values = np.array([None if row.get(column) is None else str(row[column]) for row in rows], object)
-    return values if any(value is not None for value in values) else None
 
 
 def _sizes(rows: list[dict[str, Any]], columns: list[str]) -> np.ndarray | None:

@@ -18,12 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import BoxedSet, TrueBox, checked_box, pictures_at
+from bioclip_search.boxed.boxed_set import BoxedSet, TrueBox, checked_box, pictures_at, told_column
 from bioclip_search.boxed.report import said
 from bioclip_search.bursts.folder import read_sequences
 from bioclip_search.detect import is_wildlife
 from bioclip_search.errors import RunError
-from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.evaluation.labelled import NO_SPLIT
 from bioclip_search.review.decisions import ACCEPTED, BLANK, CORRECTED, UNSURE, WHOLE, ReviewDecision, standing_decisions
 from bioclip_search.runs.folder import Run
@@ -57,16 +56,15 @@ def read_run_boxes(folder: Path) -> BoxedSet:
             f"{folder}: nobody decided about all boxes of any picture yet, so it teaches no detector. Decide first: bioclip-search review {folder} --help"
         )
     facts, images = [picture.facts for picture, _ in taken], [picture.image for picture, _ in taken]
-    deployments, moments = [one.deployment for one in facts], [one.timestamp for one in facts]
-    told = [sequences.of(picture.media_id) for picture, _ in taken]
     return BoxedSet(
         name=name,
         boxes=tuple(boxes for _, boxes in taken),
         parts=np.array([NO_SPLIT] * len(taken), object),
         names=tuple(f"{name}/{image}" for image in images),
         pictures=partial(pictures_at, [run.find(image) or Path(image) for image in images]),
-        bursts=burst_names(told, deployments, [moment and moment.isoformat() for moment in moments], images),
-        deployments=np.array(deployments, object) if any(deployments) else None,
+        bursts=told_column(sequences.of(picture.media_id) for picture, _ in taken),
+        deployments=told_column(one.deployment for one in facts),
+        taken=told_column(one.timestamp for one in facts),
         sizes_wh=np.array([picture.size_wh or (0, 0) for picture, _ in taken], np.int64).reshape(-1, 2),
         notes=(UNDECIDED.format(name=name, pictures=said(undecided, "picture")),) if undecided else (),
     )

@@ -20,6 +20,7 @@ from glob import glob, has_magic
 from pathlib import Path
 
 from bioclip_search.boxed.boxed_set import NO_ORGANISM, ORGANISM, BoxedSet, TrueBox, is_organism
+from bioclip_search.boxed.bursts import with_bursts
 from bioclip_search.boxed.reading_camtrap import read_package_boxes
 from bioclip_search.boxed.reading_coco import read_coco
 from bioclip_search.boxed.reading_parquet import read_parquet_boxes
@@ -48,7 +49,7 @@ def find_boxed_sets(places: Iterable[str | Path], images: Path | None = None) ->
         RunError: A run holds no boxes that people decided about.
         SourceError: A package lacks a table.
     """
-    return [boxed for place in dict.fromkeys(places) for match in _matches(place) for boxed in _sets_at(match, images)]
+    return with_bursts([boxed for place in dict.fromkeys(places) for match in _matches(place) for boxed in _sets_at(match, images)])
 
 
 def _matches(place: str | Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """Writes sets of boxes as COCO: a JSON file for each part, and the pictures beside it in the folder images.
 
-Members beyond the format are those of COCO Camera Traps (`location`, `seq_id`), which readers of COCO pass over, and `split`.
+Members beyond the format are those of COCO Camera Traps (`location`, `seq_id`, `datetime`), which readers of COCO pass over, and `split`.
 Reading it back is `reading_coco`, the files of the pictures are left to `picture_files`.
 """
 
@@ -68,7 +68,7 @@ def _images(sets: Sequence[BoxedSet], part: str, out: Path) -> Iterator[dict[str
             file = put_picture(picture, out / IMAGES / part, f"{number:06d}-{safe_stem(boxed.names[row])}")
             width, height = boxed.sizes_wh[row].tolist()
             told = {"id": number, "file_name": file.relative_to(out).as_posix(), "width": width, "height": height, "split": part}
-            for member, column in (("location", boxed.deployments), ("seq_id", boxed.bursts)):
+            for member, column in (("location", boxed.deployments), ("seq_id", boxed.bursts), ("datetime", boxed.taken)):
                 if column is not None and column[row] is not None:
                     told[member] = column[row]
             yield told

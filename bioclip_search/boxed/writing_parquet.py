@@ -37,6 +37,7 @@ SCHEMA = pa.schema(
         pa.field("split", pa.string()),
         pa.field("burst", pa.string()),
         pa.field("deployment", pa.string()),
+        pa.field("taken", pa.string()),
     ],
     {"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})},
 )
@@ -75,6 +76,7 @@ def _row(boxed: BoxedSet, row: int, picture: bytes | Path, part: str) -> dict[st
         "split": part,
         "burst": None if boxed.bursts is None else boxed.bursts[row],
         "deployment": None if boxed.deployments is None else boxed.deployments[row],
+        "taken": None if boxed.taken is None else boxed.taken[row],
     }
 
 

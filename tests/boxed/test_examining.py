@@ -71,6 +71,19 @@ def test_a_picture_on_its_side_has_the_size_that_it_has_upright(tmp_path):
     assert (sound.sizes_wh.tolist(), report.count(CLIPPED)) == ([[480, 640]], 0)
 
 
+def test_pictures_that_follow_one_another_by_the_cameras_clock_are_a_burst(tmp_path):
+    """Three at 6:00:00, 6:00:40 and 7:00:00 of a camera: the first two are a minute or less apart."""
+    (tmp_path / "a").mkdir()
+    for number, clock in enumerate(("06:00:00", "06:00:40", "07:00:00")):
+        exif = PIL.Image.Exif()
+        exif[0x0132] = f"2024:05:01 {clock}"
+        PIL.Image.new("RGB", (40, 30), (number, 0, 0)).save(tmp_path / f"a/{number}.png", "jpeg", exif=exif)
+    (sound,), _ = examine([small_set(tmp_path / "a", [()] * 4)])
+    first, second, third, fourth = sound.bursts
+    assert first == second != third
+    assert fourth is None
+
+
 def test_a_category_in_one_picture_only_is_told(tmp_path):
     several = [boxes((1, 1, 5, 5)), (*boxes((1, 1, 5, 5)), *boxes((1, 1, 5, 5), (2, 2, 4, 4), category="Lynx lynx"))]
     _, report = examine([small_set(tmp_path / "a", several)])

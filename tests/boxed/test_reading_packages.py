@@ -12,6 +12,7 @@ import pytest
 from bioclip_search.boxed.boxed_set import TrueBox
 from bioclip_search.boxed.examining import examine
 from bioclip_search.boxed.sets import find_boxed_sets
+from bioclip_search.boxed.splitting import with_whole_parts
 from bioclip_search.errors import RunError, TableError
 from bioclip_search.review.deciding import decide
 from tests.boxed.small_boxes import picture_bytes
@@ -40,6 +41,23 @@ def test_coco_camera_traps_tell_bursts_and_deployments(tmp_path):
     assert len(set(found.bursts.tolist())) == 3
     assert found.sizes_wh.tolist() == [[40, 30], [0, 0], [0, 0], [0, 0]]
     assert found.categories == ("Puma",)
+
+
+def test_a_burst_that_stands_in_two_files_is_one(tmp_path):
+    told = []
+    for part, second in (("train", 0), ("val", 40)):
+        images = [{"id": 1, "file_name": f"{part}.jpg", "location": "A", "datetime": f"2024-05-01 06:00:{second:02}"}]
+        told.append(camera_traps(tmp_path, images, []).rename(tmp_path / f"{part}.json"))
+    one, two = find_boxed_sets(told)
+    assert one.bursts.tolist() == two.bursts.tolist()
+    with pytest.raises(TableError, match="val/val.jpg of the same burst in val"):
+        with_whole_parts([one, two])
+
+
+def test_sequences_that_are_numbered_anew_at_every_place_are_told_apart(tmp_path):
+    images = [{"id": name, "file_name": f"{name}.jpg", "location": name, "seq_id": 1} for name in "ab"]
+    (found,) = find_boxed_sets([camera_traps(tmp_path, images, [])])
+    assert found.bursts.tolist() == ["a: 1", "b: 1"]
 
 
 def test_a_picture_in_which_an_organism_is_told_without_a_box_is_no_background(tmp_path):
