@@ -18,7 +18,7 @@ from bioclip_search.images import crop, open_picture
 from bioclip_search.stream import work_ahead
 
 DETECTOR_CONFIDENCE = 0.2
-"""Detections below this are not looked at: the usual threshold of MegaDetector v5."""
+"""Detections below this are not looked at, unless the detector's card asks for another confidence: the usual threshold of MegaDetector v5."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +67,16 @@ def cut_crops(images: Iterable[Any], encoder: Encoder, detector: Any = None, wor
         if isinstance(picture, PictureError):
             yield [Unread(number, picture_name(image, number), str(picture))]
             continue
-        found = [hit for hit in detector.detect([picture], DETECTOR_CONFIDENCE)[0] if is_wildlife(hit.category)]
+        found = [hit for hit in detector.detect([picture], confidence_of(detector))[0] if is_wildlife(hit.category)]
         parts = [(hit, crop(picture, crop_box(hit.box_xyxy, picture.size))) for hit in found]
         crops = [Crop(number, picture_name(image, number), encoder.prepare(part), hit.box_xyxy, hit.confidence) for hit, part in parts]
-        yield crops or [Blank(number, picture_name(image, number), f"{detector.name} saw none at confidence {DETECTOR_CONFIDENCE}")]
+        yield crops or [Blank(number, picture_name(image, number), f"{detector.name} saw none at confidence {confidence_of(detector):g}")]
+
+
+def confidence_of(detector: Any) -> float:
+    """The least confidence of the boxes that are looked at where nobody asks for another: what the detector's card tells, else the usual one."""
+    told = getattr(detector, "confidence", None)
+    return DETECTOR_CONFIDENCE if told is None else told
 
 
 def as_pictures(images: Any) -> Iterable[Any]:

@@ -12,7 +12,6 @@ from click.core import ParameterSource
 from bioclip_search.cli.asking import detector_option, index_option, question_options
 from bioclip_search.cli.progress import progress_steps
 from bioclip_search.cli.values import NumberRange
-from bioclip_search.crops import DETECTOR_CONFIDENCE
 from bioclip_search.progress_file import EXIT_INTERRUPTED, told_in
 
 TOLD = 10
@@ -40,9 +39,7 @@ OF_PICTURES = ("detector", "min_confidence", "tile_px", "every", "per_s", "deplo
     "--detector-confidence",
     "min_confidence",
     type=NumberRange(0, 1),
-    default=DETECTOR_CONFIDENCE,
-    show_default=True,
-    help="Boxes below are not looked at.",
+    help="Boxes below are not looked at.  [default: what the detector's card asks for, else 0.2]",
 )
 @click.option(
     "--tiles", "tile_px", metavar="PX", type=click.IntRange(64), help="Look at larger pictures in overlapping tiles of this side, too: for small animals."

@@ -23,6 +23,7 @@ from functools import cached_property
 import numpy as np
 
 from bioclip_search.boxed.sets import ORGANISM, BoxedSet, TrueBox, is_organism
+from bioclip_search.crops import DETECTOR_CONFIDENCE, confidence_of
 from bioclip_search.detect import Detector
 from bioclip_search.detectors.boxes import Detection
 from bioclip_search.errors import PictureError
@@ -38,9 +39,6 @@ AREAS_PX = {"small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.
 LEAST_CONFIDENCE = 0.01
 """Finds below this are not asked for: they come after all others and hardly move the figures."""
 
-USED_CONFIDENCE = 0.2
-"""The confidence that `identify` asks for: the usual threshold of MegaDetector v5."""
-
 
 @dataclass(frozen=True, eq=False)
 class Looked:
@@ -48,12 +46,14 @@ class Looked:
 
     Attributes:
         rows: The row of each such picture in its set; () where nobody needs to open it again.
+        used_confidence: What `identify` asks of this detector.
     """
 
     found: tuple[tuple[Detection, ...], ...]
     true: tuple[tuple[TrueBox, ...], ...]
     failures: tuple[Failure, ...]
     rows: tuple[int, ...] = ()
+    used_confidence: float = DETECTOR_CONFIDENCE
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +102,7 @@ def look(detector: Detector, boxed: BoxedSet, wanted: np.ndarray, progress: Call
             failures.append(Failure(boxed.names[row], str(error)))
         if progress:
             progress(done, len(rows))
-    return Looked(tuple(found), tuple(true), tuple(failures), tuple(seen))
+    return Looked(tuple(found), tuple(true), tuple(failures), tuple(seen), confidence_of(detector))
 
 
 def comparable(looked: Looked, by_category: bool) -> tuple[list[list[Detection]], list[list[TrueBox]]]:
@@ -140,7 +140,7 @@ def drawn_figures(looked: Looked, by_category: bool) -> tuple[dict[str, int], di
     categories = categories_of_true(true)
     matched = [match_boxes(finds, true, category) for category in categories]
     counts = {"pictures": len(true), "boxes": int(sum(one.true_per_picture.sum() for one in matched)), "categories": len(categories)}
-    return counts, _figures(finds, true, matched, categories) if matched else {}
+    return counts, _figures(finds, true, matched, categories, looked.used_confidence) if matched else {}
 
 
 def match_boxes(
@@ -228,7 +228,7 @@ def overlaps_of(found: np.ndarray, true: np.ndarray, crowd: np.ndarray) -> np.nd
 
 
 def _figures(
-    finds: Sequence[Sequence[Detection]], true: Sequence[Sequence[TrueBox]], matched: Sequence[Matched], categories: Sequence[str]
+    finds: Sequence[Sequence[Detection]], true: Sequence[Sequence[TrueBox]], matched: Sequence[Matched], categories: Sequence[str], used: float
 ) -> dict[str, Figure]:
     """The figures as functions of how often each picture counts; one pass over a draw serves all precisions."""
     kept: list[tuple[np.ndarray, np.ndarray]] = []
@@ -251,7 +251,7 @@ def _figures(
     for size, area_px in AREAS_PX.items():
         of_size = [match_boxes(finds, true, category, OVERLAPS[:1], area_px) for category in categories]
         figures[f"recall50_{size}"] = share(sum(_taken(one, slice(None)) for one in of_size), np.sum([one.true_per_picture for one in of_size], axis=0))
-    sure = [[one for one in several if one.confidence >= USED_CONFIDENCE] for several in finds]
+    sure = [[one for one in several if one.confidence >= used] for several in finds]
     of_sure = [match_boxes(sure, true, category, OVERLAPS[:1]) for category in categories]
     figures["found"] = share(sum(_taken(one, slice(None)) for one in of_sure), all_true)
     figures["found_per_picture"] = mean_of(np.array([len(several) for several in sure]))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bioclip_search.crops import DETECTOR_CONFIDENCE
+from bioclip_search.crops import confidence_of
 from bioclip_search.decoding.videos import FrameChoice
 from bioclip_search.errors import RunError, TableError
 from bioclip_search.runs.deciding import Deciding
@@ -49,7 +49,7 @@ def open_equipment(
     deciding: Deciding,
     *,
     detector: str = "starter",
-    min_confidence: float = DETECTOR_CONFIDENCE,
+    min_confidence: float | None = None,
     tile_px: int | None = None,
     every: int | None = None,
     per_s: float | None = None,
@@ -69,12 +69,13 @@ def open_equipment(
 
     choice = frame_choice(every, per_s)
     finder = load_detector(detector, device=device, trust_pickle=trust_pickle)
+    least = confidence_of(finder) if min_confidence is None else min_confidence
     if tile_px and finder is not None:
         from bioclip_search.detectors.tiles import TiledDetector
 
         finder = TiledDetector(finder, tile_px)
     limits = {name: value for name, value in (("timeout_s", timeout_s), ("memory_mb", memory_mb)) if value is not None}
-    return Equipment(deciding, finder, min_confidence, choice, workers, limits)
+    return Equipment(deciding, finder, least, choice, workers, limits)
 
 
 def frame_choice(every: int | None, per_s: float | None) -> FrameChoice:

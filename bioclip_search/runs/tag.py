@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bioclip_search.crops import DETECTOR_CONFIDENCE
 from bioclip_search.errors import RunError
 from bioclip_search.runs.closing import closing_for
 from bioclip_search.runs.equipping import frame_choice, open_deciding, open_equipment
@@ -25,7 +24,7 @@ def tag(
     retry_failed: bool = False,
     index: str | Path = "starter",
     detector: str = "starter",
-    min_confidence: float = DETECTOR_CONFIDENCE,
+    min_confidence: float | None = None,
     tile_px: int | None = None,
     every: int | None = None,
     per_s: float | None = None,
@@ -56,7 +55,7 @@ def tag(
         resume: Go on with the run in `out`: what is done is not done again, what is new in the collection is added.
         retry_failed: As `resume`, and pictures that failed before are looked at once more.
         detector: "none" takes each picture whole; boxes that the source brings go before any detector.
-        min_confidence: Boxes below are not looked at.
+        min_confidence: Boxes below are not looked at; None for what the detector's card asks for, else `crops.DETECTOR_CONFIDENCE`.
         tile_px: Look at larger pictures in tiles of this side, too.
         every, per_s: Of videos every n-th frame, or n frames a second.
         deployments: What tells the cameras' stays: "folder", "folder:2", "none", a table, a Camtrap DP package.

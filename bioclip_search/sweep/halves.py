@@ -59,6 +59,7 @@ def look_at(detector: Detector, half: Half, progress: Callable[[int, int], None]
         tuple(boxes for looked in several for boxes in looked.true),
         tuple(failure for looked in several for failure in looked.failures),
         tuple(rows),
+        several[0].used_confidence,
     )
 
 

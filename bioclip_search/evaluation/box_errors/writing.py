@@ -20,7 +20,7 @@ from bioclip_search.errors import TableError
 from bioclip_search.evaluation.box_errors.gains import error_gains
 from bioclip_search.evaluation.box_errors.kinds import IN_WORDS, KINDS, MISSED, RIGHT, Judged, judge_finds
 from bioclip_search.evaluation.box_errors.sheets import FIND_COLOUR, MOST_TILES, TRUE_COLOUR, Mark, Tile, contact_sheet
-from bioclip_search.evaluation.detection import AREAS_PX, USED_CONFIDENCE, Looked, comparable
+from bioclip_search.evaluation.detection import AREAS_PX, Looked, comparable
 from bioclip_search.images import open_picture
 from bioclip_search.swapping import whole_file
 
@@ -54,8 +54,13 @@ class ErrorReport:
         return sorted((one for one in self.judged if one.kind == kind), key=_severity, reverse=True)
 
 
-def error_report(boxed: BoxedSet, looked: Looked, detector: str, *, by_category: bool = False, min_confidence: float = USED_CONFIDENCE) -> ErrorReport:
-    """What is wrong; classes are counted with the confidence that is used, gains go through all finds, as average precision does."""
+def error_report(boxed: BoxedSet, looked: Looked, detector: str, *, by_category: bool = False, min_confidence: float | None = None) -> ErrorReport:
+    """What is wrong; classes are counted with the confidence that is used, gains go through all finds, as average precision does.
+
+    Args:
+        min_confidence: None for what `identify` asks of the detector.
+    """
+    min_confidence = looked.used_confidence if min_confidence is None else min_confidence
     found, true = comparable(looked, by_category)
     judged = judge_finds(found, true, min_confidence)
     return ErrorReport(boxed, looked, detector, tuple(judged), error_gains(found, true, judge_finds(found, true)), min_confidence)
