@@ -1,8 +1,8 @@
 """The work of this package on a Spark cluster, by the very code that does it on one machine (extra `spark`).
 
-Read in this order: `session` (Spark, or why there is none), `plan` (pictures as rows of a file, in pieces), `pieces` (a piece a task,
-and the results in their order), `worker` (what a task does), `tagging` (a collection into the folder of a run), `frames` (the same for
-a DataFrame), `sequences` (bursts by window functions).
+Read in this order: `session` (Spark, or why there is none), `addresses` and `plan` (pictures as rows of a file, in pieces), `pieces` (a
+piece a task, and the results in their order), `worker` (what a task does), `tagging` (a collection into the folder of a run), `rows` and
+`frames` (the same for a DataFrame), `bursting` (sequences by window functions).
 
     >>> import bioclip_search as bs
     >>> rows = bs.spark.tag("photos/", out="run")                          # doctest: +SKIP
@@ -11,7 +11,7 @@ a DataFrame), `sequences` (bursts by window functions).
 from importlib import import_module
 from typing import Any
 
-_HOME = {"tag": "tagging", "sequences": "sequences", "spark_session": "session", "open_session": "session"}
+_HOME = {"tag": "tagging", "sequences": "bursting", "spark_session": "session", "open_session": "session"}
 """The public names and the module each lives in; loaded when they are first used."""
 
 __all__ = [*_HOME]

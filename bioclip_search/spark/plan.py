@@ -18,7 +18,8 @@ from pyarrow import parquet
 
 from bioclip_search.decoding.opening import facts_heard, facts_told
 from bioclip_search.errors import SparkError
-from bioclip_search.media import NO_FACTS, GivenBox, Media, Video
+from bioclip_search.media import NO_FACTS, Facts, GivenBox, Media, Video
+from bioclip_search.spark.addresses import Remote
 from bioclip_search.swapping import whole_file
 
 PLAN_FILE = "plan.parquet"
@@ -40,16 +41,17 @@ SCHEMA = pa.schema(
         pa.field("image", pa.string(), nullable=False),
         pa.field("is_video", pa.bool_(), nullable=False),
         pa.field("file", pa.binary()),
+        pa.field("address", pa.string()),
         pa.field("data", pa.large_binary()),
         pa.field("facts", pa.string()),
         pa.field("boxes", pa.string()),
         pa.field("error", pa.string()),
     ]
 )
-"""`file` is a path in the bytes of the operating system; `facts` and `boxes` are JSON."""
+"""`file` is a path in the bytes of the operating system, `address` one of `addresses`; `facts` and `boxes` are JSON."""
 
 
-def write_plan(media: Iterable[Media | Video], path: Path, cores: int = 1) -> int:
+def write_plan(media: Iterable[Media | Video | Remote], path: Path, cores: int = 1) -> int:
     """Writes the plan, whole or not at all, with memory flat in the number of pictures; gives how many there are.
 
     Args:
@@ -86,7 +88,7 @@ def read_plan(path: Path) -> parquet.ParquetFile:
         ) from error
 
 
-def piece_media(path: Path, number: int) -> list[Media | Video]:
+def piece_media(path: Path, number: int) -> list[Media | Video | Remote]:
     """The pictures and videos of a piece, in the order of the source.
 
     Raises:
@@ -96,7 +98,7 @@ def piece_media(path: Path, number: int) -> list[Media | Video]:
         return [_media(row) for row in plan.read_row_group(number, use_threads=False).to_pylist()]
 
 
-def _pieces(media: Iterable[Media | Video], cores: int) -> Iterator[list[dict[str, Any]]]:
+def _pieces(media: Iterable[Media | Video | Remote], cores: int) -> Iterator[list[dict[str, Any]]]:
     rows = map(_row, media)
     head = _head(rows, PICTURES_PER_PIECE * PIECES_PER_CORE * cores)
     most = piece_size(len(head), cores)
@@ -134,7 +136,9 @@ def piece_size(pictures: int, cores: int) -> int:
     return min(max(steps, 1) * STEP_PICTURES, PICTURES_PER_PIECE)
 
 
-def _row(one: Media | Video) -> dict[str, Any]:
+def _row(one: Media | Video | Remote) -> dict[str, Any]:
+    if isinstance(one, Remote):
+        return {"image": one.image, "is_video": False, "address": one.address, "facts": _facts(one.facts), "data": None}
     is_video = isinstance(one, Video)
     boxes = one.boxes
     if boxes is not None:
@@ -144,15 +148,21 @@ def _row(one: Media | Video) -> dict[str, Any]:
         "is_video": is_video,
         "file": None if one.file is None else os.fsencode(os.path.abspath(one.file)),
         "data": None if is_video else one.data,
-        "facts": None if one.facts == NO_FACTS else json.dumps(facts_told(one.facts)),
+        "facts": _facts(one.facts),
         "boxes": None if boxes is None else json.dumps(boxes),
         "error": None if is_video else one.error,
     }
 
 
-def _media(row: dict[str, Any]) -> Media | Video:
+def _facts(facts: Facts) -> str | None:
+    return None if facts == NO_FACTS else json.dumps(facts_told(facts))
+
+
+def _media(row: dict[str, Any]) -> Media | Video | Remote:
     file = None if row["file"] is None else Path(os.fsdecode(row["file"]))
     facts = NO_FACTS if row["facts"] is None else facts_heard(json.loads(row["facts"]))
+    if row["address"] is not None:
+        return Remote(row["image"], row["address"], facts)
     boxes = None if row["boxes"] is None else json.loads(row["boxes"])
     if row["is_video"]:
         return Video(row["image"], file, facts, None if boxes is None else {int(number): _heard(some) for number, some in boxes.items()})

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ from bioclip_search.runs.journal import Journal
 from bioclip_search.runs.settings import settings_hash
 from bioclip_search.runs.tagging import Progress, as_json, begin, written
 from bioclip_search.sources import Source, open_source
+from bioclip_search.sources.deployments import placing_for
+from bioclip_search.sources.paths import is_address
+from bioclip_search.spark.addresses import open_address
 from bioclip_search.spark.pieces import done_in_order
 from bioclip_search.spark.plan import PLAN_FILE, read_plan, write_plan
 from bioclip_search.spark.rows import run_rows
@@ -96,7 +100,7 @@ def tag_on_spark(
     """
     frame_choice(options.get("every"), options.get("per_s"))
     out, closing = Path(out), closing_for(fusion, gap_s, repeats)
-    opened = open_source(source, deployments=deployments, columns=columns, root=root)
+    opened = _opened(source, deployments, columns, root)
     options = {name: in_full(name, value) for name, value in options.items() if value is not None}
     deciding = open_deciding(**{name: value for name, value in options.items() if name in OF_DECIDING or name not in OF_LOOKING} | {"device": "cpu"})
     with _session(spark, master, conf) as session:
@@ -114,6 +118,13 @@ def tag_on_spark(
             note["counts"], note["failures"] = tallied(journal)
     note["source"]["notes"] = list(opened.notes)
     return close_run(out, note, deciding, closing)
+
+
+def _opened(source: str | Path, deployments: str | Path | None, columns: dict[str, str] | None, root: str | Path | None) -> Source:
+    if not is_address(str(source)):
+        return open_source(source, deployments=deployments, columns=columns, root=root)
+    placing, told = placing_for(deployments)
+    return replace(open_address(str(source)), placing=placing, deployments=told)
 
 
 def staging_folder(out: Path, staging: str | Path | None) -> Path:

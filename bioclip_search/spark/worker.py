@@ -16,12 +16,13 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search.errors import SparkError
-from bioclip_search.media import Facts
+from bioclip_search.media import Facts, Media, Video
 from bioclip_search.runs.record import TaggedPicture
 from bioclip_search.runs.settings import settings_hash
 from bioclip_search.runs.table import schema, to_table
 from bioclip_search.sources import Source
 from bioclip_search.sources.source import Placing, Tally
+from bioclip_search.spark.addresses import Remote, fetched
 from bioclip_search.spark.plan import piece_media
 
 if TYPE_CHECKING:
@@ -53,19 +54,28 @@ class Tagging:
 
     def __call__(self, number: int, path: Path) -> None:
         """Raises: SparkError: the plan cannot be read here, or the models here are others."""
-        from bioclip_search.runs.tagging import tag_into
+        journal, tally = tag_piece(piece_media(self.plan, number), self.options, self.settings, self.placing)
+        journal.write(path, tally)
 
-        equipment, decoders = equipment_for(self.options)
-        if settings_hash(equipment.settings()) != self.settings:
-            raise SparkError(
-                "A worker has another index, encoder or detector than the one that answered first, under the same name. "
-                "Give all machines the same files, or name them by a path on shared storage; --precision fp32 and --device cpu make unlike machines alike."
-            )
-        journal = PieceJournal(equipment.deciding.searcher.encoder.dim)
-        media = piece_media(self.plan, number)
-        source = Source("piece", None, lambda _tally: iter(media), placing=_Late(self.placing))
-        tag_into(journal, source, equipment, decoders)
-        journal.write(path, source.tally)
+
+def tag_piece(media: Sequence[Media | Video | Remote], options: Mapping[str, Any], settings: str, placing: Placing) -> tuple[PieceJournal, Tally]:
+    """The rows of some pictures, and what was passed over; arguments as of `Tagging`.
+
+    Raises:
+        SparkError: The models here are others than those the run is made with.
+    """
+    from bioclip_search.runs.tagging import tag_into
+
+    equipment, decoders = equipment_for(options)
+    if settings_hash(equipment.settings()) != settings:
+        raise SparkError(
+            "A worker has another index, encoder or detector than the one that answered first, under the same name. "
+            "Give all machines the same files, or name them by a path on shared storage; --precision fp32 and --device cpu make unlike machines alike."
+        )
+    journal = PieceJournal(equipment.deciding.searcher.encoder.dim)
+    source = Source("piece", None, lambda _tally: fetched(media), placing=_Late(placing))
+    tag_into(journal, source, equipment, decoders)
+    return journal, source.tally
 
 
 class PieceJournal:
@@ -93,10 +103,13 @@ class PieceJournal:
             if one.content_hash is not None:
                 self._first.setdefault((one.content_hash, one.frame_number), one)
 
+    def rows(self) -> pa.Table:
+        return pa.concat_tables(self._tables)
+
     def write(self, path: Path, tally: Tally) -> None:
         """The rows, and beside them which videos are done and what was passed over."""
         told = {"videos": self._videos, "tally": tally.counts()}
-        rows = pa.concat_tables(self._tables).replace_schema_metadata({TOLD_KEY: json.dumps(told).encode()})
+        rows = self.rows().replace_schema_metadata({TOLD_KEY: json.dumps(told).encode()})
         parquet.write_table(rows, path, compression="zstd")
 
 
