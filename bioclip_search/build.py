@@ -32,7 +32,7 @@ from bioclip_search.prompts import RANKS, TextRecipe
 from bioclip_search.published import MATRIX_RECIPES, MatrixColumns, Published, recipe_of
 from bioclip_search.tables import read_header, read_table
 from bioclip_search.taxonomy import Taxonomy
-from bioclip_search.text_vectors import StoredVectors, TextVectors
+from bioclip_search.text_vectors import Encode, StoredVectors, TextVectors
 
 TABLE_SUFFIXES = {".csv", ".tsv", ".txt", ".parquet", ".pq"}
 
@@ -87,6 +87,7 @@ def build_index(
     recipe: TextRecipe | None = None,
     progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
+    encode: Encode | None = None,
     **options: Any,
 ) -> Index:
     """Encodes the texts of every leaf and writes the index folder `out`, whole or not at all.
@@ -97,6 +98,7 @@ def build_index(
     Args:
         progress: Called with names encoded and names to encode.
         say: Called with a line on the names that were at hand, and one on the rate.
+        encode: Encodes elsewhere, as `TextVectors` takes it.
         options: What `write_index` takes: `kind` (flat, fp16, int8), `encoder_folder` (copied into the index, so
             that it needs nothing else), `encoder_source`, `preprocess`, and `about` for the card.
 
@@ -105,7 +107,7 @@ def build_index(
     """
     stop_if_there(out)
     recipe = recipe or usual_recipe(encoder)
-    vectors = TextVectors(encoder, recipe).of(taxonomy.leaves, progress=progress, say=say)  # (n, dim)
+    vectors = TextVectors(encoder, recipe, encode=encode).of(taxonomy.leaves, progress=progress, say=say)  # (n, dim)
     return write_index(out, taxonomy, vectors, encoder, recipe, **options)
 
 

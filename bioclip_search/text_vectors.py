@@ -18,7 +18,7 @@ import re
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from shutil import rmtree
 
@@ -46,6 +46,12 @@ LOOKED_UP_TAXA = 4096
 ABANDONED_S = 86_400
 """An unfinished shard of this age (a day) belongs to no running build."""
 
+Block = Sequence[Sequence[str]]
+"""The sentences of each name of a block."""
+
+Encode = Callable[[Iterable[Block]], Iterator[np.ndarray]]
+"""Blocks in, the vectors of each out, (b, dim) float32, in order."""
+
 
 class StoredVectors:
     """The vectors of n taxa, on disk until they are asked for: `vectors[rows]` gives (b, dim) float32, unit rows or zero."""
@@ -64,15 +70,17 @@ class StoredVectors:
 class TextVectors:
     """All vectors that an encoder has made by a recipe. Several builds may use one folder at a time."""
 
-    def __init__(self, encoder: Encoder, recipe: TextRecipe, home: Path | None = None):
+    def __init__(self, encoder: Encoder, recipe: TextRecipe, home: Path | None = None, encode: Encode | None = None):
         """Opens the store.
 
         Subtle: what others add after this is not seen, so that a build's batches do not hang on what else runs.
 
         Args:
             home: Where stores are kept; the user's cache unless given. If it cannot be written, one that goes when this goes.
+            encode: Encodes blocks elsewhere: the vectors of each, in order; here unless given.
         """
         self.encoder, self.recipe = encoder, recipe
+        self._encode_blocks = encode or (lambda blocks: (encode_recipe(encoder, block) for block in blocks))
         self._folder = _writable(home or places.user_cache() / CACHE_FOLDER, _plain(f"{encoder.fingerprint}-{recipe.fingerprint}"), self)
         self._open()
 
@@ -152,13 +160,14 @@ class TextVectors:
 
     def _encode(self, taxa: pa.Table, new: dict[bytes, int], progress: Callable[[int, int], None] | None) -> None:
         keys, at_once = list(new), max(1, SHARD_SENTENCES // len(self.recipe.templates))
-        for first in range(0, len(keys), at_once):
-            block = keys[first : first + at_once]
-            sentences = list(self._sentences(taxa.take(pa.array([new[key] for key in block]))))
-            vectors = encode_recipe(self.encoder, sentences)  # (b, dim)
+        blocks = [keys[first : first + at_once] for first in range(0, len(keys), at_once)]
+        sentences = (list(self._sentences(taxa.take(pa.array([new[key] for key in block])))) for block in blocks)
+        done = 0
+        for block, vectors in zip(blocks, self._encode_blocks(sentences), strict=True):  # (b, dim)
             self._add(self._write(block, vectors), block)
+            done += len(block)
             if progress:
-                progress(first + len(block), len(keys))
+                progress(done, len(keys))
 
     def _sentences(self, taxa: pa.Table) -> Iterator[list[str]]:
         for first in range(0, len(taxa), LOOKED_UP_TAXA):

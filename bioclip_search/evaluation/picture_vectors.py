@@ -7,11 +7,12 @@ A table may hold vectors instead of pictures: a column emb (or embedding, vector
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +33,10 @@ from bioclip_search.tables import read_header, read_table, text_column
 
 CACHE_FOLDER = "picture-vectors"
 VECTOR_COLUMNS = ("emb", "embedding", "embeddings", "vector", "features")
+
+
+Embed = Callable[[Encoder, LabelledSet, np.ndarray, int | None], Iterator[Batch]]
+"""Looks at the wanted pictures of a set, in order."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +87,17 @@ class EmbeddedSet:
 
 def embedded(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, workers: int | None = None) -> Iterator[Batch]:
     """The wanted pictures of a set, (n,) bool, in order, batch by batch; memory is flat in their number."""
-    rows = np.flatnonzero(wanted)  # the row of the set that each picture of the stream is
-    cuts = chain.from_iterable(cut_crops(labelled.pictures(wanted), encoder, workers=workers))
+    return embed_pictures(encoder, labelled.pictures(wanted), wanted, labelled.names, workers)
+
+
+def embed_pictures(encoder: Encoder, pictures: Iterable[Any], wanted: np.ndarray, names: Sequence[str], workers: int | None = None) -> Iterator[Batch]:
+    """The same of pictures that stand in the wanted rows, (n,) bool, of something that calls its rows by these names."""
+    rows = np.flatnonzero(wanted)  # the row that each picture of the stream stands in
+    cuts = chain.from_iterable(cut_crops(pictures, encoder, workers=workers))
     while batch := list(islice(cuts, BATCH_CROPS)):
         crops = [cut for cut in batch if isinstance(cut, Crop)]
         vectors = encoder.encode_prepared([crop.prepared for crop in crops]) if crops else np.empty((0, encoder.dim), np.float32)
-        unread = tuple(Failure(labelled.names[rows[cut.picture]], cut.error) for cut in batch if not isinstance(cut, Crop))
+        unread = tuple(Failure(names[rows[cut.picture]], cut.error) for cut in batch if not isinstance(cut, Crop))
         yield Batch(rows[[crop.picture for crop in crops]], vectors, unread)
 
 
@@ -99,6 +109,7 @@ def vectors_of(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     home: Path | None = None,
+    embed: Embed | None = None,
 ) -> EmbeddedSet:
     """The wanted pictures of a set, (n,) bool, embedded; those that cannot be read are left out and told.
 
@@ -108,12 +119,13 @@ def vectors_of(
     Args:
         progress: Called with the pictures done and the pictures in all.
         home: Where vectors are kept; the user's cache unless given.
+        embed: Looks at pictures elsewhere, as `embedded` does here.
     """
     known = _known(encoder, labelled, wanted)
     kept = None if known else _place(encoder, labelled, wanted, home or places.user_cache() / CACHE_FOLDER)
     found = known or (read_whole(kept, encoder.dim, len(labelled)) if kept else None)
     if found is None:
-        found = _embed(encoder, labelled, wanted, kept, workers, progress)
+        found = _embed(encoder, labelled, wanted, kept, workers, progress, embed or embedded)
         if kept:
             keep_whole(kept, found)
     return EmbeddedSet(
@@ -198,14 +210,20 @@ def _known(encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray) -> Batch
 
 
 def _embed(
-    encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, kept: Path | None, workers: int | None, progress: Callable[[int, int], None] | None
+    encoder: Encoder,
+    labelled: LabelledSet,
+    wanted: np.ndarray,
+    kept: Path | None,
+    workers: int | None,
+    progress: Callable[[int, int], None] | None,
+    embed: Embed,
 ) -> Batch:
     """Goes on where somebody was stopped who was asked the same: pictures come in order, so what is kept is the first of them."""
     chunks = read_chunks(kept, encoder.dim, len(labelled)) if kept else []
     done, total = sum(chunk.looked_at for chunk in chunks), int(wanted.sum())
     left = wanted.copy()
     left[np.flatnonzero(wanted)[:done]] = False
-    batches = embedded(encoder, labelled, left, workers)
+    batches = embed(encoder, labelled, left, workers)
     parts = list(chunks)
     for batch in keep_chunks(kept, batches, encoder.dim, len(chunks)) if kept else batches:
         parts.append(batch)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +14,10 @@ from bioclip_search.cli.progress import progress_steps
 from bioclip_search.prompts import MATRIX_TEXT_TYPE, TEMPLATE_SETS, TEXT_TYPES
 
 if TYPE_CHECKING:
+    from bioclip_search.encoder import Encoder
     from bioclip_search.index import Index
     from bioclip_search.progress_file import Telling
+    from bioclip_search.text_vectors import Encode
 
 
 @click.command()
@@ -35,6 +39,9 @@ if TYPE_CHECKING:
 @click.option("--include-encoder", is_flag=True, help="Copy the encoder's folder into the index, so that it needs nothing else.")
 @click.option("--no-sketch", is_flag=True, help="Leave out the sketch that `identify --speed balanced` uses in large indexes.")
 @click.option("--device", default="auto", show_default=True)
+@click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True, help="Encode names here, or on a Spark cluster.")
+@click.option("--master", help="Of Spark, such as local[2] or spark://HOST:7077.  [default: what Spark is told elsewhere]")
+@click.option("--staging", type=click.Path(file_okay=False, path_type=Path), help="For Spark, a folder that all machines share.  [default: beside --out]")
 @click.option(
     "--progress-file",
     metavar="FILE",
@@ -50,7 +57,10 @@ def build(source: str, out: str, columns: tuple[str, ...], from_vectors: str | N
     \b
     Example: bioclip-search index build my-birds.csv --out my-birds
     Example: bioclip-search index build txt_emb_species.json --encoder bioclip-2 --out bioclip-2
+    Example: bioclip-search index build millions.csv --out millions --engine spark --master spark://head:7077 --staging /shared/staging
     """
+    if options["engine"] == "local" and (options["master"] or options["staging"]):
+        raise click.UsageError("--master and --staging are Spark's: add --engine spark, or leave them out.")
     from bioclip_search.progress_file import told_in
 
     with told_in(progress_file) as telling:
@@ -62,6 +72,8 @@ def _made(source: str, target: Path, columns: tuple[str, ...], from_vectors: str
     from bioclip_search.build import build_from_vectors, build_index, build_published, read_taxa
     from bioclip_search.published import is_published, read_published
 
+    if options["engine"] == "spark" and (from_vectors or is_published(source)):
+        raise click.UsageError("Nothing is encoded where vectors are given, so there is no work for Spark. Leave --engine out.")
     if is_published(source):
         published = read_published(source, from_vectors)
         for line in published.report:
@@ -74,8 +86,24 @@ def _made(source: str, target: Path, columns: tuple[str, ...], from_vectors: str
     encoding = _encoding(options)
     if from_vectors:
         return build_from_vectors(target, taxa.taxonomy, from_vectors, further=taxa.further, **encoding)
-    with progress_steps("encoding names") as progress:
-        return build_index(target, taxa.taxonomy, progress=telling or progress, say=say, further=taxa.further, **encoding)
+    with progress_steps("encoding names") as progress, _encode_by(encoding["encoder"], target, options) as encode:
+        return build_index(target, taxa.taxonomy, progress=telling or progress, say=say, further=taxa.further, encode=encode, **encoding)
+
+
+@contextmanager
+def _encode_by(encoder: Encoder, target: Path, options: dict[str, Any]) -> Iterator[Encode | None]:
+    """How names are encoded elsewhere; None for here."""
+    if options["engine"] == "local":
+        yield None
+        return
+    from bioclip_search.spark.encoders import EncoderThere
+    from bioclip_search.spark.session import spark_session
+    from bioclip_search.spark.texts import encoding_on
+
+    staging = (options["staging"] or target.parent).absolute() / f".{target.name}.texts"
+    there = EncoderThere.of(options["encoder"], encoder, device=options["device"], preprocess=options["preprocess"])
+    with spark_session(options["master"]) as spark:
+        yield encoding_on(spark, there, staging)
 
 
 def say(line: str) -> None:
