@@ -1,4 +1,4 @@
-"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [app] [build] [bursts] [million] [identify] [import] [names] [place] [review] [search] [spark] [starter] [study] [tag] [their options]`."""
+"""Runs the benchmarks that are named, or all: `python -m tests.benchmarks [app] [build] [bursts] [detector] [million] [identify] [import] [names] [place] [review] [search] [spark] [starter] [study] [tag] [their options]`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from tests.benchmarks import (
     bench_app,
     bench_build,
     bench_bursts,
+    bench_detector,
     bench_identify,
     bench_import,
     bench_million,
@@ -26,6 +27,7 @@ BENCHMARKS = {
     "app": bench_app.main,
     "build": bench_build.main,
     "bursts": bench_bursts.main,
+    "detector": bench_detector.main,
     "million": bench_million.main,
     "identify": bench_identify.main,
     "import": bench_import.main,

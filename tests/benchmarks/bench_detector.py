@@ -12,6 +12,7 @@ is worth. From "mobilenet" only the backbone was taught before, on ImageNet; "yo
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -24,9 +25,13 @@ from tests.conftest import SHARED
 
 if TYPE_CHECKING:
     from bioclip_search.boxed.boxed_set import BoxedSet
+    from bioclip_search.detect import Detector
 
 SETS = ("raccoon", "kangaroo")
 BACKBONE = "models/mobilenet_v2_1.0_224_quant.tflite"
+SOME = 20
+"""Hidden pictures of each set by which the teacher's usual confidence is told."""
+
 FIGURES = {"mAP50": "map50", "mAP75": "map75", "mAP": "map"}
 
 
@@ -38,7 +43,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--px", type=int, default=192)
-    parser.add_argument("--min-confidence", type=float, default=0.3)
+    parser.add_argument("--min-confidence", type=float, help="of a sure find; by default that which half of the hidden pictures have")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the detectors and the silver set")
     options = parser.parse_args(arguments)
@@ -116,7 +121,7 @@ def _trained(out: Path, sets: list[BoxedSet], options: argparse.Namespace) -> Pa
         save_steps=options.steps,
         log_steps=max(1, options.steps // 5),
     )
-    return train_detector(config, out, progress=print, pictures=rows)
+    return train_detector(config, out, progress=lambda line: print(line, file=sys.stderr, flush=True), pictures=rows)
 
 
 def _watching(sets: list[BoxedSet]) -> list[BoxedSet]:
@@ -138,11 +143,22 @@ def _silver(home: Path, teacher: Path, hidden: list[BoxedSet], options: argparse
         true |= dict(zip(hashes_of(data), one.boxes, strict=True))
         places.append(str(_written(home / one.name, data)))
     if not out.exists():
-        write_silver(places, out, Looks(load_detector(str(teacher), device="cpu"), rule=SilverRule(options.min_confidence)))
+        detector = load_detector(str(teacher), device="cpu")
+        sure = options.min_confidence or _usual_confidence(detector, hidden)
+        write_silver(places, out, Looks(detector, rule=SilverRule(sure)))
     (silver,) = find_boxed_sets([out])
     of = [true[content] for content in hashes_of(silver.pictures(np.ones(len(silver), bool)))]
     right = [any(box_iou(box.box_xyxy, other.box_xyxy) >= 0.5 for other in others) for boxes, others in zip(silver.boxes, of, strict=True) for box in boxes]
     return [silver], f"{len(silver)} silver ones of {sum(map(len, hidden))} ({sum(right)} of {len(right)} boxes right)"
+
+
+def _usual_confidence(detector: Detector, hidden: list[BoxedSet]) -> float:
+    """The confidence that the surest find of half of the pictures has, over some of them: one taught by few pictures is never as sure as another."""
+    from bioclip_search.images import open_picture
+
+    some = [picture for one in hidden for picture in one.pictures(np.arange(len(one)) < SOME)]
+    surest = [max((one.confidence for one in detector.detect([open_picture(picture)], 0.01)[0]), default=0.0) for picture in some]
+    return max(float(np.median(surest)), 0.02)
 
 
 def _written(folder: Path, pictures: list[bytes]) -> Path:
@@ -153,6 +169,4 @@ def _written(folder: Path, pictures: list[bytes]) -> Path:
 
 
 if __name__ == "__main__":
-    import sys
-
     main(sys.argv[1:])
