@@ -21,9 +21,11 @@ import pyarrow as pa
 from bioclip_search.data.manifest import IMAGE, Manifest
 from bioclip_search.data.wish import marked
 from bioclip_search.errors import MissingExtraError, TableError
+from bioclip_search.evaluation.burst_names import burst_names
 from bioclip_search.evaluation.label_folders import plain_label
 from bioclip_search.evaluation.label_tables import label_columns
 from bioclip_search.evaluation.labelled import LabelledSet
+from bioclip_search.evaluation.taken import is_taken_column, taken_columns
 from bioclip_search.prompts import RANKS
 from bioclip_search.tables import read_table, text_column
 
@@ -45,6 +47,7 @@ def labelled_set_of(manifest: Manifest, ranks: Sequence[str] = RANKS) -> Labelle
     if found[IMAGE] is None or not set(told) - {"source_id"}:
         wanted = "; ".join(f"{ours}: {' or '.join(theirs)}" for ours, theirs in manifest.columns.items())
         raise TableError(f"{manifest.name}: has the columns {', '.join(features)}, where its manifest tells {wanted}. Mend the manifest, or tell its authors.")
+    told |= {name: name for name in features if is_taken_column(name) and name not in told.values()}
     table = _labels(library, manifest, told, features)
     labels = label_columns(table, ranks, manifest.name)
     source = text_column(table, "source_id").to_pylist()
@@ -57,6 +60,7 @@ def labelled_set_of(manifest: Manifest, ranks: Sequence[str] = RANKS) -> Labelle
         written=labels["written"],
         authorship=labels["authorship"],
         notes=(f"{manifest.name}: {manifest.licence}",),
+        bursts=burst_names(*(taken.to_pylist() for taken in taken_columns(table).values()), source),
         state=_state(manifest),
     )
 

@@ -36,8 +36,8 @@ image = "image"
 LABELS = ["001.Snow_leopard", "002.Red_fox"]
 
 
-def write_set(folder, columns='scientific_name = "sciName"', split="train", hub="cats"):
-    """A data set of six pictures in two files, and its manifest."""
+def write_set(folder, columns='scientific_name = "sciName"', split="train", hub="cats", **further):
+    """A data set of six pictures in two files, and its manifest; `further` columns of three texts stand in both."""
     (folder / "cats/data").mkdir(parents=True)
     features = {"image": {"_type": "Image"}, "sciName": {"dtype": "string", "_type": "Value"}, "label": {"names": LABELS, "_type": "ClassLabel"}}
     for number in range(2):
@@ -47,8 +47,10 @@ def write_set(folder, columns='scientific_name = "sciName"', split="train", hub=
                 "image": pa.array([{"bytes": png(row), "path": f"{row}.png"} for row in rows]),
                 "sciName": ["Panthera leo", "Vulpes vulpes", None],
                 "label": [0, 1, None],
+                **further,
             }
         )
+        features |= {name: {"dtype": "string", "_type": "Value"} for name in further}
         kept = {name: told for name, told in features.items() if name in table.column_names}
         metadata = {"huggingface": json.dumps({"info": {"features": kept}})}
         parquet.write_table(table.replace_schema_metadata(metadata), folder / f"cats/data/train-0000{number}-of-00002.parquet")
@@ -65,6 +67,14 @@ def test_a_set_is_read_with_its_labels_and_its_pictures_come_as_they_are_asked_f
     assert list(found.pictures(np.array([False, True, False, False, True, False]))) == [png(1), png(4)]
     assert list(found.pictures(np.zeros(6, bool))) == []
     assert found.notes == ("felines: CC0-1.0",)
+
+
+def test_bursts_are_told_by_columns_that_the_manifest_need_not_name(tmp_path):
+    """By the minute at one station: rows 1, 2, 4 and 5 are one burst, rows 3 and 6 another station's."""
+    taken = {"location": ["A", "A", "B"], "datetime": ["2020-05-30 04:57:37", "2020-05-30 04:57:40", "2020-05-30 04:57:41"]}
+    found = labelled_set_of(read_manifest(write_set(tmp_path, **taken)))
+    assert [found.bursts[row] == found.bursts[0] for row in range(6)] == [True, True, False, True, True, False]
+    assert found.bursts[2] == found.bursts[5]
 
 
 def test_numbered_classes_get_their_names_as_a_person_writes_them(tmp_path):
