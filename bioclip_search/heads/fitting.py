@@ -26,6 +26,9 @@ from bioclip_search.heads.scaling import fit_scale
 STRENGTHS = (1.0, 10.0, 100.0)
 """Values of C that are tried for vectors of length one, centred; the probe chose 10 to 1000 for the starter by accuracy, log loss wants less."""
 
+Regress = Callable[[np.ndarray, np.ndarray, int, np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+"""Centred vectors (n, d), the class of each, k, the weight of each and C in; weight (k, d) and bias (k,) out."""
+
 CHOOSING = 4
 """One in so many pictures is held back to choose C."""
 
@@ -42,8 +45,8 @@ def fit_head(kind: str, vectors: np.ndarray, of: np.ndarray, k: int, *, weights:
         vectors: (n, d) unit rows.
         of: (n,) int, the class of each from 0 to k - 1.
         weights: (n,) how much each picture counts, above 0; `balanced_weights` gives some.
-        options: `strength` (logistic: C instead of choosing it), `scale` (prototypes: instead of fitting it), `penalty` (ridge),
-            `hidden`, `epochs` (mlp).
+        options: `strength` (logistic: C instead of choosing it), `regress` (logistic: seeks weight and bias elsewhere), `scale` (prototypes:
+            instead of fitting it), `penalty` (ridge), `hidden`, `epochs` (mlp).
 
     Raises:
         TableError: Fewer than two classes, a class without a picture, or vectors or weights that are no numbers.
@@ -100,16 +103,16 @@ def stop_if_unteachable(vectors: np.ndarray, of: np.ndarray, k: int, weights: np
 
 
 def _logistic(
-    vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int, strength: float | None = None
+    vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int, strength: float | None = None, regress: Regress | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     mean = np.average(vectors, axis=0, weights=weights)
-    moved = centred(vectors, mean)
-    chosen = _strength(moved, of, k, weights, seed) if strength is None else float(strength)
-    weight, bias = _regressed(moved, of, k, weights, chosen)
+    moved, regress = centred(vectors, mean), regress or _regressed
+    chosen = _strength(moved, of, k, weights, seed, regress) if strength is None else float(strength)
+    weight, bias = regress(moved, of, k, weights, chosen)
     return {"mean": mean, "weight": weight, "bias": bias}, {"strength": chosen}
 
 
-def _strength(moved: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int) -> float:
+def _strength(moved: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int, regress: Regress) -> float:
     """The C with the least log loss on pictures of classes that have another to teach; of equal ones, or where none has, the smallest."""
     is_held = held_back(len(of), seed)
     taught = np.unique(of[~is_held])
@@ -119,7 +122,7 @@ def _strength(moved: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, se
     inside, dense = np.flatnonzero(~is_held), np.searchsorted(taught, of)
     losses = []
     for strength in STRENGTHS:
-        weight, bias = _regressed(moved[inside], dense[inside], len(taught), weights[inside], strength)
+        weight, bias = regress(moved[inside], dense[inside], len(taught), weights[inside], strength)
         logits = moved[asked] @ weight.T + bias
         highest = logits.max(axis=1)
         own = logits[np.arange(len(asked)), dense[asked]]
