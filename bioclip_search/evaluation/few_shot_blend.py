@@ -73,8 +73,8 @@ class Names:
         left_out = prototypes_left_out(self.embedded.vectors[taught], of, len(classes))
         leaves = np.arange(len(classes))
         reach = Reach(np.stack([leaves, leaves + 1], axis=1))
-        weighed = weigh_head(lambda rows: cosines[rows], left_out, of, reach, self.logit_scale, temperature=self.temperature, is_cautious=False)
-        return weighed.blend
+        how = {"temperature": self.temperature, "keeps_temperature": False, "is_cautious": False}
+        return weigh_head(lambda rows: cosines[rows], left_out, of, reach, self.logit_scale, **how).blend
 
 
 def names_of(embedded: EmbeddedSet, classes: Classes, ranks: Sequence[str], texts: TextVectors, logit_scale: float, temperature: float = 1.0) -> Names:

@@ -92,10 +92,12 @@ def test_the_slope_is_that_of_the_loss():
         assert bend[number] == pytest.approx(rise, rel=1e-3, abs=1e-5)  # one leaf a class: the loss is convex and the bend is all of it
 
 
-def test_the_best_weights_are_those_of_a_grid():
+@pytest.mark.parametrize("keeps_temperature", [True, False])
+def test_the_best_weights_are_those_of_a_grid(keeps_temperature):
     cosines, of, reach, scores = world(150)
     strangers = strangers_of(scores, of)
-    found = weigh_head(lambda rows: cosines[rows], scores, of, reach, SCALE, stranger_scores=strangers, strangers=0.3).best
+    asked = {"stranger_scores": strangers, "strangers": 0.3, "keeps_temperature": keeps_temperature}
+    found = weigh_head(lambda rows: cosines[rows], scores, of, reach, SCALE, **asked).best
 
     def value(weight: float, bias: float, per: float) -> float:
         numbers = np.array([per, weight * per, bias * per])
@@ -103,10 +105,27 @@ def test_the_best_weights_are_those_of_a_grid():
         return 0.7 * plain_losses(cosines, scores, of, reach, numbers).mean() + 0.3 * plain_losses(cosines, strangers, of, reach, numbers).mean() + pull
 
     here = value(found.weight, found.bias, 1 / found.temperature)
-    around = [(dw, db, dt) for dw in (-0.05, 0, 0.05) for db in (-0.1, 0, 0.1) for dt in (-0.03, 0, 0.03) if (dw, db, dt) != (0, 0, 0)]
+    temperatures = (0,) if keeps_temperature else (-0.03, 0, 0.03)
+    around = [(dw, db, dt) for dw in (-0.05, 0, 0.05) for db in (-0.1, 0, 0.1) for dt in temperatures if (dw, db, dt) != (0, 0, 0)]
     assert all(value(found.weight + dw, found.bias + db, 1 / found.temperature + dt) > here for dw, db, dt in around)
-    coarse = [(value(w, b, p), w, b, p) for w in (0.0, 0.5, 1.0, 2.0, 4.0) for b in (-2.0, 0.0, 2.0, 4.0) for p in (0.25, 0.5, 1.0, 2.0)]
+    coarse = [
+        (value(w, b, p), w, b, p)
+        for w in (0.0, 0.5, 1.0, 2.0, 4.0)
+        for b in (-2.0, 0.0, 2.0, 4.0)
+        for p in ((1.0,) if keeps_temperature else (0.25, 0.5, 1.0, 2.0))
+    ]
     assert here <= min(coarse)[0]
+
+
+def test_the_temperature_stays_as_it_was_unless_it_may_move():
+    cosines, of, reach, scores = world()
+    stays, moves = (
+        weigh_head(lambda rows: cosines[rows], scores, of, reach, SCALE, stranger_scores=strangers_of(scores, of), temperature=1.5, keeps_temperature=keeps)
+        for keeps in (True, False)
+    )
+    assert (stays.blend.temperature, stays.best.temperature) == (1.5, 1.5)
+    assert moves.best.temperature != 1.5
+    assert moves.least_loss <= stays.least_loss
 
 
 def test_a_head_that_knows_more_than_the_text_is_believed_and_one_that_guesses_is_not():
