@@ -18,6 +18,7 @@ from bioclip_search.detectors.boxes import (
     crop_box,
     is_wildlife,
 )
+from bioclip_search.detectors.exported import SMALL, is_export, read_note
 from bioclip_search.detectors.known import KNOWN_DETECTORS, STARTER, find_detector_file, find_detector_folder, refuse_pickle
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def load_detector(name_or_path: str, *, device: str = "auto", trust_pickle: bool
     Args:
         name_or_path: "starter" for the small one that is shipped, a name of `KNOWN_DETECTORS`, whose file is looked
             for in `places.user_models()` and never downloaded, a folder written by `train detector`, or the path of
-            an .onnx or .pt file.
+            an .onnx or .pt file, or an export for edge boards (see `detectors.exported`).
         device: auto, cpu, cuda, cuda:1, mps …
         trust_pickle: Whether a .pt file may be loaded: it is a pickle and can run any code.
 
@@ -91,6 +92,13 @@ def load_detector(name_or_path: str, *, device: str = "auto", trust_pickle: bool
         return load_organism_detector(folder, STARTER if name_or_path.lower() == STARTER else None, device)
     known, path = find_detector_file(name_or_path)
     refuse_pickle(path, trust_pickle)
+    note = read_note(path) if is_export(path) else None
+    if note and note.kind == SMALL:
+        from bioclip_search.detectors.small_onnx import load_small_onnx
+
+        return load_small_onnx(path, note)
     from bioclip_search.detectors.yolo import load_yolo
 
+    if note:
+        return load_yolo(path, note.name, device, note.image_px, note.inference)
     return load_yolo(path, known.name if known else path.stem, device, known.image_size_px if known else None)

@@ -63,11 +63,12 @@ def load_folder(folder: Path, device: str = "auto", inference: Inference | None 
     card, model, weights_hash = load_network(folder)
     inference = inference or card.inference
     ultralytics = import_ultralytics()
-    settings = {"device": _device(device), "max_det": MAX_DETECTIONS, "verbose": False, "save": False}
+    # Pictures are padded to squares, as every export takes them: then both find the same boxes.
+    settings = {"device": _device(device), "max_det": MAX_DETECTIONS, "rect": False, "verbose": False, "save": False}
     settings |= {"iou": inference.iou, "imgsz": inference.image_px or card.image_px, "augment": inference.augment}
     try:
         with threads_kept():
-            runner = _runner(ultralytics, card, model)
+            runner = runner_of(ultralytics, card, model)
             classes = run_once(runner, settings)
     except Exception as error:  # devices fail with foreign types
         raise ModelError(f"The detector in {folder} does not run on {settings['device']!r}: {error}") from error
@@ -93,7 +94,7 @@ def load_network(folder: Path) -> tuple[DetectorCard, nn.Module, str]:
     return card, model, weights_hash
 
 
-def _runner(ultralytics: Any, card: DetectorCard, model: nn.Module) -> Any:
+def runner_of(ultralytics: Any, card: DetectorCard, model: nn.Module) -> Any:
     """The object of ultralytics that looks at pictures with this network.
 
     Subtle: it can only be made from a description, whose own network is then exchanged for ours.

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bioclip_search import places
+from bioclip_search.detectors.exported import is_export
 from bioclip_search.errors import FetchError, ModelError
 from bioclip_search.pulling import refuse_changed
 
@@ -102,7 +103,7 @@ def find_detector_folder(name_or_path: str) -> Path | None:
             raise ModelError("The starter's detector is not installed. Install the package again, or use --detector none.")
         return folder
     folder = Path(name_or_path).expanduser()
-    if not folder.is_dir():
+    if not folder.is_dir() or (is_export(folder) and not (folder / FOLDER_MARK).is_file()):
         return None
     if not (folder / FOLDER_MARK).is_file():
         raise ModelError(f"The folder {folder} holds no {FOLDER_MARK}, so no detector. Give a folder written by `bioclip-search train detector`.")
@@ -110,7 +111,7 @@ def find_detector_folder(name_or_path: str) -> Path | None:
 
 
 def find_detector_file(name_or_path: str) -> tuple[KnownDetector | None, Path]:
-    """The row of the table (None for a path) and the file, which exists and ends in .onnx or .pt.
+    """The row of the table (None for a path) and the file, which exists and ends in .onnx or .pt; or the file or folder of an export.
 
     Raises:
         ModelError: No known name and no such file, the file has another ending, or ultralytics cannot run it.
@@ -118,12 +119,12 @@ def find_detector_file(name_or_path: str) -> tuple[KnownDetector | None, Path]:
     if known := known_detector(name_or_path):
         return known, _find_known_file(known)
     path = Path(name_or_path).expanduser()
-    if path.suffix.lower() not in (".onnx", ".pt"):
+    if path.suffix.lower() != ".pt" and not is_export(path):
         names = ", ".join(row.name for row in KNOWN_DETECTORS if not row.obstacle)
         raise ModelError(
             f"Unknown detector {name_or_path!r}. Known are: none, {STARTER}, {names}; or give an .onnx or .pt file, or a folder of `train detector`."
         )
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(f"There is no detector file {path}. Check the path.")
     return None, path.resolve()
 

@@ -23,6 +23,8 @@ from PIL import Image
 
 from bioclip_search import places
 from bioclip_search.detectors.boxes import NMS_MAX_IOU, Detection, category_names, drop_duplicates
+from bioclip_search.detectors.card import Inference
+from bioclip_search.detectors.exported import hash_of
 from bioclip_search.errors import MissingExtraError, ModelError
 
 MAX_DETECTIONS = 300
@@ -101,8 +103,11 @@ def _batches_of_one_size(pictures: Sequence[Image.Image], batch_size: int) -> It
             yield numbers[start : start + batch_size]
 
 
-def load_yolo(path: Path, name: str, device: str, image_size_px: int | None = None) -> YoloDetector:
-    """The detector in this .onnx or .pt file; None for the size means the one that the file itself states.
+def load_yolo(path: Path, name: str, device: str, image_size_px: int | None = None, inference: Inference | None = None) -> YoloDetector:
+    """The detector in this .onnx or .pt file, or in another export of ultralytics; None for the size means the one that the file itself states.
+
+    Args:
+        inference: How pictures are looked at, as far as an export can be told.
 
     Raises:
         ModelError: The file is damaged or no box model of ultralytics, or the device is not there.
@@ -112,17 +117,19 @@ def load_yolo(path: Path, name: str, device: str, image_size_px: int | None = No
     if path.suffix.lower() == ".onnx" and importlib.util.find_spec("onnxruntime") is None:
         raise MissingExtraError("Detection", "detect")
     device = _choose_device(path) if device == "auto" else device
-    settings = {"device": device, "iou": NMS_MAX_IOU, "max_det": MAX_DETECTIONS, "verbose": False, "save": False}
+    settings = {"device": device, "iou": inference.iou if inference else NMS_MAX_IOU, "max_det": MAX_DETECTIONS, "verbose": False, "save": False}
     if image_size_px:
         settings["imgsz"] = image_size_px
     try:
         with threads_kept():
-            model = ultralytics.YOLO(str(path))
+            model = ultralytics.YOLO(str(path), task=None if path.suffix.lower() == ".pt" else "detect")
             classes = _trial_run(model, path, settings)
     except Exception as error:  # pickles, protobufs and devices fail with a dozen foreign types
         reason = (str(error).strip() or type(error).__name__).splitlines()[0].removeprefix("ERROR ❌️ ")
         raise ModelError(f"Expected a box model of ultralytics in {path}; loading it on {device!r} gave: {reason}") from error
-    return YoloDetector(name, _fingerprint(path, settings), category_names(classes), model, settings, batch_size_of(device))
+    return YoloDetector(
+        name, _fingerprint(path, settings), category_names(classes), model, settings, batch_size_of(device), inference.confidence if inference else None
+    )
 
 
 def batch_size_of(device: str) -> int:
@@ -138,6 +145,8 @@ def _choose_device(path: Path) -> str:
 
         cuda = torch.cuda.is_available() and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
         return "cuda:0" if cuda else "cpu"
+    if path.suffix.lower() != ".pt":
+        return "cpu"
     if torch.cuda.is_available():
         return "cuda:0"
     return "mps" if torch.backends.mps.is_available() else "cpu"
@@ -165,10 +174,14 @@ def run_once(model: Any, settings: dict[str, Any]) -> dict[int, str]:
 
 def _fingerprint(path: Path, settings: dict[str, Any]) -> str:
     """SHA-256 over the file's bytes and the settings that shape its boxes (not the device)."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256")
+    digest = hashlib.sha256(hash_of(path).encode()) if path.is_dir() else _digest_of(path)
     digest.update(repr([settings.get(key) for key in ("imgsz", "iou", "max_det")]).encode())
     return digest.hexdigest()
+
+
+def _digest_of(path: Path) -> Any:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256")
 
 
 def import_ultralytics() -> ModuleType:
