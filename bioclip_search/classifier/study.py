@@ -105,13 +105,14 @@ def study_of(
         UnknownTaxonError: The index has no such taxon.
         TableError: No class of the examples is within the taxon, or none outside it.
     """
-    ours = _against_rest(examples, searcher.names.the_one(taxon))
-    features = see(searcher.encoder, ours, views="flip", workers=workers, progress=progress, home=home)
-    pixels = see(PixelEncoder(), ours, workers=workers, home=home)
+    sides = _sides(examples.taxa, searcher.names.the_one(taxon))
+    features = see(searcher.encoder, examples, views="flip", workers=workers, progress=progress, home=home)
+    pixels = see(PixelEncoder(), examples, workers=workers, home=home)
     if len(pixels) != len(features):
-        raise TableError("Some pictures can be looked at only now and not before. Run it again while nothing else changes them.")
+        raise TableError("Pictures were changed while they were looked at. Run it again while nothing else changes them.")
+    features, pixels = _two_sided(features, sides), _two_sided(pixels, sides)
     fold, _ = deal(features, folds, seed)
-    return _study(taxon, features, replace(features, looks=pixels.looks), fold, seed)
+    return _study(taxon, features, pixels, fold, seed)
 
 
 def _study(taxon: str, features: Features, pixels: Features, fold: np.ndarray, seed: int) -> Study:
@@ -126,21 +127,27 @@ def _study(taxon: str, features: Features, pixels: Features, fold: np.ndarray, s
     return Study(taxon, is_taxon, tuple(rows), _figures(rows, is_taxon, features.groups))
 
 
-def _against_rest(examples: Examples, taxon: Taxon) -> Examples:
-    """Class 1 is the taxon, 0 the rest; a class above the taxon may show either, and is none."""
+def _sides(classes: Sequence[Taxon], taxon: Taxon) -> np.ndarray:
+    """1 for a class within the taxon, 0 for one of the rest, -1 for one above it, whose pictures may show either: (k,) int64."""
 
     def side(one: Taxon) -> int:
         if taxon.start <= one.start and one.stop <= taxon.stop:
             return 1
         return -1 if one.start <= taxon.start and taxon.stop <= one.stop else 0
 
-    sides = np.array([side(one) for one in examples.taxa])
+    sides = np.array([side(one) for one in classes])
     if not (sides == 1).any() or not (sides == 0).any():
         raise TableError(
-            f"A study of {taxon.name} needs pictures of it and of other taxa; of {len(examples.taxa):,} taxa with pictures "
+            f"A study of {taxon.name} needs pictures of it and of other taxa; of {len(classes):,} taxa with pictures "
             f"{int((sides == 1).sum()):,} are within it and {int((sides == 0).sum()):,} outside."
         )
-    return replace(examples, of=tuple(np.where(of >= 0, sides[of], -1) for of in examples.of), taxa=(Taxon(REST, taxon.rank, 0, 0), taxon))
+    return sides
+
+
+def _two_sided(features: Features, sides: np.ndarray) -> Features:
+    """The pictures of both sides, whose classes are the rest, 0, and the taxon, 1."""
+    found = features.only(sides[features.of] >= 0)
+    return replace(found, of=sides[found.of], taxa=(Taxon(REST, "", 0, 0), Taxon("the taxon", "", 0, 0)))
 
 
 def _odds(features: Features, fold: np.ndarray, seed: int) -> np.ndarray:
