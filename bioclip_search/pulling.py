@@ -208,7 +208,11 @@ def _fetch(address: str, part: Path, etag: Path, most_bytes: int, progress: Prog
 
 
 def _receive(answer: Any, part: Path, etag: Path, start: int, most_bytes: int, progress: Progress | None) -> None:
-    if answer.status != http.HTTPStatus.PARTIAL_CONTENT or not str(answer.headers.get("Content-Range")).startswith(f"bytes {start}-"):
+    is_part = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+    if is_part and not str(answer.headers.get("Content-Range")).startswith(f"bytes {start}-"):
+        part.unlink(missing_ok=True)
+        raise _Broken("the server sends another part of the file than was asked for")
+    if not is_part:
         start = 0
         _keep_version(etag, answer.headers.get("ETag"))
     length = answer.headers.get("Content-Length", "")

@@ -18,7 +18,7 @@ MD5 = hashlib.md5(DATA).hexdigest()
 
 @dataclass
 class Behaviour:
-    """What the server does: `cuts` are the numbers of bytes after which it hangs up, one a request."""
+    """What the server does: `cuts` are the numbers of bytes after which it hangs up, one a request; `off` by how many it mistakes the next range."""
 
     data: bytes = DATA
     etag: str | None = '"v1"'
@@ -26,6 +26,7 @@ class Behaviour:
     to: str | None = None
     knows_ranges: bool = True
     tells_length: bool = True
+    off: int = 0
     cuts: list[int] = field(default_factory=list)
     asked: list[str | None] = field(default_factory=list)
     sent: int = 0
@@ -51,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         self.send_response(206 if start else 200)
         if start:
+            start, does.off = start + does.off, 0
             self.send_header("Content-Range", f"bytes {start}-{len(does.data) - 1}/{len(does.data)}")
         if does.etag:
             self.send_header("ETag", does.etag)
@@ -166,6 +168,14 @@ def test_a_part_that_is_longer_than_the_file_is_begun_anew(server, tmp_path):
     (tmp_path / "model.pt.etag").write_text('"v1"')
     fetch(address, tmp_path / "model.pt")
     assert (tmp_path / "model.pt").read_bytes() == DATA
+
+
+def test_another_part_than_was_asked_for_is_never_taken_for_the_file(server, tmp_path):
+    does, address = server
+    does.cuts, does.off = [1000], 7
+    pull(address, tmp_path / "model.pt", first_wait_s=0)
+    assert (tmp_path / "model.pt").read_bytes() == DATA
+    assert does.asked == [None, "bytes=1000-", None]  # what fits nothing is thrown away, and all of it begun anew
 
 
 def test_a_server_that_tells_no_length_is_believed_at_the_end_of_the_file(server, tmp_path):

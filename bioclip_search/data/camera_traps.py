@@ -30,6 +30,9 @@ from bioclip_search.swapping import whole_file
 PICTURES = "pictures"
 """The folder of a data set in which its pictures lie, under the names that the labels tell."""
 
+MAX_PART_BYTES, MAX_NAME_BYTES = 240, 1024
+"""Longest name of a folder or file, and of all of them together: disks hold 255 bytes of one, and what is not yet whole has a longer name."""
+
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 IMAGES, ANNOTATIONS = "images", "annotations"
@@ -114,7 +117,7 @@ def _entries(labels: Path, wish: Wish, told: Kept, chosen: Chosen) -> Iterator[d
         for name, image in stream_json(labels, (IMAGES, ANNOTATIONS)):
             if name != IMAGES or not isinstance(image, dict):
                 continue
-            place, split = str(image.get("location", "")), str(image.get("split", ""))
+            place, split = ("" if image.get(key) is None else str(image[key]) for key in ("location", "split"))
             places.add(place)
             splits.add(split)
             if (wish.locations and place not in wish.locations) or (wish.split and split != wish.split):
@@ -139,7 +142,7 @@ def _obstacle(image: dict[str, Any], found: set[str], categories: Categories, se
         return "name no picture"
     inside = name_inside(name)
     if inside is None:
-        return "have a name that leads out of the folder"
+        return "have a name that leads out of the folder, or that no disk can hold"
     image["file_name"] = name = inside
     if found and found <= categories.ids_in(PEOPLE):
         return "show people, and are withheld by those who publish the set"
@@ -147,7 +150,7 @@ def _obstacle(image: dict[str, Any], found: set[str], categories: Categories, se
 
 
 def name_inside(name: str) -> str | None:
-    """The name of a file below a folder, its parts parted by slashes; None where it leads out of it, or is no name.
+    """The name of a file below a folder, its parts parted by slashes; None where it leads out of it, is too long, or is no name.
 
     Subtle: no link is looked for, as `sources.paths.locate_inside` does, for the folder is our own, and of millions of names it would take hours.
 
@@ -157,7 +160,8 @@ def name_inside(name: str) -> str | None:
     plain = posixpath.normpath(name.strip().replace("\\", "/"))
     if not plain.isprintable() or plain.startswith(("/", "../")) or plain in (".", "..") or _DRIVE.match(plain):
         return None
-    return plain
+    sizes = [len(part.encode()) for part in plain.split("/")]
+    return plain if max(sizes) <= MAX_PART_BYTES and sum(sizes) <= MAX_NAME_BYTES else None
 
 
 def _refuse_nowhere(asked: Iterable[str], there: set[str], what: str, labels: Path) -> None:

@@ -74,6 +74,9 @@ def _fetch(wanted: Wanted, first_wait_s: float) -> tuple[Got, FetchError | None]
         return Got(wanted, True), None
     try:
         pull(wanted.address, wanted.path, most_bytes=MAX_PICTURE_BYTES, keeps_sha256=False, first_wait_s=first_wait_s)
+        if wanted.path.stat().st_size == 0:  # else it would be taken for a picture for ever
+            wanted.path.unlink()
+            raise NotThereError(f"{wanted.path.name}: the server has an empty file in its place.")
     except FetchError as error:
         return Got(wanted, False, str(error)), error
     return Got(wanted, False), None

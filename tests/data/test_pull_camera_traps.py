@@ -242,7 +242,20 @@ def test_without_the_table_of_taxa_the_sets_own_names_do(ridge, site):
         pulled(ridge, species=("Felidae",))
 
 
-HOSTILE = ["../../outside.png", "/etc/outside.png", "C:\\outside.png", "..\\..\\outside.png", "a\0b.png", "", None, 7, "run.exe", "a/../../../outside.png"]
+HOSTILE = [
+    "../../outside.png",
+    "/etc/outside.png",
+    "C:\\outside.png",
+    "..\\..\\outside.png",
+    "a\0b.png",
+    "",
+    None,
+    7,
+    "run.exe",
+    "a/../../../outside.png",
+    "x" * 300 + ".png",
+    "/".join(["y" * 200] * 6) + ".png",
+]
 
 
 def test_names_that_lead_out_of_the_folder_are_never_written(ridge, site, home):
@@ -258,6 +271,20 @@ def test_names_that_lead_out_of_the_folder_are_never_written(ridge, site, home):
     assert names_of(found) == "good"
     assert [path.name for path in home.rglob("*.png")] == ["a.png"]
     assert any("leads out of the folder" in note for note in found.notes)
+
+
+def test_an_empty_file_is_no_picture_and_is_asked_for_again(ridge, site):
+    site.files["pictures/north/a.png"], whole = b"", site.files["pictures/north/a.png"]
+    assert pulled(ridge).missing == 1
+    site.files["pictures/north/a.png"] = whole
+    assert pulled(ridge).fetched == 1
+
+
+def test_a_place_that_is_null_is_no_place(ridge, site):
+    content = {"images": [{"id": "a", "file_name": "north/a.png", "location": None, "split": None}], "annotations": [], "categories": []}
+    site.files["labels.json.zip"] = zipped(json.dumps(content))
+    with pytest.raises(TableError, match="knows no location None. It has 0: none"):
+        pulled(ridge, locations=("None",))
 
 
 @pytest.mark.parametrize(
