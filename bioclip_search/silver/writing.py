@@ -28,7 +28,7 @@ UNREADABLE, REPEATED, FILM = "cannot be read", "a picture that is there already"
 """Why a picture is not looked at, besides the reasons of `judging`."""
 
 PIECE_PICTURES, PIECE_LOOKS = 64, 256
-"""A piece is written after so many pictures taken, or looked at, whichever comes first: what a stop may cost."""
+"""A piece is written after so many pictures taken, or looked at, whichever comes first."""
 
 FAILURES_TOLD = 20
 """Of pictures that cannot be read so many are told one by one."""
@@ -103,12 +103,19 @@ class Looks:
 
 
 def write_silver(
-    places: Sequence[str], out: Path, looks: Looks, *, is_resumed: bool = False, progress: Callable[[int, int | None], None] | None = None
+    places: Sequence[str],
+    out: Path,
+    looks: Looks,
+    *,
+    is_resumed: bool = False,
+    piece_pictures: int = PIECE_PICTURES,
+    progress: Callable[[int, int | None], None] | None = None,
 ) -> SilverReport:
     """Writes the set to `out`, whole or not at all, and tells what became of the pictures.
 
     Args:
         is_resumed: Go on with the pieces that an earlier call left beside `out`.
+        piece_pictures: A piece is written after so many pictures taken, or `PIECE_LOOKS` looked at: what a stop may cost.
 
     Raises:
         RunError: `out` is there already, pieces are there and it is not resumed, or they were made with other settings.
@@ -125,7 +132,7 @@ def write_silver(
             continue
         waiting += _taken(entry, looks, kept, report)
         pieces.last, since = name, since + 1
-        if len(waiting) >= PIECE_PICTURES or since >= PIECE_LOOKS:
+        if len(waiting) >= piece_pictures or since >= PIECE_LOOKS:
             pieces.write(waiting, report)
             waiting, since = [], 0
         if progress:

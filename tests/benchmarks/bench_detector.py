@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,7 +91,8 @@ def _trained(out: Path, sets: list[BoxedSet], options: argparse.Namespace) -> Pa
         from bioclip_search.train.yolo.train import train_yolo
 
         settings = YoloSettings("yolo11n", "one", epochs, options.px, options.batch, options.seed, "cpu", patience=epochs)
-        return train_yolo(settings, sets, out, watching=_watching(sets), tell=lambda line: None)
+        taught, watching = _watched(sets)
+        return train_yolo(settings, taught, out, watching=watching, tell=lambda line: None)
     from bioclip_search.detect import find_detector_folder
     from bioclip_search.train.detector import train_detector
     from bioclip_search.train.detector_config import BoxSetConfig, DetectorConfig
@@ -124,9 +124,14 @@ def _trained(out: Path, sets: list[BoxedSet], options: argparse.Namespace) -> Pa
     return train_detector(config, out, progress=lambda line: print(line, file=sys.stderr, flush=True), pictures=rows)
 
 
-def _watching(sets: list[BoxedSet]) -> list[BoxedSet]:
-    """The pictures that are learned from, for nothing may be chosen on those kept back."""
-    return [replace(sets[0], name="watched", parts=np.array(["val"] * len(sets[0]), object))]
+def _watched(sets: list[BoxedSet]) -> tuple[list[BoxedSet], list[BoxedSet]]:
+    """Every fifth gold picture watches the training, with silver and without, for nothing may be chosen on those kept back."""
+    from bioclip_search.boxed.boxed_set import kept
+
+    gold, others = sets[: len(SETS)], sets[len(SETS) :]
+    masks = [np.arange(len(one)) % 5 == 0 for one in gold]
+    taught = [kept(one, ~mask) for one, mask in zip(gold, masks, strict=True)]
+    return [*taught, *others], [kept(one, mask) for one, mask in zip(gold, masks, strict=True)]
 
 
 def _silver(home: Path, teacher: Path, hidden: list[BoxedSet], options: argparse.Namespace) -> tuple[list[BoxedSet], str]:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +13,6 @@ from pyarrow import parquet
 from bioclip_search.boxed.sets import find_boxed_sets
 from bioclip_search.detectors.boxes import Detection
 from bioclip_search.errors import RunError, TableError
-from bioclip_search.silver import writing
 from bioclip_search.silver.judging import NOTHING_SURE, TAKEN, SilverRule
 from bioclip_search.silver.pictures import cautions
 from bioclip_search.silver.writing import FILM, REPEATED, UNREADABLE, Looks, hashes_of, write_silver
@@ -79,12 +81,11 @@ def test_the_set_reads_back_as_pictures_with_boxes_and_says_where_each_came_from
 
 
 @pytest.mark.parametrize("stops_after", [4, 8])
-def test_who_is_stopped_goes_on_and_comes_to_the_same_set(photos, tmp_path, monkeypatch, stops_after):
-    monkeypatch.setattr(writing, "PIECE_PICTURES", 2)
+def test_who_is_stopped_goes_on_and_comes_to_the_same_set(photos, tmp_path, stops_after):
     whole, out = tmp_path / "whole.parquet", tmp_path / "silver.parquet"
     told = write_silver([str(photos)], whole, Looks(BrightFinder()))
     with pytest.raises(KeyboardInterrupt):
-        write_silver([str(photos)], out, Looks(BrightFinder(stops_after)))
+        write_silver([str(photos)], out, Looks(BrightFinder(stops_after)), piece_pictures=2)
     assert not out.exists()
     with pytest.raises(RunError, match="--resume"):
         write_silver([str(photos)], out, Looks(BrightFinder()))
@@ -94,19 +95,39 @@ def test_who_is_stopped_goes_on_and_comes_to_the_same_set(photos, tmp_path, monk
     assert second.looked < 10
 
 
-def test_pieces_of_other_settings_are_not_gone_on_with(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "PIECE_PICTURES", 2)
+def test_who_is_killed_goes_on_too(photos, tmp_path):
+    out = tmp_path / "silver.parquet"
+    code = f"""
+import os
+from pathlib import Path
+from bioclip_search.silver.writing import Looks, write_silver
+from tests.silver.test_writing import BrightFinder
+
+class Killed(BrightFinder):
+    def detect(self, pictures, min_confidence):
+        if self.looked == 6:
+            os._exit(9)
+        return super().detect(pictures, min_confidence)
+
+write_silver([{str(photos)!r}], Path({str(out)!r}), Looks(Killed()), piece_pictures=2)
+"""
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2]).returncode == 9
+    finder = BrightFinder()
+    assert write_silver([str(photos)], out, Looks(finder), is_resumed=True).counts[TAKEN] == 9
+    assert finder.looked == 4  # its six looks are kept, in three pieces of two; three pictures and the empty one are left
+
+
+def test_pieces_of_other_settings_are_not_gone_on_with(photos, tmp_path):
     with pytest.raises(KeyboardInterrupt):
-        write_silver([str(photos)], tmp_path / "silver.parquet", Looks(BrightFinder(5)))
+        write_silver([str(photos)], tmp_path / "silver.parquet", Looks(BrightFinder(5)), piece_pictures=2)
     with pytest.raises(RunError, match="other pictures or settings"):
         write_silver([str(photos)], tmp_path / "silver.parquet", Looks(BrightFinder(), rule=SilverRule(0.7)), is_resumed=True)
 
 
-def test_pictures_that_came_in_between_are_told(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "PIECE_PICTURES", 2)
+def test_pictures_that_came_in_between_are_told(photos, tmp_path):
     out = tmp_path / "silver.parquet"
     with pytest.raises(KeyboardInterrupt):
-        write_silver([str(photos)], out, Looks(BrightFinder(5)))
+        write_silver([str(photos)], out, Looks(BrightFinder(5)), piece_pictures=2)
     write_photo(photos / "00.jpg")
     with pytest.raises(RunError, match="the pictures have changed"):
         write_silver([str(photos)], out, Looks(BrightFinder()), is_resumed=True)
