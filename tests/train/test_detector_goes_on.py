@@ -1,0 +1,105 @@
+"""Going on with a small detector from its folder: from its weights, on any sets of boxes, and so that a stopped run goes on."""
+
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import load_file
+
+from bioclip_search.detectors.network import Architecture, build_network
+from bioclip_search.detectors.organism import DetectorNote, load_organism_detector, write_detector
+from bioclip_search.errors import ModelError, TableError
+from bioclip_search.images import ORIENTATION
+from bioclip_search.train.detector_goes_on import GoingOn, _upright_bytes, go_on
+from tests.train.yolo.small_squares import squares
+
+PARTS = ["train"] * 6 + ["val"] * 3
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """Training sets the number of threads of the process; the other tests keep theirs."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("start")
+    torch.manual_seed(2)
+    architecture = Architecture(channels=32, head_convs=1)
+    write_detector(folder, DetectorNote("first", architecture, 64, training="on nothing", licences="none needed"), build_network(architecture).state_dict())
+    return folder
+
+
+def settings(start, **changes):
+    return replace(GoingOn(start, epochs=2, batch=3, seed=1), **changes)
+
+
+@pytest.fixture(scope="module")
+def gone_on(start, tmp_path_factory):
+    before, lines = torch.get_num_threads(), []
+    out = go_on(settings(start), [squares(9, part=PARTS)], tmp_path_factory.mktemp("out") / "mine", tell=lines.append)
+    torch.set_num_threads(before)
+    return out, lines
+
+
+class StoppedError(Exception):
+    """The plug is pulled."""
+
+
+def test_the_weights_of_the_start_are_where_it_begins(start, gone_on):
+    first, then = (load_file(folder / "detector.safetensors") for folder in (start, gone_on[0]))
+    moved = max(float((then[name].float() - value.float()).abs().max()) for name, value in first.items() if name.endswith("weight"))
+    assert 0 < moved < 0.05, "four small steps away"
+    assert gone_on[1][1].startswith("Goes on from the detector in")
+    assert "4 steps of 3 pictures, at 64 px" in gone_on[1][1]
+
+
+def test_the_folder_tells_where_it_comes_from_and_how_good_it_is(gone_on):
+    note = json.loads((gone_on[0] / "detector.json").read_text())
+    assert (note["name"], note["px"], note["categories"]) == ("first", 64, ["organism"])
+    assert "Went on from the detector first (on nothing) on 6 pictures" in note["training"]
+    measured = json.loads((gone_on[0] / "metrics.json").read_text())["measured"]["squares"]
+    assert (measured["pictures"], measured["boxes"]) == (3, 3)
+    assert load_organism_detector(gone_on[0], device="cpu").categories == ("organism",)
+
+
+def test_a_stopped_run_goes_on_as_if_it_never_stopped(start, gone_on, tmp_path):
+    def tell(line):
+        if line.startswith("step      3"):
+            raise StoppedError
+
+    sets = [squares(9, part=PARTS)]
+    with pytest.raises(StoppedError):
+        go_on(settings(start), sets, tmp_path / "mine", tell=tell)
+    go_on(settings(start), sets, tmp_path / "mine", resume=True)
+    assert (tmp_path / "mine" / "detector.safetensors").read_bytes() == (gone_on[0] / "detector.safetensors").read_bytes()
+
+
+def test_a_checkpoint_of_other_pictures_is_refused(start, gone_on):
+    with pytest.raises(ModelError, match="other settings"):
+        go_on(settings(start), [squares(9, part=PARTS, first=1)], gone_on[0], resume=True)
+
+
+def test_a_picture_on_its_side_is_turned_and_another_stays_as_it_is():
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (4, 6, 3), dtype=np.uint8))
+    plain, turned = io.BytesIO(), io.BytesIO()
+    picture.save(plain, "jpeg")
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    picture.save(turned, "jpeg", exif=exif)
+    assert _upright_bytes(plain.getvalue()) == plain.getvalue()
+    with Image.open(io.BytesIO(_upright_bytes(turned.getvalue()))) as upright:
+        assert (upright.size, upright.format) == ((4, 6), "PNG")
+
+
+def test_no_boxes_to_learn_from_is_told(start, tmp_path):
+    empty = replace(squares(9, part=PARTS), boxes=((),) * 9)
+    with pytest.raises(TableError, match="No picture with a box"):
+        go_on(settings(start), [empty], tmp_path / "mine")
