@@ -56,10 +56,17 @@ def test_few_shot_on_a_folder_of_taxa_looks_its_names_up(folder, tmp_path):  # n
     result = run(*asked)
     record = json.loads(result.stdout)
     assert (record["simpleshot_1_classes"], record["simpleshot_1_asked"]) == (2, 4)
+    assert {"zero_shot_1", "blend_1", "blend_1_gain"} <= set(record)  # pictures are asked by the names of the index as well
     assert "3 pictures (1 label) of no taxon that could be found: not measured:" in result.stderr
     assert "cats/Panthera leo/9.png: cannot be measured" in result.stderr
     assert "No probe: cats: 0 of 2 classes have 5 pictures to teach" in result.stderr
     assert result.return_value == 1
+
+
+def test_few_shot_on_vectors_of_another_encoder_says_whose_index_is_needed(vectors, folder):  # noqa: F811
+    assert "zero_shot_1" not in json.loads(run("evaluate", "few-shot", vectors, "--format", "jsonl").stdout)
+    with pytest.raises(TableError, match="has vectors of 16 numbers, the encoder of .* makes .* Name the index of their encoder with --index"):
+        run("evaluate", "few-shot", vectors, "--names", "--index", folder)
 
 
 def test_without_scikit_learn_there_is_no_probe_unless_it_is_asked_for(vectors, monkeypatch):

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from bioclip_search.cli import root
 from bioclip_search.index import Card
-from bioclip_search.index.card import AddedNote, SpeedNote, change_card
+from bioclip_search.index.card import AddedNote, HeadNote, SpeedNote, change_card
 
 
 @pytest.fixture
@@ -38,6 +38,13 @@ def test_info_tells_of_taxa_that_were_added_and_how_far_each_speed_is_from_exact
         "small: 11 taxa, 2 of them added to those it was built with",
         "--speed fast: finds 97.3% of the ten nearest taxa, with probabilities up to 1.23% off; 6% of queries are searched exactly",
     ]
+
+
+def test_info_tells_of_a_head_and_how_far_it_is_believed(small_index):
+    from bioclip_search.cli.index.show import _in_words
+
+    card = replace(Card.read(small_index), head=HeadNote("head-1.safetensors", "ridge", 12, "c0ffee", 0.7, -0.25, "sixty pictures"))
+    assert "head: ridge, 12 taxa taught by pictures, weight 0.7 and bias -0.25 beside the text; weighed on sixty pictures" in list(_in_words(card))
 
 
 def test_a_name_given_to_a_new_index_is_asked_for_again_when_it_is_taken(copy, tmp_path):
