@@ -31,6 +31,9 @@ WRITTEN = 60
 NUMBERED = 15
 """Taxa up to which a confusion writes the share into every field."""
 
+FAINT, DARK_SHARE = 0.4, 0.25
+"""The power of a share that its shade is, so that one picture of fifty is seen; and the share on whose shade words are white."""
+
 DPI = 150
 STEP_IN, SIDE_IN = 0.48, 0.2
 """Height of one line of steps, and of one taxon of a confusion."""
@@ -39,6 +42,7 @@ STEP_IN, SIDE_IN = 0.48, 0.2
 def draw_curves(path: Path, scores: np.ndarray, of: np.ndarray, taxa: Sequence[Taxon]) -> None:
     """Writes a PNG: each taxon against all others, the worst ones in colour, and all of them together."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator, PercentFormatter
 
     probabilities = as_probabilities(scores)
     found = {number: curves(probabilities[:, number], of == number) for number in np.unique(of).tolist()}
@@ -58,6 +62,9 @@ def draw_curves(path: Path, scores: np.ndarray, of: np.ndarray, taxa: Sequence[T
     reached = round_top(max(float(one.false_share[np.argmax(one.recall >= NEARLY_ALL)]) for one in found.values()))
     for axes, end in ((roc, reached), (precision, 1.0)):
         axes.set(xlim=(-0.01 * end, 1.01 * end), ylim=(-0.01, 1.02))
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
         _plain(axes)
     handles, labels = precision.get_legend_handles_labels()
     title = "Average precision" + (f", the {NAMED} lowest of {len(found)}" if len(found) > NAMED else "")
@@ -73,6 +80,7 @@ def draw_confusion(path: Path, counts: np.ndarray, taxa: Sequence[Taxon], groups
         counts: (k, k) pictures.
         groups: (k,) the family, or what else a taxon is told under; lines part those of different ones.
     """
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     k = len(taxa)
@@ -80,7 +88,7 @@ def draw_confusion(path: Path, counts: np.ndarray, taxa: Sequence[Taxon], groups
     side = min(max(4.5, SIDE_IN * k + 2.6), 14)
     figure = Figure((side + 0.8, side), layout="constrained")
     axes = figure.subplots()
-    drawn = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+    drawn = axes.imshow(shares, cmap="Blues", norm=PowerNorm(FAINT, 0, 1), interpolation="nearest")
     _name_fields(axes, taxa, groups)
     for row, column in np.argwhere(shares > 0.005) if k <= NUMBERED else ():
         axes.text(
