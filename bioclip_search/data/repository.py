@@ -87,8 +87,17 @@ def _local(manifest: Manifest) -> Path | None:
 
 def _files_of_folder(root: Path) -> Iterator[HubFile]:
     for path in sorted(root.rglob("*")):
-        if path.is_file() and not path.is_symlink():
+        if path.is_file() and (not path.is_symlink() or _is_of_cache(path, root)):
             yield HubFile(path.relative_to(root).as_posix(), path.stat().st_size)
+
+
+def _is_of_cache(link: Path, root: Path) -> bool:
+    """Whether a link leads to the blobs of the same repository, as in the cache of huggingface_hub (snapshots/REVISION/… to blobs/…).
+
+    Subtle: any other link is passed over, for it could lead to what the user never meant to copy.
+    """
+    home = root.resolve()
+    return home.parent.name == "snapshots" and link.resolve().parent == home.parent.parent / "blobs"
 
 
 def _files_of_hub(manifest: Manifest) -> list[HubFile]:

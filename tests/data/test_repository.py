@@ -57,6 +57,23 @@ def test_a_folder_in_the_layout_of_the_hub_is_taken_whole_or_in_part(home):
     assert pull_set(write(home)).fetched == 0
 
 
+def test_the_cache_of_the_hub_is_a_repository_too_but_no_link_leads_out_of_it(home):
+    cache = home / "datasets--someone--cats"
+    snapshot, blobs = cache / "snapshots" / COMMIT, cache / "blobs"
+    for folder in (snapshot, blobs):
+        folder.mkdir(parents=True)
+    (blobs / "abc").write_bytes(b"# cats")
+    (home / "secret").write_bytes(b"mine")
+    try:
+        (snapshot / "README.md").symlink_to(blobs / "abc")
+        (snapshot / "letter.md").symlink_to(home / "secret")
+    except OSError:
+        pytest.skip("links need a right here that this user has not")
+    found = pull_set(write(home, MANIFEST.replace("someone/cats", f"{cache.name}/snapshots/{COMMIT}")))
+    assert here(found.folder) == {"README.md", CHECKSUMS, "pulled.json"}
+    assert not (found.folder / "README.md").is_symlink()
+
+
 def test_files_that_are_not_there_are_told_with_those_that_are(home):
     put(home / "someone/cats")
     with pytest.raises(TableError, match=r"no file like \*\.zip. It has: README\.md, dataset/cats\.bin"):
