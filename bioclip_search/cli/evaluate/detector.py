@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,7 +76,7 @@ def detector(
     finder = load_detector(name, device=device, trust_pickle=trust_pickle)
     if finder is None:
         raise ModelError("The detector none finds nothing that could be measured. Name one with --detector.")
-    records, left_out, failed = [], [], False
+    records, left_out, folders, failed = [], [], [], False
     for boxed in find_boxed_sets(datasets, images):
         wanted = np.isin(boxed.parts, parts) | ("all" in parts) if parts else boxed.parts != TRAIN
         if not wanted.any():
@@ -92,7 +94,8 @@ def detector(
         tell_failures(looked.failures)
         failed |= bool(looked.failures)
         if errors is not None:
-            _write_errors(errors, boxed, looked, finder.name, by_category)
+            folders.append(_folder_name(boxed.name, folders))
+            _write_errors(errors / folders[-1], boxed, looked, finder.name, by_category)
         records.append({"set": boxed.name, "detector": finder.name, **detection_figures(looked, by_category=by_category)})
     if not records and left_out:
         raise TableError(left_out[0])
@@ -110,9 +113,15 @@ def detector(
     return 1 if failed else 0
 
 
+def _folder_name(name: str, taken: Sequence[str]) -> str:
+    """A plain name for the folder of a set, whatever its file is called; two sets of one name get two."""
+    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "set"
+    return next(one for one in (plain, *(f"{plain}-{number}" for number in range(2, len(taken) + 3))) if one not in taken)
+
+
 def _write_errors(folder: Path, boxed: BoxedSet, looked: Looked, detector: str, by_category: bool) -> None:
-    """What is wrong on one set, in a folder of its own below `folder`."""
+    """What is wrong on one set, in its folder."""
     from bioclip_search.evaluation.box_errors.writing import error_report, write_errors
 
-    written = write_errors(folder / boxed.name, error_report(boxed, looked, detector, by_category=by_category))
+    written = write_errors(folder, error_report(boxed, looked, detector, by_category=by_category))
     click.echo(f"{written[0]}: what is wrong, and {len(written) - 2} contact {'sheet' if len(written) == 3 else 'sheets'} beside it", err=True)

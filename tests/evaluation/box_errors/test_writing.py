@@ -117,7 +117,9 @@ def test_a_box_beside_the_picture_or_without_a_pixel_is_no_reason_to_stop(box):
 def test_the_command_writes_a_folder_a_set(shared, tmp_path):
     from bioclip_search.cli import root
 
-    told = CliRunner().invoke(root, ["evaluate", "detector", str(shared / "boxes" / "raccoon-val.parquet"), "--errors", str(tmp_path)])
+    file, out = str(shared / "boxes" / "raccoon-val.parquet"), tmp_path / "errors"
+    told = CliRunner().invoke(root, ["evaluate", "detector", file, file, "--errors", str(out)])
     assert told.exit_code == 0, told.output
-    assert {path.name for path in (tmp_path / "raccoon-val").iterdir()} >= {"report.md", "errors.csv", "misplaced.png"}
-    assert "| large |" in (tmp_path / "raccoon-val" / "report.md").read_text(encoding="utf-8")
+    assert sorted(path.name for path in out.iterdir()) == ["raccoon-val", "raccoon-val-2"]
+    assert {path.name for path in (out / "raccoon-val").iterdir()} >= {"report.md", "errors.csv", "misplaced.png"}
+    assert "| large |" in (out / "raccoon-val" / "report.md").read_text(encoding="utf-8")
