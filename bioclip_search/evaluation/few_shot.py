@@ -15,9 +15,10 @@ uses it (Imageomics/bioclip, src/evaluation/few_shot.py):
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import pyarrow as pa
 
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.burst_names import groups_in
@@ -82,6 +83,25 @@ def classes_of(embedded: EmbeddedSet, ranks: Sequence[str]) -> Classes:
     firsts = firsts[is_class]
     names = tuple(_name(embedded.taxa.slice(row, 1).to_pylist()[0], ranks) for row in firsts.tolist())
     return Classes(names, number[of.reshape(-1)], truths.take(firsts))
+
+
+def at_rank(embedded: EmbeddedSet, ranks: Sequence[str], rank: str) -> EmbeddedSet:
+    """The pictures whose label names a taxon of the rank, labelled with that and no lower one.
+
+    Raises:
+        TableError: There is no such rank, or no label names a taxon of it.
+    """
+    if rank not in ranks:
+        raise TableError(f"There is no rank {rank!r}; there are {', '.join(ranks)}.")
+    below = {*list(ranks)[list(ranks).index(rank) + 1 :], "common_name"}
+
+    def cut(taxa: pa.Table) -> pa.Table:
+        return pa.table({name: pa.nulls(len(taxa), pa.string()) if name in below else taxa[name] for name in taxa.column_names})
+
+    named = np.flatnonzero(np.asarray(embedded.taxa[rank].is_valid()))
+    if not len(named):
+        raise TableError(f"{embedded.name}: no label names a {rank}. Ask for a rank that labels name.")
+    return replace(embedded, taxa=cut(embedded.taxa), labels=cut(embedded.labels)).take(named)
 
 
 def few_shot(

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.few_shot import classes_of, few_shot, simple_shot
+from bioclip_search.evaluation.few_shot import at_rank, classes_of, few_shot, simple_shot
 from bioclip_search.evaluation.picture_vectors import EmbeddedSet
 from bioclip_search.prompts import RANKS
 
@@ -147,3 +147,18 @@ def test_a_class_of_one_burst_more_than_shots_is_asked_by_that_burst_alone():
     assert found.metrics["simpleshot_1_asked"] == 6
     assert len(found.too_few[2]) == 2
     assert "simpleshot_2" not in found.metrics
+
+
+def test_at_a_rank_the_taxa_of_that_rank_are_the_classes():
+    """Four species of two genera are two classes; nothing below is left to tell them apart."""
+    embedded = at_rank(clouds(4, 6, spread=0.1), RANKS, "genus")
+    assert sorted(classes_of(embedded, RANKS).names) == ["Genus0", "Genus1"]
+    assert classes_of(embedded, RANKS).sizes.tolist() == [12, 12]
+    assert len(at_rank(clouds(4, 6, spread=0.1), RANKS, "species")) == 24
+
+
+def test_a_rank_that_there_is_not_or_that_no_label_names_is_refused():
+    with pytest.raises(TableError, match="There is no rank 'tribe'; there are kingdom"):
+        at_rank(clouds(4, 6, spread=0.1), RANKS, "tribe")
+    with pytest.raises(TableError, match="no label names a family"):
+        at_rank(clouds(4, 6, spread=0.1), RANKS, "family")

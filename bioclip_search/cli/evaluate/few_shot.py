@@ -66,6 +66,7 @@ def _table(records: Sequence[dict[str, Any]], shots: Sequence[int], *, with_prob
 @click.option("--shots", type=click.IntRange(1), multiple=True, default=(1, 5), show_default=True, help="Pictures to learn each class from.")
 @click.option("--repeats", type=click.IntRange(1), default=5, show_default=True, help="Times that these pictures are drawn.")
 @click.option("--probe/--no-probe", default=None, help="A linear probe as well (extra evaluate).  [default: where it can be]")
+@click.option("--rank", metavar="RANK", help="Let a class be a taxon of this rank, as a genus where there is one picture a species.  [default: as labelled]")
 @click.option("--names/--no-names", default=None, help="By the names alone, and by names and pictures together, as well.  [default: for pictures]")
 @click.option("--teach", metavar="PART", help="Teach the probe this part and ask the others.  [default: a fifth asked, five times over]")
 @parts_option
@@ -82,6 +83,7 @@ def few_shot(
     index: str,
     shots: tuple[int, ...],
     repeats: int,
+    rank: str | None,
     probe: bool | None,
     names: bool | None,
     teach: str | None,
@@ -103,6 +105,7 @@ def few_shot(
     Example: bioclip-search evaluate few-shot "butterflies/*.parquet" --shots 1 --shots 5
     """
     from bioclip_search.errors import MissingExtraError, TableError
+    from bioclip_search.evaluation.few_shot import at_rank
     from bioclip_search.evaluation.few_shot import few_shot as measure
     from bioclip_search.evaluation.probe import LEAST_PICTURES, linear_probe
 
@@ -111,7 +114,7 @@ def few_shot(
     stop_unless_one_is_given(datasets, config)
     sets = embedded_sets(datasets, wanted, index=index, device=device, precision=precision, workers=workers, mend=mend, config=config, only=only)
     for found, ranks in sets:
-        found = each_once(found)
+        found = each_once(found if rank is None else at_rank(found, ranks, rank))
         read = reading.names_of(found, ranks)
         shot = measure(found, ranks, shots=shots, repeats=repeats, besides=read.tellers() if read else None)
         for number, classes in shot.too_few.items():
