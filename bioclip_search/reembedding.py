@@ -24,6 +24,7 @@ def reembed_index(
     out: Path,
     encoder: Encoder,
     *,
+    recipe: TextRecipe | None = None,
     encoder_folder: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
     say: Callable[[str], None] | None = None,
@@ -34,6 +35,7 @@ def reembed_index(
     user's cache, so a call that was stopped goes on where it was.
 
     Args:
+        recipe: How texts are made; as they were unless given.
         encoder_folder: The encoder's own folder, to be copied into the index so that it needs nothing else.
         progress: Called with names encoded and names to encode.
         say: Called with a line for each thing worth telling.
@@ -50,7 +52,7 @@ def reembed_index(
         out,
         taxonomy,
         encoder,
-        recipe=TextRecipe.from_card(card.recipe),
+        recipe=recipe or TextRecipe.from_card(card.recipe),
         progress=progress,
         further=names_of_kept(catalogue, np.arange(len(taxonomy))),
         kind=card.vectors.kind,

@@ -17,6 +17,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search import places
+from bioclip_search.build import usual_recipe
 from bioclip_search.catalogue import Catalogue
 from bioclip_search.encoder import Encoder, same_space
 from bioclip_search.encoder.opening import STARTER, open_encoder
@@ -32,7 +33,7 @@ from bioclip_search.swapping import whole_file
 from bioclip_search.train.config import MODES
 from bioclip_search.train.encoder import METRICS_FILE, train_encoder
 from bioclip_search.train.journal import Listener
-from bioclip_search.train.regional.gain import Progress, Side, gains
+from bioclip_search.train.regional.gain import Gain, Progress, Side, gains
 from bioclip_search.train.regional.gathering import Gathered, gather
 from bioclip_search.train.regional.report import RegionalReport
 from bioclip_search.train.regional.settings import NAMES_FILE, Wish, settings_for
@@ -89,8 +90,15 @@ def train_regional(
     for one in staged.failures:
         telling.say(f"{one.image} is passed over: {one.error}")
     _teach(wish, folder / PICTURES_FOLDER, staged, opened, out, resume, telling)
-    made = _reembedded(wish, opened, out, out_index, telling)
-    return _reported(wish, opened, made, gathered, staged, out, folder / VECTORS_FOLDER, notes, telling)
+    before = _before(wish, opened)
+    recipe = TextRecipe.from_card(opened.card.recipe) if before.searcher else usual_recipe(before.encoder)
+    made, new = _reembedded(wish, opened, recipe, out, out_index, telling)
+    after = Side(new, Searcher(made, new) if before.searcher else None)
+    ranks, home = Catalogue(opened).taxonomy.ranks, folder / VECTORS_FOLDER
+    found = gains(before, after, gathered, recipe, ranks, home, telling.steps("pictures asked"))
+    report = _report(wish, made, staged.taught, out, found, notes)
+    report.write(out)
+    return report
 
 
 def start_of(name: str) -> str:
@@ -143,34 +151,31 @@ def _write_names(index: Index, file: Path, seed: int) -> None:
         parquet.write_table(pa.table({name: leaves[name] if name in leaves.column_names else absent for name in (*RANKS, "common_name")}), part)
 
 
-def _reembedded(wish: Wish, index: Index, model: Path, out: Path, telling: Telling) -> Index:
-    """The index of the new encoder; that of a run that was gone on with stands there already."""
+def _before(wish: Wish, index: Index) -> Side:
+    """The start; with its index where that was made by it, for the texts of another would have to be read twice."""
+    start = _opened(wish.start, wish, index)
+    return Side(start, Searcher(index, start) if same_space(start.fingerprint, index.card.encoder.fingerprint) else None)
+
+
+def _reembedded(wish: Wish, index: Index, recipe: TextRecipe, model: Path, out: Path, telling: Telling) -> tuple[Index, Encoder]:
+    """The index of the new encoder, and that one; the index of a run that was gone on with stands there already."""
     encoder = _opened(model, wish, index)
     if out.exists() and same_space(Card.read(out).encoder.fingerprint, encoder.fingerprint):
-        return Index(out)
-    return reembed_index(index, out, encoder, encoder_folder=model, progress=telling.steps("encoding names"), say=telling.say)
+        return Index(out), encoder
+    steps = telling.steps("encoding names")
+    return reembed_index(index, out, encoder, recipe=recipe, encoder_folder=model, progress=steps, say=telling.say), encoder
 
 
-def _reported(
-    wish: Wish, index: Index, made: Index, gathered: Gathered, staged: Staged, out: Path, home: Path, notes: Sequence[str], telling: Telling
-) -> RegionalReport:
-    card = index.card
-    start, new = _opened(wish.start, wish, index), _opened(out, wish, index)
-    is_same = same_space(start.fingerprint, card.encoder.fingerprint)
-    before = Side(start, Searcher(index, start) if is_same else None)
-    after = Side(new, Searcher(made, new) if is_same else None)
-    found = gains(before, after, gathered, TextRecipe.from_card(card.recipe), Catalogue(index).taxonomy.ranks, home, telling.steps("pictures asked"))
+def _report(wish: Wish, made: Index, taught: int, out: Path, found: Sequence[Gain], notes: Sequence[str]) -> RegionalReport:
     metrics: dict[str, Any] = json.loads((out / METRICS_FILE).read_text(encoding="utf-8"))
-    report = RegionalReport(
-        start=Path(wish.start).parent.name if Path(wish.start).name == "encoder" else wish.start,
+    return RegionalReport(
+        start=STARTER if wish.start == start_of(STARTER) else wish.start,
         mode=wish.mode,
         model=out.name,
         index=made.card.name,
-        taught=staged.taught,
+        taught=taught,
         kept_of_start=metrics["kept_of_start"],
-        tried=tuple(metrics.get("tried", ())),
+        tried=tuple(metrics["tried"]),
         gains=tuple(found),
         notes=tuple(notes),
     )
-    report.write(out)
-    return report

@@ -13,8 +13,10 @@ from bioclip_search.errors import IndexFolderError, ModelError, TableError
 from bioclip_search.evaluation.labelled import find_sets
 from bioclip_search.index import Index
 from bioclip_search.index.folder import TAXA_FILE
+from bioclip_search.prompts import TextRecipe
 from bioclip_search.searcher import Searcher
 from bioclip_search.train.regional.training import Telling, train_regional
+from tests.peers.random_models import write_model_folder
 from tests.train.regional.conftest import write_pictures
 
 WEIGHTS = "open_clip_model.safetensors"
@@ -31,7 +33,7 @@ def region(tmp_path):
 
 def test_an_encoder_learns_its_region_and_the_index_is_read_anew(wish, region, region_index, tmp_path):
     told = []
-    report = train_regional(replace(wish, epochs=12), region, [], region_index, tmp_path / "mine", tmp_path / "mine-index", telling=Telling(told.append))
+    report = train_regional(replace(wish, epochs=8), region, [], region_index, tmp_path / "mine", tmp_path / "mine-index", telling=Telling(told.append))
     species = next(gain.figures for gain in report.gains if (gain.among, gain.rank) == ("index", "species"))
     assert (species["n"], species["candidates"]) == (9, 3)
     assert species["after"] > species["before"]
@@ -70,6 +72,16 @@ def test_other_taxa_are_asked_and_choose_too(wish, region, region_index, tmp_pat
     report = train_regional(replace(wish, epochs=1), region, others, region_index, tmp_path / "mine", tmp_path / "mine-index")
     assert {gain.pictures for gain in report.gains} == {"region", "others"}
     assert {"01-region/seen", "02-others/seen"} <= set(report.tried[0])
+
+
+def test_an_index_of_another_encoder_gives_its_taxa_and_no_answers_to_compare_with(wish, region, region_index, tmp_path):
+    """Its texts would have to be read by the start as well; the labels alone are asked for, and texts are made as is usual for such a model."""
+    other = write_model_folder(tmp_path / "other", seed=3)
+    report = train_regional(replace(wish, start=str(other), epochs=0.2), region, [], region_index, tmp_path / "mine", tmp_path / "mine-index")
+    assert {gain.among for gain in report.gains} == {"own"}
+    card = Index(tmp_path / "mine-index").card
+    assert card.taxonomy == Index(region_index).card.taxonomy
+    assert TextRecipe.from_card(card.recipe) == TextRecipe()
 
 
 def test_an_index_that_is_there_stops_before_the_work(wish, region, region_index, tmp_path):
