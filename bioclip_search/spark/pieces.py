@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -69,7 +70,7 @@ class _Job:
 
     def __init__(self, spark: SparkSession, work: Work, numbers: list[int], folder: Path):
         self._spark, self._work, self._numbers, self._folder = spark, work, numbers, folder
-        self._name = f"bioclip-search: {folder}"
+        self._tag = f"bioclip-search-{uuid.uuid4().hex}"
         self.failure: SparkError | None = None
         self._thread = threading.Thread(target=self._run, name="Spark's job", daemon=True)
 
@@ -79,7 +80,7 @@ class _Job:
 
     def __exit__(self, *_: object) -> None:
         if not self.is_over:
-            self._spark.sparkContext.cancelJobGroup(self._name)
+            self._spark.interruptTag(self._tag)
         self._thread.join()
 
     @property
@@ -90,7 +91,7 @@ class _Job:
         if not self._numbers:
             return
         try:
-            self._spark.sparkContext.setJobGroup(self._name, "Tasks of bioclip-search", interruptOnCancel=False)
+            self._spark.addTag(self._tag)  # of this thread alone; Spark Connect knows tags too, and no groups of jobs
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # of pandas 3, which mapInArrow asks for and never uses
                 self._pieces().collect()

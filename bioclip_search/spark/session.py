@@ -108,6 +108,14 @@ def active_session() -> SparkSession | None:
     return SparkSession.getActiveSession()
 
 
+def cores_of(session: SparkSession) -> int:
+    """The tasks that the cluster does at once, as far as it tells; one that grows by itself, and Spark Connect, tell less than they have."""
+    try:
+        return int(session.sparkContext.defaultParallelism)
+    except (AttributeError, NotImplementedError):
+        return 2
+
+
 def stop_without_java() -> None:
     """Makes sure that a Java is there that Spark runs on.
 

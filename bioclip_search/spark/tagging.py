@@ -34,7 +34,7 @@ from bioclip_search.spark.addresses import open_address
 from bioclip_search.spark.pieces import done_in_order
 from bioclip_search.spark.plan import PLAN_FILE, read_plan, write_plan
 from bioclip_search.spark.rows import run_rows
-from bioclip_search.spark.session import open_session, spark_session
+from bioclip_search.spark.session import cores_of, open_session, spark_session
 from bioclip_search.spark.worker import TOLD_KEY, Tagging, settings_there
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def tag_on_spark(
         place = {"place": str(source), "kind": opened.kind, "root": opened.root and str(opened.root.absolute())}
         note = begin(out, settings, place, resume or retry_failed)
         note["source"]["deployments"] = [as_json(stay) for stay in opened.deployments]
-        note["engine"] = {"name": "spark", "version": session.version, "master": session.sparkContext.master}
+        note["engine"] = {"name": "spark", "version": session.version}
         with written(out, note, deciding.searcher.encoder.dim) as journal:
             if retry_failed:
                 journal.release_failed()
@@ -148,7 +148,7 @@ def _tag_all(spark: SparkSession, source: Source, work: Tagging, journal: Journa
     if is_resumed and work.plan.exists():
         _tag_plan(spark, work, journal, progress)
     shutil.rmtree(folder, ignore_errors=True)
-    write_plan(_not_done(source, journal), work.plan, spark.sparkContext.defaultParallelism)
+    write_plan(_not_done(source, journal), work.plan, cores_of(spark))
     _tag_plan(spark, work, journal, progress, source)
     shutil.rmtree(folder, ignore_errors=True)
 

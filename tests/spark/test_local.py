@@ -79,6 +79,18 @@ def test_what_is_new_is_added_and_nothing_is_done_twice(spark, photos, tmp_path)
     assert len(images) == len(set(images)) == 160
 
 
+def test_who_stops_it_goes_on_where_it_was(spark, photos, whole, tmp_path):
+    def stop(done: int, total: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        on_spark(spark, photos, tmp_path / "run", progress=stop)
+    told = []
+    run = on_spark(spark, photos, tmp_path / "run", resume=True, progress=lambda done, total: told.append(done))
+    assert told[0] == 96  # 48 were taken before it was stopped
+    assert_same(run.folder, whole)
+
+
 def test_a_run_that_was_begun_on_one_machine_is_gone_on_with_on_spark(spark, photos, tmp_path):
     source = tmp_path / "photos"
     shutil.copytree(photos / "a", source)
@@ -94,12 +106,6 @@ def test_a_run_that_was_begun_on_one_machine_is_gone_on_with_on_spark(spark, pho
     assert_same(run.folder, tag(source, tmp_path / "whole", detector="none", workers=1).folder)
 
 
-def test_what_the_workers_cannot_open_is_told_in_one_sentence(spark, photos, tmp_path):
-    with pytest.raises(SparkError, match=r"On a worker: .*nonesuch"):
-        on_spark(spark, photos, tmp_path / "run", detector="nonesuch")
-    assert not (tmp_path / "run").exists()
-
-
 def test_rows_come_as_a_data_frame(spark, photos, tmp_path):
     import bioclip_search as bs
 
@@ -107,3 +113,9 @@ def test_rows_come_as_a_data_frame(spark, photos, tmp_path):
     assert rows.count() == 160
     assert rows.where("status = 'failed'").first()["image"] == "0200.jpg"
     assert rows.where("taxon is not null").first()["probability"] > 0
+
+
+def test_what_the_workers_cannot_open_is_told_in_one_sentence(spark, photos, tmp_path):
+    with pytest.raises(SparkError, match=r"On a worker: .*nonesuch"):
+        on_spark(spark, photos, tmp_path / "run", detector="nonesuch")
+    assert not (tmp_path / "run").exists()
