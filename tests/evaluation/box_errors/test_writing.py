@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -117,8 +118,9 @@ def test_a_box_beside_the_picture_or_without_a_pixel_is_no_reason_to_stop(box):
 def test_the_command_writes_a_folder_a_set(shared, tmp_path):
     from bioclip_search.cli import root
 
-    file, out = str(shared / "boxes" / "raccoon-val.parquet"), tmp_path / "errors"
-    told = CliRunner().invoke(root, ["evaluate", "detector", file, file, "--errors", str(out)])
+    file, out = shared / "boxes" / "raccoon-val.parquet", tmp_path / "errors"
+    copy = shutil.copy(file, tmp_path / file.name)  # another set of the same name
+    told = CliRunner().invoke(root, ["evaluate", "detector", str(file), str(copy), "--errors", str(out)])
     assert told.exit_code == 0, told.output
     assert sorted(path.name for path in out.iterdir()) == ["raccoon-val", "raccoon-val-2"]
     assert {path.name for path in (out / "raccoon-val").iterdir()} >= {"report.md", "errors.csv", "misplaced.png"}
