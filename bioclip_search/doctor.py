@@ -20,6 +20,8 @@ EXTRAS = {
     "detect": ("ultralytics",),
     "app": ("streamlit", "plotly"),
     "onnx": ("onnx", "onnxruntime"),
+    "edge": ("openvino", "ncnn", "pnnx"),
+    "tflite": ("litert-torch",),
     "data": ("datasets",),
     "evaluate": ("matplotlib", "scikit-learn"),
     "spark": ("pyspark",),
