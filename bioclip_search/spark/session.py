@@ -44,8 +44,8 @@ LOCAL = re.compile(r"local(\[(\*|\d+)\])?$")
 STANDALONE = "spark://"
 
 JAVA_MENDS = (
-    "Install it (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17; Windows: winget install EclipseAdoptium.Temurin.17.JRE) "
-    "and, if it is not found, say where it lies by JAVA_HOME."
+    "Install it (Debian, Ubuntu: apt-get install openjdk-17-jre-headless; macOS: brew install openjdk@17; "
+    "Windows: winget install EclipseAdoptium.Temurin.17.JRE) and, if it is not found, say where it lies by JAVA_HOME."
 )
 
 
