@@ -16,7 +16,7 @@ from bioclip_search.classifier.examples import Examples
 from bioclip_search.classifier.views import VIEWS, look_at
 from bioclip_search.encoder import Encoder
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.picture_vectors import EmbeddedSet, vectors_of
+from bioclip_search.evaluation.picture_vectors import Embed, EmbeddedSet, vectors_of
 from bioclip_search.results import Failure
 from bioclip_search.splits.together import groups_of
 from bioclip_search.taxonomy import Taxon
@@ -96,6 +96,7 @@ def see(
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
     home: Path | None = None,
+    embed: Embed | None = None,
 ) -> Features:
     """The examples that can be read, embedded; of those that cannot, the reasons.
 
@@ -103,6 +104,7 @@ def see(
         views: One of `VIEWS`.
         progress: Called with the pictures looked at, a look each, and in all.
         home: Where vectors are kept; the user's cache unless given.
+        embed: Looks at pictures elsewhere, as `vectors_of` takes it.
 
     Raises:
         TableError: There are no such views, or no picture can be read.
@@ -117,7 +119,7 @@ def see(
         looks.append([])
         for labelled, rows in zip(examples.sets, wanted, strict=True):
             tick = None if progress is None else lambda count, _, before=done: progress(before + count, total)
-            looks[-1].append(vectors_of(encoder, look_at(labelled, look, encoder.input_px), rows, workers=workers, progress=tick, home=home))
+            looks[-1].append(vectors_of(encoder, look_at(labelled, look, encoder.input_px), rows, workers=workers, progress=tick, home=home, embed=embed))
             done += int(rows.sum())
     return _features(examples, looks, VIEWS[views])
 

@@ -27,7 +27,9 @@ from bioclip_search.classifier.views import PLAIN
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.burst_names import bursts_of, with_whole_bursts
 from bioclip_search.evaluation.labelled import NO_SPLIT, TRAIN, find_sets
+from bioclip_search.evaluation.picture_vectors import Embed
 from bioclip_search.heads.blending import Blend
+from bioclip_search.heads.fitting import Regress
 from bioclip_search.heads.head import Head
 from bioclip_search.heads.reach import Reach
 from bioclip_search.heads.storing import attach_head
@@ -90,6 +92,8 @@ def train_classifier(
     seed: int = 0,
     say: Callable[[str], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    embed: Embed | None = None,
+    regress: Regress | None = None,
 ) -> Classifier:
     """Teaches a head on the pictures at the places and writes a copy of the index that uses it.
 
@@ -106,6 +110,7 @@ def train_classifier(
         study: A taxon for which `study.study_of` makes its table as well, over all examples.
         say: Called with a line for each thing worth telling, as soon as it is known.
         progress: Called with the pictures looked at, a look each, and in all.
+        embed: Looks at pictures elsewhere, as `vectors_of` takes it; `regress` seeks the logistic regression there, as `fit_head` takes it.
 
     Raises:
         TableError: The pictures cannot teach; says why, and what to do.
@@ -118,11 +123,11 @@ def train_classifier(
     sets = [with_whole_bursts(labelled, mend=mend) for labelled in find_sets(places, searcher.taxonomy.ranks)]
     examples = find_examples(searcher, [replace(labelled, bursts=bursts_of(labelled)) for labelled in sets], skip_unknown=skip_unknown)
     told(*examples.notes)
-    seen = see(searcher.encoder, examples, views=views, workers=workers, progress=progress)
+    seen = see(searcher.encoder, examples, views=views, workers=workers, progress=progress, embed=embed)
     told(*(f"{failure.image}: left out: {failure.error}" for failure in seen.failures))
     features, kept_back = _parts(seen, teaching, least, told)
     found = None if study is None else study_of(searcher, examples, study, folds=folds, seed=seed, workers=workers)
-    return replace(_learned(searcher, features, kept_back, Path(out), tuple(heads), folds, balance, seed, told), study=found)
+    return replace(_learned(searcher, features, kept_back, Path(out), tuple(heads), folds, balance, seed, told, regress), study=found)
 
 
 def _learned(
@@ -135,11 +140,12 @@ def _learned(
     balance: bool,
     seed: int,
     told: _Told,
+    regress: Regress | None,
 ) -> Classifier:
     """Rules 2 and 3."""
     fold, notes = deal(features, folds, seed)
     told(*notes)
-    trials = tuple(try_head(kind, features, fold, balance=balance, seed=seed) for kind in heads)
+    trials = tuple(try_head(kind, features, fold, balance=balance, seed=seed, regress=regress) for kind in heads)
     metrics = {name: value for trial in trials for name, value in measured(trial.kind, trial.known, features, fold).items()}
     best = max(trials, key=lambda trial: metrics[f"{trial.kind}_right_macro" if balance else f"{trial.kind}_right"])
     chosen = with_strangers(best, features, balance=balance, seed=seed)

@@ -22,7 +22,7 @@ from bioclip_search.classifier.features import Features
 from bioclip_search.classifier.views import PLAIN
 from bioclip_search.evaluation.few_shot import STUDENT_T_95, STUDENT_T_MANY
 from bioclip_search.evaluation.resample import Figure, macro_share, mean_of, share, with_intervals
-from bioclip_search.heads.fitting import STRENGTHS, balanced_weights, fit_head
+from bioclip_search.heads.fitting import STRENGTHS, Regress, balanced_weights, fit_head
 from bioclip_search.heads.head import Head
 from bioclip_search.heads.kept_back import KeptBack, kept_back
 from bioclip_search.splits.folds import scarce_classes, stratified_folds
@@ -78,14 +78,25 @@ def teach(kind: str, features: Features, is_taught: np.ndarray, *, balance: bool
     return fit_head(kind, vectors, of.reshape(-1), len(known), weights=weights, seed=seed, **options), known
 
 
-def try_head(kind: str, features: Features, fold: np.ndarray, *, balance: bool = False, seed: int = 0, options: Mapping[str, Any] | None = None) -> Trial:
+def try_head(
+    kind: str,
+    features: Features,
+    fold: np.ndarray,
+    *,
+    balance: bool = False,
+    seed: int = 0,
+    options: Mapping[str, Any] | None = None,
+    regress: Regress | None = None,
+) -> Trial:
     """Rules 2 to 4.
 
     Args:
         options: Of the head, where they were chosen before.
+        regress: Seeks what `logistic` needs elsewhere, as `fit_head` takes it.
     """
     if options is None:
-        options = {"strength": _strength(features, fold, balance, seed)} if kind == "logistic" else {}
+        sought = {"regress": regress} if regress else {}
+        options = {"strength": _strength(features, fold, balance, seed, sought), **sought} if kind == "logistic" else {}
     return Trial(kind, _kept_back(kind, features, fold, balance, seed, options, strangers=False).scores, options=options)
 
 
@@ -106,12 +117,12 @@ def _kept_back(kind: str, features: Features, fold: np.ndarray, balance: bool, s
     return KeptBack(found.scores[:n], None if found.stranger_scores is None else found.stranger_scores[:n])
 
 
-def _strength(features: Features, fold: np.ndarray, balance: bool, seed: int) -> float:
+def _strength(features: Features, fold: np.ndarray, balance: bool, seed: int, sought: Mapping[str, Any]) -> float:
     """Rule 4, on the pictures as they are; of equal ones the smallest."""
     features, asked = features.with_looks((PLAIN,)), fold == fold.min()
     losses = []
     for strength in STRENGTHS:
-        head, known = teach("logistic", features, ~asked, balance=balance, seed=seed, strength=strength)
+        head, known = teach("logistic", features, ~asked, balance=balance, seed=seed, strength=strength, **sought)
         scores = np.full((int(asked.sum()), len(features.taxa)), UNTAUGHT)
         scores[:, known] = head.scores(features.vectors[asked])
         losses.append(-scores[np.arange(len(scores)), features.of[asked]].mean())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +14,7 @@ from bioclip_search.cli.progress import progress_steps
 
 if TYPE_CHECKING:
     from bioclip_search.classifier.training import Classifier
+    from bioclip_search.searcher import Searcher
 
 KIND_CHOICES = ("logistic", "prototypes", "ridge", "mlp")
 VIEW_CHOICES = ("none", "flip", "strong")
@@ -38,6 +41,11 @@ STEP_WIDTH = 54
 @click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report with drawings, figures and every answer into this folder.")
 @click.option("--study", metavar="TAXON", help="Tell by how much each step helps to find one taxon among all pictures: pixels, features, mirroring, bursts.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Decides by lot what is left to it.")
+@click.option(
+    "--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True, help="Look at pictures and seek the logistic head here, or on Spark."
+)
+@click.option("--master", help="Of Spark, such as local[2] or spark://HOST:7077.  [default: what Spark is told elsewhere]")
+@click.option("--staging", type=click.Path(file_okay=False, path_type=Path), help="For Spark, a folder that all machines share.  [default: beside --out]")
 @workers_option
 @precision_option
 @device_option
@@ -56,6 +64,9 @@ def classifier(
     report: Path | None,
     study: str | None,
     seed: int,
+    engine: str,
+    master: str | None,
+    staging: Path | None,
     workers: int | None,
     precision: str,
     device: str,
@@ -74,10 +85,13 @@ def classifier(
     from bioclip_search.classifier.training import KINDS, train_classifier
     from bioclip_search.searcher import Searcher
 
+    if engine == "local" and (master or staging):
+        raise click.UsageError("--master and --staging are Spark's: add --engine spark, or leave them out.")
     if report is not None:
         stop_if_unwritable(report)
     searcher = Searcher.open(index, device=device, precision=precision)
-    with progress_steps("pictures") as progress:
+    folder = (staging or out.absolute().parent) / f".{out.name}.spark"
+    with progress_steps("pictures") as progress, _work_on(engine, searcher, master, folder, device, precision) as elsewhere:
         found = train_classifier(
             data,
             out=out,
@@ -95,6 +109,7 @@ def classifier(
             seed=seed,
             say=lambda line: click.echo(line, err=True),
             progress=progress,
+            **elsewhere,
         )
     if report is not None:
         write_report(report, found)
@@ -102,6 +117,28 @@ def classifier(
     _print(found)
     click.echo(f"{out}: written. Use it: bioclip-search identify PHOTO --index {out}", err=True)
     return 1 if found.failures else 0
+
+
+@contextmanager
+def _work_on(engine: str, searcher: Searcher, master: str | None, folder: Path, device: str, precision: str) -> Iterator[dict[str, Any]]:
+    """What `train_classifier` is told of work that is done elsewhere; nothing for here."""
+    if engine == "local":
+        yield {}
+        return
+    import shutil
+
+    from bioclip_search.spark.classifying import regressing_on
+    from bioclip_search.spark.encoders import EncoderThere
+    from bioclip_search.spark.features import looking_on
+    from bioclip_search.spark.session import spark_session
+
+    note = searcher.index.card.encoder
+    there = EncoderThere.of(searcher.index.encoder_source, searcher.encoder, device=device, precision=precision, preprocess=note.preprocess)
+    try:
+        with spark_session(master) as spark:
+            yield {"embed": looking_on(spark, there, folder / "pictures"), "regress": regressing_on(spark, folder)}
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _print(found: Classifier) -> None:
