@@ -5,7 +5,8 @@ Which find is what is left to `kinds`, average precision to `detection`.
 How a class is mended (Bolya et al. 2020, section 2.3; tidecv/errors/main_errors.py):
 
     misplaced, wrong category   the find gets the box and category of the true box that it is meant for. Where that one is
-                                taken, or a surer find of the class is meant for it too, the find is dropped instead
+                                taken, or a surer find of the class is meant for it too, the find is dropped instead (TIDE asks
+                                for a surer find of either class; the two differ where boxes have several categories)
     the other finds             are dropped
     missed                      the true box is taken out, as nobody can tell with which confidence it would have been found
 """

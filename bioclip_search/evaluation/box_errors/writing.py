@@ -153,8 +153,9 @@ def _lines(report: ErrorReport, sheets: Mapping[str, Path]) -> Iterator[str]:
     """The report as Markdown."""
     counts = report.counts()
     yield f"# What is wrong: {report.detector} on {report.boxed.name}\n"
-    boxes = counts[RIGHT] + sum(one.true is not None and one.kind == MISSED for one in report.judged)
-    yield f"{len(report.looked.found):,} pictures. With a confidence of {report.min_confidence:g} or more: {counts[RIGHT]:,} finds are right; {boxes - counts[RIGHT]:,} organisms have no find."
+    right, missing = counts[RIGHT], counts[MISSED]
+    told = f"{right:,} {'find is' if right == 1 else 'finds are'} right; {missing:,} {'organism has' if missing == 1 else 'organisms have'} no find"
+    yield f"{len(report.looked.found):,} pictures. With a confidence of {report.min_confidence:g} or more: {told}."
     yield f"mAP50 is {_percent(report.figures, 'map50')}.\n"
     yield "`gain` is what mAP50 would gain if the errors of that class were mended and all else stayed (TIDE's dAP, Bolya et al., ECCV 2020),"
     yield "over finds of any confidence, with its 95 % interval; start where it is highest. Gains do not add up: an error mended uncovers others.\n"

@@ -62,7 +62,7 @@ def test_the_folder_holds_the_report_the_rows_worst_first_and_a_sheet_a_class(tm
     ]
     text = written[0].read_text(encoding="utf-8")
     assert "3 pictures." in text
-    assert "2 finds are right; 1 organisms have no find" in text
+    assert "2 finds are right; 1 organism has no find" in text
     assert "| background | 4 |" in text
     assert "![missed](missed.png)" in text
 
