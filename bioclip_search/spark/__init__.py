@@ -4,6 +4,9 @@ Read in this order: `session` (Spark, or why there is none), `addresses` and `pl
 piece a task, and the results in their order), `worker` (what a task does), `tagging` (a collection into the folder of a run), `rows` and
 `frames` (the same for a DataFrame), `bursting` (sequences by window functions).
 
+On the same pieces stand `encoders` (an encoder, opened once a worker), `texts` (names for `index build`), `features` (labelled pictures
+for `train classifier`) and, beside them, `classifying` (the logistic regression of a head, by MLlib).
+
     >>> import bioclip_search as bs
     >>> rows = bs.spark.tag("photos/", out="run")                          # doctest: +SKIP
 """

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.spark
 TOLERANCE = 0.05
 """Of a probability: where the strength is high, one machine stops before the end; see `test_classifying`."""
 
-COLOURS = {"Panthera leo": (220, 160, 60), "Vulpes vulpes": (200, 80, 40), "Turdus merula": (30, 30, 40)}
+COLOURS = {"Panthera leo": (220, 160, 60), "Turdus merula": (30, 30, 40)}
 
 
 def write_pictures(root, each=10):
