@@ -14,7 +14,7 @@ import numpy as np
 from bioclip_search.heads.blending import Blend, added, blended, lifts
 from bioclip_search.heads.head import Head
 from bioclip_search.heads.reach import Reach
-from bioclip_search.index.search import FEW_ROWS
+from bioclip_search.index.search import FEW_ROWS, NEGLIGIBLE, Near
 
 if TYPE_CHECKING:
     from bioclip_search.catalogue import Catalogue
@@ -62,9 +62,12 @@ def near_with_head(
     found = catalogue.index.near(queries, sharpness, among=catalogue.rows_of(leaves), silent=silent, speed=speed)
     for near, own in zip(found, scores, strict=True):
         is_other = near.scores != -np.inf
-        numbers = np.concatenate([catalogue.taxonomy.leaf_of_row[near.rows[is_other]], asked])
-        order = np.argsort(numbers)
-        yield numbers[order], np.concatenate([near.scores[is_other], own.astype(np.float32)])[order]
+        if len(near.rows) > FEW_ROWS:  # where the others alone are much alike many are near, and few of them beside the taught ones
+            highest = max(own.max(initial=-np.inf), near.scores.max(initial=-np.inf))
+            is_other &= ~(near.scores < highest - np.log(len(near.rows) / NEGLIGIBLE) / sharpness)
+        numbers, others = catalogue.leaves_of(near if is_other.all() else Near(near.rows[is_other], near.scores[is_other]))
+        places = np.searchsorted(numbers, asked)
+        yield np.insert(numbers, places, asked), np.insert(others, places, own)
 
 
 def _all_of(scores: np.ndarray, leaves: LeafSet | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
