@@ -60,6 +60,7 @@ def imported_by(path: Path) -> set[str]:
         ("sources", tuple(f"bioclip_search.{room}" for room in ("decoding", "detectors", "encoder", "index", "runs", "searcher", "standards", "taxonomy"))),
         ("detectors", ("bioclip_search.taxonomy", "bioclip_search.names", "bioclip_search.index", "bioclip_search.searcher", "bioclip_search.standards")),
         ("decoding", ("bioclip_search.sources", "bioclip_search.runs", "bioclip_search.encoder", "bioclip_search.taxonomy", "torch", "faiss", "pyarrow")),
+        ("heads", tuple(f"bioclip_search.{room}" for room in ("searcher", "question", "evaluation", "calibration", "classifier", "runs", "splits"))),
         ("posterior.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search")),
         ("fallback.py", ("torch", "faiss", "pyarrow", "pathlib", "bioclip_search.taxonomy")),
         ("standards", ("torch", "faiss", "bioclip_search.searcher", "bioclip_search.encoder", "bioclip_search.index")),
