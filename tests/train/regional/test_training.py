@@ -46,6 +46,7 @@ def test_an_encoder_learns_its_region_and_the_index_is_read_anew(wish, region, r
     assert json.loads((tmp_path / "mine/regional.json").read_text())["kept_of_start"] in wish.keep_start
 
 
+@pytest.mark.slow
 def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(wish, region, region_index, tmp_path):
     def train(name, **options):
         return train_regional(wish, region, [], region_index, tmp_path / name, tmp_path / f"{name}-index", **options)
