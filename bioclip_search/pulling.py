@@ -214,6 +214,7 @@ def _receive(answer: Any, part: Path, etag: Path, start: int, most_bytes: int, p
         raise _Broken("the server sends another part of the file than was asked for")
     if not is_part:
         start = 0
+        part.unlink(missing_ok=True)  # else, where this version is not taken after all, the next call would go on with it from the end of another
         _keep_version(etag, answer.headers.get("ETag"))
     length = answer.headers.get("Content-Length", "")
     total = start + int(length) if length.isdigit() else 0

@@ -144,6 +144,18 @@ def test_what_cannot_be_continued_is_begun_anew(server, tmp_path, change, case):
     assert (tmp_path / "model.pt").read_bytes() == does.data, case
 
 
+def test_another_version_that_is_refused_leaves_nothing_of_the_first_to_build_on(server, tmp_path):
+    does, address = server
+    does.cuts = [100_000] * TRIES
+    with pytest.raises(FetchError):
+        fetch(address, tmp_path / "model.pt")
+    does.data, does.etag = DATA[::-1], '"v2"'
+    with pytest.raises(FetchError, match="would send 1,024,000 bytes"):
+        fetch(address, tmp_path / "model.pt", most_bytes=1_000_000)
+    fetch(address, tmp_path / "model.pt")
+    assert (tmp_path / "model.pt").read_bytes() == does.data
+
+
 @pytest.mark.parametrize("etag", [None, 'W/"v1"'])
 def test_without_a_version_nothing_is_built_upon(server, tmp_path, etag):
     does, address = server
