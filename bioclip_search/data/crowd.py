@@ -5,6 +5,7 @@ How one file is fetched is left to `bioclip_search.pulling`, which files these a
 
 from __future__ import annotations
 
+import codecs
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,6 +23,9 @@ AHEAD = 4
 
 MAX_PICTURE_BYTES = 1 << 28
 """A picture of a camera trap has a hundredth of this (256 MiB)."""
+
+PAGE_BEGINS, LOOKED_AT_BYTES = (b"<", b"{"), 64
+"""How HTML, XML and JSON begin, and no picture; looked for in the first bytes, behind spaces and a byte order mark (EF BB BF)."""
 
 FAILED_IN_A_ROW = 16
 """So many files in a row that cannot be reached mean that the server or the network is down; those that are not there do not count."""
@@ -74,12 +78,27 @@ def _fetch(wanted: Wanted, first_wait_s: float) -> tuple[Got, FetchError | None]
         return Got(wanted, True), None
     try:
         pull(wanted.address, wanted.path, most_bytes=MAX_PICTURE_BYTES, keeps_sha256=False, first_wait_s=first_wait_s)
-        if wanted.path.stat().st_size == 0:  # else it would be taken for a picture for ever
-            wanted.path.unlink()
-            raise NotThereError(f"{wanted.path.name}: the server has an empty file in its place.")
+        _refuse_no_picture(wanted.path)
     except FetchError as error:
         return Got(wanted, False, str(error)), error
     return Got(wanted, False), None
+
+
+def _refuse_no_picture(path: Path) -> None:
+    """Takes away what would else be taken for a picture for ever.
+
+    Raises:
+        NotThereError: It is empty.
+        FetchError: It is a page, such as networks with a login send in the place of anything.
+    """
+    with path.open("rb") as file:
+        beginning = file.read(LOOKED_AT_BYTES)
+    if not beginning:
+        path.unlink()
+        raise NotThereError(f"{path.name}: the server has an empty file in its place.")
+    if beginning.removeprefix(codecs.BOM_UTF8).lstrip().startswith(PAGE_BEGINS):
+        path.unlink()
+        raise FetchError(f"{path.name}: what came is a page, and no picture. Does the network want a login, or has the set moved?")
 
 
 def _count_failed(failed: int, error: FetchError | None) -> int:

@@ -280,6 +280,16 @@ def test_an_empty_file_is_no_picture_and_is_asked_for_again(ridge, site):
     assert pulled(ridge).fetched == 1
 
 
+@pytest.mark.parametrize("page", [b"\xef\xbb\xbf\n<!DOCTYPE html><p>Log in", b'<?xml version="1.0"?><Error/>', b'{"error": "moved"}'])
+def test_a_page_that_comes_in_the_place_of_a_picture_is_not_kept(ridge, site, page):
+    site.files["pictures/north/a.png"], whole = page, site.files["pictures/north/a.png"]
+    found = pulled(ridge)
+    assert (found.missing, names_of(found)) == (1, "bcdef")
+    assert "a page, and no picture" in (found.folder / "missing.csv").read_text(encoding="utf-8")
+    site.files["pictures/north/a.png"] = whole
+    assert pulled(ridge).fetched == 1
+
+
 def test_a_place_that_is_null_is_no_place(ridge, site):
     content = {"images": [{"id": "a", "file_name": "north/a.png", "location": None, "split": None}], "annotations": [], "categories": []}
     site.files["labels.json.zip"] = zipped(json.dumps(content))
