@@ -62,7 +62,7 @@ def read_coco(file: Path, images: Path | None = None) -> BoxedSet:
     told = _json(file)
     try:
         content = _content(told)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise TableError(
             f"{file}: is no COCO file ({type(error).__name__}: {error}). Expected images with id and file_name, annotations with image_id and bbox, and categories."
         ) from error
@@ -125,7 +125,7 @@ def _content(told: Mapping[str, Any]) -> _Content:
 def _set(file: Path, content: _Content, home: Path) -> BoxedSet:
     images, part = content.images, part_in_name(file.stem)
     names = [str(one["file_name"]) for one in images]
-    sizes = np.array([[_side(one.get(side)) for side in ("width", "height")] for one in images], np.int64).reshape(-1, 2)
+    sizes = np.array([[side_px(one.get(side)) for side in ("width", "height")] for one in images], np.int64).reshape(-1, 2)
     boxless = [name for name, is_boxless in zip(names, content.boxless, strict=True) if is_boxless]
     told = ((WITHOUT_BOX, boxless), (MERGED, content.merged))
     return BoxedSet(
@@ -152,7 +152,8 @@ def _sequence(image: Mapping[str, Any]) -> str | None:
     return f"{location}: {sequence}"
 
 
-def _side(value: Any) -> int:
+def side_px(value: Any) -> int:
+    """The side of a picture as a file tells it, 0 where that can be none."""
     return int(value) if isinstance(value, int | float) and 0 < value < 1 << 31 else 0
 
 
@@ -167,7 +168,8 @@ def _json(file: Path) -> dict[str, Any]:
         raise TableError(f"{file}: is no JSON ({str(error).splitlines()[0]}).") from error
     if not isinstance(content, dict):
         raise TableError(f"{file}: is no COCO file. Expected an object with images, annotations and categories.")
-    ids = Counter(json.dumps(one.get("id")) for one in content.get("images", []) if isinstance(one, dict))
+    images = content.get("images")
+    ids = Counter(json.dumps(one.get("id")) for one in (images if isinstance(images, list) else ()) if isinstance(one, dict))
     doubled = [name for name, count in ids.items() if count > 1]
     if doubled:
         raise TableError(f"{file}: several of its images have the id {doubled[0]}. Each needs its own.")

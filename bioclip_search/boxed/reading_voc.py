@@ -19,7 +19,7 @@ from xml.parsers import expat
 import numpy as np
 
 from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, checked_box, is_organism, pictures_at
-from bioclip_search.boxed.reading_coco import part_in_name
+from bioclip_search.boxed.reading_coco import part_in_name, side_px
 from bioclip_search.boxed.report import said
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import NO_SPLIT
@@ -53,7 +53,7 @@ class _Annotation:
 
 def annotation_files(folder: Path) -> list[Path]:
     """The XML files below a folder; none if the first is no annotation."""
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".xml")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() == ".xml" and path.is_file())
     if not found:
         return []
     with found[0].open("rb") as file:
@@ -91,7 +91,7 @@ def read_voc(folder: Path, images: Path | None = None) -> BoxedSet:
         names=tuple(f"{name}/{annotation.file.relative_to(folder).with_suffix('').as_posix()}" for annotation in told),
         pictures=partial(pictures_at, places),
         dropped=dropped,
-        sizes_wh=np.array([[int(_number(annotation.size, side) or 0) for side in ("width", "height")] for annotation in told], np.int64).reshape(-1, 2),
+        sizes_wh=np.array([[side_px(_number(annotation.size, side)) for side in ("width", "height")] for annotation in told], np.int64).reshape(-1, 2),
         notes=tuple(notes),
     )
 
@@ -159,6 +159,7 @@ def _read(file: Path) -> _Annotation:
     except OSError as error:
         raise TableError(f"{file}: cannot be read ({error.strerror}).") from error
     reader, parser = _Reader(file), expat.ParserCreate()
+    parser.buffer_text = True  # else a file of empty lines is put together line by line, which takes hours
     parser.StartDoctypeDeclHandler, parser.StartElementHandler, parser.EndElementHandler = reader.doctype, reader.start, reader.end
     parser.CharacterDataHandler = reader.text
     try:

@@ -10,6 +10,7 @@ A picture without a file of labels is one of nothing. Looking into the pictures 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -41,6 +42,10 @@ NAMELESS = "{name}: its classes have no names, for there is no data.yaml and no 
 
 BOX_FIELDS = (5, 6)
 """A line of a box: the class and four shares, and in a file of predictions how sure they are. Longer ones are polygons."""
+
+
+MOST_SHARE = 1e6
+"""A share of the picture beyond this, where 1 is all of it, is no slip but nonsense."""
 
 
 @dataclass(frozen=True)
@@ -141,9 +146,10 @@ def _boxes_of(picture: Path, size_wh: tuple[int, int], names: Mapping[int, str],
 
 def _parsed(cells: list[str], size_wh: tuple[int, int]) -> tuple[int, Box | None]:
     """Raises: ValueError: it is no line of labels."""
-    kind, shares = int(float(cells[0])), np.array(cells[1:], np.float64)
-    if kind < 0 or len(cells) < min(BOX_FIELDS) or not np.isfinite(shares).all():
+    kind, shares = float(cells[0]), np.array(cells[1:], np.float64)
+    if not 0 <= kind < math.inf or len(cells) < min(BOX_FIELDS) or not (np.abs(shares) <= MOST_SHARE).all():
         raise ValueError("no class and box")
+    kind = int(kind)
     scale = np.tile(np.array(size_wh, np.float64), 2)
     if len(cells) in BOX_FIELDS:
         middle, extent = shares[:2], shares[2:4]
@@ -191,21 +197,28 @@ def _settings(file: Path) -> dict[str, Any]:
 def _class_names(told: Mapping[str, Any], folder: Path) -> dict[int, str]:
     names = told.get("names")
     if names is None and (folder / CLASSES_FILE).is_file():
-        names = [line.strip() for line in (folder / CLASSES_FILE).read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        names = _lines_of(folder / CLASSES_FILE)
     try:
-        return {int(key): str(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names or []))}
-    except (TypeError, ValueError) as error:
-        raise TableError(f"{folder}: the names of its classes are {names!r}, where a list, or numbers with names, was expected.") from error
+        return {int(key): _word(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names or []))}
+    except (TypeError, ValueError, OverflowError) as error:
+        raise TableError(f"{folder}: the names of its classes cannot be read ({error}). Expected a list of names, or numbers with names.") from error
+
+
+def _lines_of(file: Path) -> list[str]:
+    try:
+        return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(f"{file}: cannot be read as text in UTF-8 ({error}). Save it so, a class in each line.") from error
 
 
 def _told_pictures(told: Mapping[str, Any], settings: Path) -> Iterator[_Listed]:
     folder = settings.parent
-    path = str(told.get("path") or ".")
+    path = _told_word(told.get("path") or ".", settings)
     root = _inside(path, folder, settings) if (folder / path).is_dir() else folder  # else that of the machine on which the set was made
     for part in PARTS:
         places = told.get(part) or []
-        for place in [places] if isinstance(places, str) else places:
-            words = str(place)
+        for place in places if isinstance(places, list) else [places]:
+            words = _told_word(place, settings)
             if words.startswith("../") and not (root / words).exists():
                 words = words[3:]  # as Roboflow writes it, and ultralytics reads it (`data/utils.py`, `check_det_dataset`)
             here = _inside(words, root, settings)
@@ -213,6 +226,29 @@ def _told_pictures(told: Mapping[str, Any], settings: Path) -> Iterator[_Listed]
                 yield from _pictures_in(here, folder, part)
             elif here.is_file():
                 yield from _in_list(here, folder, part)
+
+
+def _told_word(value: Any, settings: Path) -> str:
+    """
+    Raises:
+        TableError: It is no word.
+    """
+    try:
+        return _word(value)
+    except TypeError as error:
+        raise TableError(f"{settings}: {error}. Expected a folder or a list of pictures for path, train, val and test.") from error
+
+
+def _word(value: Any) -> str:
+    """
+    Subtle: only of plain values is the text asked for. A list whose parts stand for one another takes a few lines of YAML, and more memory than there is as text.
+
+    Raises:
+        TypeError: It is a list or the like.
+    """
+    if not isinstance(value, str | int | float):
+        raise TypeError(f"a word was expected, not a {type(value).__name__}")
+    return str(value)
 
 
 def _inside(words: str, root: Path, settings: Path) -> Path:

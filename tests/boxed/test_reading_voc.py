@@ -59,6 +59,23 @@ def test_objects_without_a_box_are_told(tmp_path):
     assert "passed over 2 objects without a box" in found.notes[0]
 
 
+def test_a_size_beyond_all_pictures_is_none_that_is_told(tmp_path):
+    voc(tmp_path / "x", {"a": ""})
+    (tmp_path / "x/Annotations/a.xml").write_text("<annotation><filename>a.png</filename><size><width>1e300</width><height>30</height></size></annotation>")
+    (found,) = find_boxed_sets([tmp_path / "x"])
+    assert found.sizes_wh.tolist() == [[0, 30]]
+
+
+def test_a_file_of_empty_lines_is_read_in_few_pieces(tmp_path, monkeypatch):
+    """Line by line it would be put together in the square of its length, which takes hours."""
+    pieces = []
+    monkeypatch.setattr(reading_voc._Reader, "text", lambda self, words: pieces.append(len(words)))
+    voc(tmp_path / "x", {"a": "\n" * 100_000})
+    find_boxed_sets([tmp_path / "x"])
+    assert sum(pieces) >= 100_000
+    assert len(pieces) < 100
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -66,6 +66,20 @@ def test_a_polygon_is_the_box_around_it_and_odd_lines_are_told(tmp_path):
     assert "a.txt, line 2: 0 0.1 0.2 0.3." in found.notes[0]
 
 
+@pytest.mark.parametrize("line", ["inf 0.5 0.5 0.1 0.1", "-1 0.5 0.5 0.1 0.1", "0 1e308 0.5 1e308 0.1"])
+def test_numbers_beyond_all_pictures_are_no_box_and_told(tmp_path, line):
+    (found,) = find_boxed_sets([yolo(tmp_path / "x", {"images/train/a.png": line}, "train: images/train\nnames: [Puma]")])
+    assert found.boxes == ((),)
+    assert "passed over 1 line of labels" in found.notes[0]
+
+
+def test_names_that_are_no_utf_8_are_told(tmp_path):
+    folder = yolo(tmp_path / "x", {"images/a.png": "0 0.5 0.5 1 1"})
+    (folder / "classes.txt").write_bytes("Bär".encode("cp1252"))
+    with pytest.raises(TableError, match="UTF-8"):
+        find_boxed_sets([folder])
+
+
 def test_a_list_of_pictures_is_read_each_picture_once(tmp_path):
     folder = yolo(tmp_path / "x", {"images/a.png": "0 0.5 0.5 1 1", "images/b.png": None}, "train: train.txt\nval: images\nnames: [Puma]")
     (folder / "train.txt").write_text("./images/b.png\nimages/b.png\n\n")
@@ -82,13 +96,21 @@ def test_a_picture_that_cannot_be_read_is_told_when_it_is_looked_into(tmp_path):
     assert (sound.names, report.count(CORRUPT), report.boxes) == (("x/images/b.png",), 1, 1)
 
 
+BOMB = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 10)) + "train: images\nnames: [*a9]\n"
+"""Nine lists in each of nine lists and so on: a few hundred letters that are two gigabytes when they are written out."""
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         pytest.param("train: ../../etc\nnames: [a]", "leads out of the package", id="out by dots"),
         pytest.param("train: /etc\nnames: [a]", "leads out of the package", id="absolute"),
         pytest.param("path: ..\ntrain: x\nnames: [a]", "leads out of the package", id="a path that is there, and above"),
-        pytest.param("train: images\nnames: 3", "names of its classes are 3", id="no names"),
+        pytest.param("train: images\nnames: 3", "names of its classes cannot be read", id="no names"),
+        pytest.param("train: images\nnames: {.inf: a}", "names of its classes cannot be read", id="a number beyond all numbers"),
+        pytest.param("train: {a: images}\nnames: [a]", "a word was expected, not a dict", id="a part that is no folder"),
+        pytest.param(BOMB, "a word was expected, not a list", id="lists of lists of lists"),
+        pytest.param("train: 3\nnames: [a]", "there are no pictures", id="a number for a folder"),
         pytest.param("train: nowhere\nnames: [a]", "there are no pictures", id="nothing there"),
         pytest.param("train: [", "is no YAML", id="no YAML"),
         pytest.param("- 1", "is no data.yaml", id="a list"),

@@ -45,6 +45,8 @@ def test_a_coco_file_is_read_with_its_crowds_and_without_people_and_boxes_that_a
     [
         pytest.param("", "is no JSON", id="empty"),
         pytest.param("[1]", "is no COCO file", id="a list"),
+        pytest.param({"images": None}, "is no COCO file", id="no list of images"),
+        pytest.param(coco(annotations=[{"image_id": 7, "bbox": [0, 0, 10**400, 1], "category_id": 1}]), "is no COCO file", id="a side beyond all numbers"),
         pytest.param({"images": []}, "is no COCO file .KeyError: 'annotations'", id="no annotations"),
         pytest.param(coco(annotations=[{"image_id": 99, "bbox": [0, 0, 1, 1], "category_id": 1}]), "is no COCO file", id="an unknown image"),
         pytest.param(coco(annotations=[{"image_id": 7, "bbox": [0, 0, 1], "category_id": 1}]), "is no COCO file", id="half a box"),
