@@ -109,8 +109,18 @@ class LabelledPictures:
 
 
 def taught_and_shown(rows: np.ndarray, groups: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """The first of the rows, which teach, and the others, which show what may be promised; no group in both."""
-    return cut_in_two(rows, SHARE_FOR_TEACHING, groups)
+    """The first of the rows, which teach, and the others, which show what may be promised; no group in both.
+
+    Raises:
+        TableError: All rows are of one group, which cannot do both.
+    """
+    taught, shown = cut_in_two(rows, SHARE_FOR_TEACHING, groups)
+    if groups is not None and not len(shown):
+        raise TableError(
+            f"All {len(rows):,} labelled pictures belong to one burst by what their table tells of sequence, event, station and time, so none is left to show what "
+            "may be promised of the others. Give pictures of more bursts, or rename the column if it means something else, such as a survey."
+        )
+    return taught, shown
 
 
 def judge_taught_by(lesson: Evidence) -> Judge:

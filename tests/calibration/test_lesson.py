@@ -4,7 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from bioclip_search.calibration.lesson import LabelledPictures
+from bioclip_search.calibration.lesson import LabelledPictures, taught_and_shown
+from bioclip_search.errors import TableError
 from bioclip_search.evaluation.candidates import Candidates
 from bioclip_search.evaluation.verdicts import Lineages
 from bioclip_search.taxonomy import Taxonomy
@@ -35,3 +36,10 @@ def test_a_tree_without_species_is_thinned_at_its_lowest_rank(taken):
     pictures = pictures_of({"genus": ["Felis", "Panthera"]}, {"genus": ["Felis", "Canis"]})
     assert pictures.species.tolist() == [0, -1]
     assert np.isneginf(pictures.without(np.array(taken)).candidates.scores(np.zeros((1, 2)))).sum() == len(taken)
+
+
+def test_pictures_of_one_burst_alone_cannot_both_teach_and_show():
+    with pytest.raises(TableError, match="All 12 labelled pictures belong to one burst"):
+        taught_and_shown(np.arange(12), np.zeros(12, np.int64))
+    taught, shown = taught_and_shown(np.arange(12), np.arange(12) // 6)
+    assert (taught.tolist(), shown.tolist()) == ([0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11])
