@@ -6,6 +6,7 @@ Pure numpy. Teaching one is left to `fitting`, what it counts beside the names o
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -135,5 +136,5 @@ def _stop_if_misnamed(taxa: Taxa, classes: int) -> None:
     told = [tuple(lineage.items()) for lineage in taxa]
     if not all(told) or not all(isinstance(part, str) and part for pairs in told for pair in pairs for part in pair):
         raise ModelError("A class of the head has no lineage, or an empty name in it. Give each {rank: name} down to the rank of its label.")
-    if twice := next((pairs for number, pairs in enumerate(told) if pairs in set(told[:number])), None):
+    if twice := next((pairs for pairs, count in Counter(told).items() if count > 1), None):
         raise ModelError(f"Two classes of the head are {' > '.join(name for _, name in twice)}. Join their pictures before teaching.")
