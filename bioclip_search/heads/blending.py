@@ -20,9 +20,6 @@ import numpy as np
 
 from bioclip_search.heads.reach import Reach
 
-MOST_WEIGHT, MOST_BIAS = 100.0, 1000.0
-"""No blend of ours comes near these."""
-
 
 @dataclass(frozen=True)
 class Blend:

@@ -179,7 +179,7 @@ def _note(head: Head, blend: Blend) -> HeadNote:
 
 
 def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays and what the header tells; shapes are looked at before anything is read.
+    """The arrays and what the header tells; the size, the names and the types are looked at before any number is read.
 
     Raises:
         ValueError: The file is too large, not in this format, or holds arrays that no head has.
