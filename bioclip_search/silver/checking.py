@@ -79,8 +79,9 @@ def write_check(silver: Path, count: int, out: Path, seed: int = 0) -> list[Path
         out: The table, .csv; the sheets stand beside it, named as it is.
 
     Raises:
-        TableError: The set cannot be read, or the files cannot be written.
+        TableError: The set cannot be read, the files cannot be written, or people have answered in the table that is there.
     """
+    _stop_if_answered(out)
     drawn = draw_boxes(silver, count, seed)
     digest = _hash_of(silver)
     rows, sheets, tiles = [], [], []
@@ -134,6 +135,12 @@ def read_check(answers: Path, silver: Path) -> CheckResult:
     if not told["yes"] + told["no"]:
         raise TableError(f"{answers}: nobody has answered yet. Look at the sheets beside it and write yes or no into the column right.")
     return CheckResult(told["yes"], told["no"], told[""])
+
+
+def _stop_if_answered(out: Path) -> None:
+    """A draw never takes the place of answers: they are hours of somebody's work."""
+    if out.exists() and any((row.get("right") or "").strip() for row in _read_rows(out)):
+        raise TableError(f"{out}: people have answered here already. Read their answers with `train silver-check`, or move the file away to draw anew.")
 
 
 def _read_rows(answers: Path) -> list[dict[str, str]]:

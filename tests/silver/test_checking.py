@@ -65,6 +65,17 @@ def test_answers_are_counted_and_unsure_is_no_proof(tmp_path):
     assert read_check(table, silver) == CheckResult(right=35, wrong=4, open=6)
 
 
+def test_a_new_draw_takes_the_place_of_a_draw_but_never_of_answers(tmp_path):
+    silver = write_set(tmp_path / "silver.parquet", [3, 3])
+    table, *_ = write_check(silver, 4, tmp_path / "check.csv")
+    write_check(silver, 3, table)
+    answer(table, ["yes", "", ""])
+    before = table.read_bytes()
+    with pytest.raises(TableError, match="have answered here already"):
+        write_check(silver, 4, table)
+    assert table.read_bytes() == before
+
+
 def test_a_spreadsheet_with_semicolons_and_a_mark_at_its_start_is_read(tmp_path):
     silver = write_set(tmp_path / "silver.parquet", [1, 1])
     table = write_check(silver, 2, tmp_path / "check.csv")[0]
