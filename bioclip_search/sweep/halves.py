@@ -1,6 +1,6 @@
 """Pictures with boxes in two halves that share no burst, and what a detector finds in each.
 
-Which pictures belong together is left to `splits`, looking to `evaluation.detection`.
+Which pictures belong together is left to `boxed.splitting`, looking to `evaluation.detection`.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from bioclip_search.boxed.boxed_set import BoxedSet, kept
+from bioclip_search.boxed.splitting import groups_in_sets
 from bioclip_search.detect import Detector
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.detection import Looked, look
 from bioclip_search.splits.folds import stratified_parts
-from bioclip_search.splits.together import groups_of
 
 MOST_BOXES = 3
 """Pictures with so many boxes or more are one class when the halves are evened: the classes are the set, and 0, 1, 2 or 3 boxes."""
@@ -34,10 +34,10 @@ def halves_of(sets: Sequence[BoxedSet], seed: int = 0) -> tuple[Half, Half]:
     Raises:
         TableError: There are too few pictures, or all belong together.
     """
+    if not sets:
+        raise TableError("There are no pictures to choose by: none is in the part asked for. Pictures marked train are left out unless --part says otherwise.")
     of = np.concatenate([number * (MOST_BOXES + 1) + np.minimum([len(boxes) for boxes in one.boxes], MOST_BOXES) for number, one in enumerate(sets)])
-    bursts = [None if burst is None else (one.name, burst) for one in sets for burst in _column(one, "bursts")]
-    contents = [content for one in sets for content in _column(one, "contents")]
-    part = stratified_parts(of.astype(np.int64), groups_of(len(of), bursts=bursts, contents=contents), (0.5, 0.5), seed)
+    part = stratified_parts(of.astype(np.int64), groups_in_sets(sets), (0.5, 0.5), seed)
     if min(np.bincount(part, minlength=2)) < LEAST_PICTURES:
         raise TableError(
             f"{len(of):,} pictures cannot be halved so that each half has {LEAST_PICTURES} or more and no burst is in both. Give more pictures with boxes (--part all takes all of a set)."
@@ -61,8 +61,3 @@ def look_at(detector: Detector, half: Half, progress: Callable[[int, int], None]
         tuple(rows),
         several[0].used_confidence,
     )
-
-
-def _column(boxed: BoxedSet, name: str) -> list:
-    values = getattr(boxed, name)
-    return [None] * len(boxed) if values is None else list(values)

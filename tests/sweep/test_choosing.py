@@ -104,13 +104,17 @@ def test_no_burst_and_no_bytes_are_in_both_halves():
     assert abs(sum(map(len, first)) - 30) <= 6
 
 
-def test_bursts_of_two_sets_that_share_a_name_are_two():
-    bursts = np.array(["b"] * 12, object)
-    first, second = halves_of([boxed_set(12, bursts, name="a"), boxed_set(12, bursts, name="b")])
-    assert sorted(len(one) for half in (first, second) for one in half) == [0, 0, 12, 12]
+def test_a_burst_whose_pictures_stand_in_two_files_is_in_one_half():
+    bursts = np.array([f"burst {row // 2}" for row in range(24)], object)
+    halves = halves_of([boxed_set(24, bursts, name="val"), boxed_set(24, bursts, name="test")])
+    first, second = ({burst for one in half for burst in one.bursts} for half in halves)
+    assert not first & second
+    assert first | second == set(bursts)
 
 
 def test_too_few_pictures_are_told():
+    with pytest.raises(TableError, match="--part"):
+        halves_of([])
     with pytest.raises(TableError, match="cannot be halved"):
         halves_of([boxed_set(2 * LEAST_PICTURES - 2)])
     with pytest.raises(TableError, match="cannot be halved"):
