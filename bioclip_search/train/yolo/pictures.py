@@ -5,7 +5,7 @@ Looking into pictures, dealing them out and writing them as a YOLO data set is l
 Which picture is for what:
 
 1. With sets to watch by (`--val`), the training is watched by all of their pictures, and learns from those of `--data` that are no test.
-2. Where `--data` itself tells of train and val, it is as told.
+2. Where `--data` itself tells of train and val, it is as told; pictures of no part are left out, which is told.
 3. Else a fifth of its pictures is kept back to watch, shared out by category, and no burst is parted.
 4. Pictures whose part is test are never looked at before the end. Without any, those that watched measure, which flatters a little:
    the best epoch was chosen by them.
@@ -23,6 +23,7 @@ import numpy as np
 
 from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, kept
 from bioclip_search.boxed.examining import examine
+from bioclip_search.boxed.report import said
 from bioclip_search.boxed.splitting import split_sets, with_whole_parts
 from bioclip_search.boxed.writing_yolo import DATA_FILE, TEST, TRAIN, VAL, category_names_of, part_words, write_yolo
 from bioclip_search.errors import TableError
@@ -83,6 +84,7 @@ def lay_out(
     if not any((of == VAL).any() for of in parts):  # rule 3
         laid = _held_back(laid, seed)
         notes.append(f"No picture is marked as val, so {sum(int((boxed.parts == VAL).sum()) for boxed in laid):,} are kept back to watch the training.")
+    notes += _left_out(laid)
     laid, told = with_whole_parts(_some(laid, [boxed.parts != "" for boxed in laid]), mend=mend)
     names = tuple(category_names_of(laid)) if categories == "own" else (ORGANISM,)
     result = LaidOut(tuple(laid), names, _fingerprint(laid), (*notes, *told))
@@ -114,6 +116,17 @@ def _held_back(sets: Sequence[BoxedSet], seed: int) -> list[BoxedSet]:
     tests = _some(sets, [boxed.parts == TEST for boxed in sets])
     free = _some(sets, [boxed.parts != TEST for boxed in sets])
     return [*split_sets(free, (1 - KEPT_BACK, KEPT_BACK, 0.0), seed=seed).sets, *tests]
+
+
+def _left_out(sets: Sequence[BoxedSet]) -> list[str]:
+    """Of pictures that are in no part while others are (rule 2)."""
+    names = [name for boxed in sets for name, part in zip(boxed.names, boxed.parts.tolist(), strict=True) if not part]
+    if not names:
+        return []
+    return [
+        f"Left out {said(len(names), 'picture')} in no part called train, val or test (the first is {names[0]}). "
+        "To learn from them, mark them as train, or give the pictures to watch by apart (--val)."
+    ]
 
 
 def _some(sets: Sequence[BoxedSet], wanted: Sequence[np.ndarray]) -> list[BoxedSet]:

@@ -31,6 +31,8 @@ def test_rule_2_told_parts_are_kept_and_pictures_without_one_are_left_out():
     laid = lay_out([squares(4, part=["training", "validation", "train", "all"])])
     assert parts_of(laid) == {"squares/0": "train", "squares/1": "val", "squares/2": "train"}
     assert not any("kept back" in note for note in laid.notes)
+    (told,) = [note for note in laid.notes if note.startswith("Left out")]
+    assert told.startswith("Left out 1 picture in no part called train, val or test (the first is squares/3)")
 
 
 def test_rule_3_a_fifth_is_kept_back_by_category_and_no_burst_is_parted():
