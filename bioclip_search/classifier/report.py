@@ -1,11 +1,10 @@
 """The folder that tells of a classifier: report.md with drawings, metrics.json with every figure, predictions.csv with every answer.
 
-What the figures mean is left to `steps` and `study`, drawing to `plots`.
+What the figures mean is left to `steps` and `study`, drawing to `plots`, cells that a spreadsheet must not reckon with to `standards.csv_table`.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
@@ -21,6 +20,7 @@ from bioclip_search.classifier.training import Classifier
 from bioclip_search.classifier.words import gain_in_words, share_in_words
 from bioclip_search.errors import MissingExtraError, RunError
 from bioclip_search.index import Index
+from bioclip_search.standards.csv_table import open_to_write, safe, table_writer
 from bioclip_search.swapping import whole_file
 from bioclip_search.taxonomy import Taxon, Taxonomy
 
@@ -43,6 +43,8 @@ def stop_if_unwritable(folder: Path) -> None:
         RunError: Something of this name is no folder, or the folder holds a report.
         MissingExtraError: matplotlib is not installed.
     """
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder} is no folder, and a report is one. Give another name.")
     if (folder / REPORT).exists():
         raise RunError(f"{folder} holds a report already. Give another folder, or delete it first.")
     if find_spec("matplotlib") is None:
@@ -171,31 +173,26 @@ def _told(found: Classifier) -> dict[str, object]:
 
 
 def _write_predictions(path: Path, found: Classifier, taxonomy: Taxonomy) -> None:
-    with whole_file(path) as part, part.open("w", encoding="utf-8", newline="") as out:
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
+    with whole_file(path) as part, open_to_write(part) as out:
+        writer = table_writer(out, COLUMNS)
         writer.writerows(_rows(found.taught, found.fold.tolist(), taxonomy))
         if found.kept_back is not None:
             writer.writerows(_rows(found.kept_back, [""] * len(found.kept_back.features), taxonomy))
 
 
-def _rows(asked: Asked, fold: Sequence[int | str], taxonomy: Taxonomy) -> Iterator[tuple[object, ...]]:
-    """Names are written as they are, but for what a spreadsheet would take for a formula."""
+def _rows(asked: Asked, fold: Sequence[int | str], taxonomy: Taxonomy) -> Iterator[dict[str, object]]:
+    """Texts are written as they are, but for what a spreadsheet would take for a formula."""
     features, probabilities = asked.features, as_probabilities(asked.scores)
     for row, name in enumerate(features.names):
         label, best = features.taxa[features.of[row]], int(probabilities[row].argmax())
         alone, both = (int(leaves[row]) for leaves in (asked.answers.by_name, asked.answers.by_both))
         is_right = label.start <= both < label.stop
         told = (features.taxa[best].name, f"{probabilities[row, best]:.4f}", _leaf(alone, taxonomy), _leaf(both, taxonomy), "yes" if is_right else "no")
-        yield (_harmless(name), features.parts[row], fold[row], label.name, *told)
+        yield safe(dict(zip(COLUMNS, (name, features.parts[row], fold[row], label.name, *told), strict=True)))
 
 
 def _leaf(leaf: int, taxonomy: Taxonomy) -> str:
     return list(taxonomy.lineage(leaf).values())[-1]
-
-
-def _harmless(cell: str) -> str:
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 def _plain(name: str) -> str:

@@ -184,13 +184,16 @@ def test_a_report_holds_every_figure_and_every_answer(trained, tmp_path):
     assert np.mean([row["head"] == row["label"] for row in rows]) == pytest.approx(trained.metrics[f"{trained.chosen}_right"], abs=1e-4)
     with pytest.raises(RunError, match="holds a report already"):
         stop_if_unwritable(tmp_path / "report")
+    with pytest.raises(RunError, match="is no folder"):
+        stop_if_unwritable(tmp_path / "report" / "report.md")
 
 
 def test_names_that_a_spreadsheet_would_reckon_with_are_written_as_words(trained, tmp_path):
     pytest.importorskip("matplotlib")
-    features = replace(trained.taught.features, names=("=1+1", *trained.taught.features.names[1:]))
+    parts = np.array(["=2+2", *trained.taught.features.parts[1:]], object)
+    features = replace(trained.taught.features, names=("=1+1", *trained.taught.features.names[1:]), parts=parts)
     write_report(tmp_path / "report", replace(trained, taught=replace(trained.taught, features=features)))
-    assert "\n'=1+1," in (tmp_path / "report" / "predictions.csv").read_text(encoding="utf-8")
+    assert "\n'=1+1,'=2+2," in (tmp_path / "report" / "predictions.csv").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
