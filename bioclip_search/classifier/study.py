@@ -105,7 +105,7 @@ def study_of(
         UnknownTaxonError: The index has no such taxon.
         TableError: No class of the examples is within the taxon, or none outside it.
     """
-    sides = _sides(examples.taxa, searcher.names.the_one(taxon))
+    sides = sides_of(searcher, examples.taxa, taxon)
     features = see(searcher.encoder, examples, views="flip", workers=workers, progress=progress, home=home)
     pixels = see(PixelEncoder(), examples, workers=workers, home=home)
     if len(pixels) != len(features):
@@ -127,8 +127,14 @@ def _study(taxon: str, features: Features, pixels: Features, fold: np.ndarray, s
     return Study(taxon, is_taxon, tuple(rows), _figures(rows, is_taxon, features.groups))
 
 
-def _sides(classes: Sequence[Taxon], taxon: Taxon) -> np.ndarray:
-    """1 for a class within the taxon, 0 for one of the rest, -1 for one above it, whose pictures may show either: (k,) int64."""
+def sides_of(searcher: Searcher, classes: Sequence[Taxon], name: str) -> np.ndarray:
+    """1 for a class within the taxon of this name, 0 for one of the rest, -1 for one above it, whose pictures may show either: (k,) int64.
+
+    Raises:
+        UnknownTaxonError: The index has no such taxon.
+        TableError: No class is within the taxon, or none outside it.
+    """
+    taxon = searcher.names.the_one(name)
 
     def side(one: Taxon) -> int:
         if taxon.start <= one.start and one.stop <= taxon.stop:

@@ -21,7 +21,7 @@ from bioclip_search.classifier.examples import LEAST, enough_of, few_words, find
 from bioclip_search.classifier.features import Features, see
 from bioclip_search.classifier.names_beside import Asked, asked_of, calibrated, cosines_of, reach_of
 from bioclip_search.classifier.steps import Step, figures_of_classes, figures_of_kept_back, figures_of_steps, steps_of
-from bioclip_search.classifier.study import Study, study_of
+from bioclip_search.classifier.study import Study, sides_of, study_of
 from bioclip_search.classifier.trials import FOLDS, Trial, deal, measured, teach, try_head, with_strangers
 from bioclip_search.classifier.views import PLAIN
 from bioclip_search.errors import TableError
@@ -122,7 +122,9 @@ def train_classifier(
     told = _Told(say)
     sets = [with_whole_bursts(labelled, mend=mend) for labelled in find_sets(places, searcher.taxonomy.ranks)]
     examples = find_examples(searcher, [replace(labelled, bursts=bursts_of(labelled)) for labelled in sets], skip_unknown=skip_unknown)
-    told(*examples.notes)
+    told(*examples.notes, *_head_before(searcher))
+    if study is not None:
+        sides_of(searcher, examples.taxa, study)  # a name that is wrong is told before all pictures are looked at
     seen = see(searcher.encoder, examples, views=views, workers=workers, progress=progress, embed=embed)
     told(*(f"{failure.image}: left out: {failure.error}" for failure in seen.failures))
     features, kept_back = _parts(seen, teaching, least, told)
@@ -163,6 +165,15 @@ def _learned(
     return Classifier(
         out, searcher.index.card.name, asked, held, fold, trials, chosen.kind, head, weighed, steps, metrics, tuple(told.lines), features.failures
     )
+
+
+def _head_before(searcher: Searcher) -> list[str]:
+    """Says that a head the index has already will not be in the new one."""
+    card = searcher.index.card
+    if card.head is None:
+        return []
+    told = f"The index {card.name} carries a head already, taught {card.head.classes:,} taxa by pictures. The new head takes its place"
+    return [f"{told}: to keep what only the old one knows, give its pictures too."]
 
 
 class _Told:

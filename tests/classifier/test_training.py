@@ -16,7 +16,7 @@ import pytest
 
 from bioclip_search.classifier.report import stop_if_unwritable, write_report
 from bioclip_search.classifier.training import train_classifier
-from bioclip_search.errors import IndexFolderError, RunError, TableError
+from bioclip_search.errors import IndexFolderError, RunError, TableError, UnknownTaxonError
 from bioclip_search.evaluation.vector_cache import CHUNK_PICTURES
 from bioclip_search.index import Index
 from bioclip_search.searcher import Searcher
@@ -163,6 +163,20 @@ def test_an_index_of_that_name_stops_before_any_picture_is_looked_at(searcher, p
     (tmp_path / "mine").mkdir()
     with pytest.raises(IndexFolderError, match="exists already"):
         train_classifier([tmp_path / "nothing"], out=tmp_path / "mine", index=searcher)
+
+
+def test_a_study_of_a_taxon_that_there_is_not_stops_before_any_picture_is_looked_at(searcher, photos, tmp_path):
+    ticks: list[tuple[int, int]] = []
+    with pytest.raises(UnknownTaxonError, match="Nonsense"):
+        train_classifier([photos], out=tmp_path / "mine", index=searcher, study="Nonsense", progress=lambda *told: ticks.append(told))
+    assert not ticks
+
+
+def test_a_head_that_the_index_has_already_is_replaced_and_that_is_told(trained, speckled, photos, tmp_path):
+    told: list[str] = []
+    searcher = Searcher.open(trained.folder, encoder=speckled)
+    train_classifier([photos], out=tmp_path / "again", index=searcher, heads=("prototypes",), views="none", say=told.append)
+    assert any("carries a head already, taught 8 taxa" in line and "takes its place" in line for line in told)
 
 
 def test_a_report_holds_every_figure_and_every_answer(trained, tmp_path):
