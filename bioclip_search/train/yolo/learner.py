@@ -1,6 +1,6 @@
 """ultralytics' own training, made to stay offline, to keep nothing that runs code, and to tell us how it goes.
 
-What is kept and taken up is left to `checkpoint`, the pictures to `pictures`. Imports ultralytics: call `yolo.import_ultralytics` before.
+What is kept and taken up is left to `checkpoint`, the pictures to `pictures`. Its classes are ultralytics' own, so it is imported when training begins.
 
 What is changed, and why:
 
@@ -11,6 +11,7 @@ What is changed, and why:
 4. Checkpoints are ours. At the end nothing is validated again: the folder that is written is measured.
 5. A step is a batch (`nbs`): ultralytics would gather 64 pictures, which of few pictures leaves a step or two an epoch.
 6. Where the recipe tells how far to step, the optimiser is AdamW: the one that ultralytics chooses by itself passes over that.
+7. A loss that is no number ends the training, with what to do: ultralytics would go back to its own checkpoint, which is not there.
 """
 
 from __future__ import annotations
@@ -26,17 +27,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from ultralytics.data import YOLODataset
-from ultralytics.models.rtdetr.train import RTDETRTrainer
-from ultralytics.models.rtdetr.val import RTDETRDataset, RTDETRValidator
-from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator
 
 from bioclip_search.detectors.architectures import build_model, is_rtdetr
 from bioclip_search.detectors.boxes import NMS_MAX_IOU
-from bioclip_search.detectors.yolo import MAX_DETECTIONS
+from bioclip_search.detectors.yolo import MAX_DETECTIONS, import_ultralytics
+from bioclip_search.errors import ModelError
 from bioclip_search.evaluation.detection import LEAST_CONFIDENCE
 from bioclip_search.train.yolo.checkpoint import keep, keep_best, take_up
 from bioclip_search.train.yolo.settings import YoloSettings
+
+import_ultralytics()  # Subtle: before anything else of it is imported, or Pillow would open pictures by a function of its own
+
+from ultralytics.data import YOLODataset  # noqa: E402
+from ultralytics.models.rtdetr.train import RTDETRTrainer  # noqa: E402
+from ultralytics.models.rtdetr.val import RTDETRDataset, RTDETRValidator  # noqa: E402
+from ultralytics.models.yolo.detect import DetectionTrainer, DetectionValidator  # noqa: E402
 
 Listener = Callable[[dict[str, Any]], None]
 
@@ -44,6 +49,10 @@ MOST_WORKERS = 8
 """Processes that read pictures for a GPU; on a CPU there are none, for they would take the cores that learn."""
 
 MAP50, MAP = "metrics/mAP50(B)", "metrics/mAP50-95(B)"
+
+
+class DivergedError(ModelError):
+    """The loss of a training is no number any more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +228,14 @@ class _YoloLearner(DetectionTrainer):
         self.done |= {"stopper": [float(self.stopper.best_fitness), int(self.stopper.best_epoch)]}
         keep(self, self.job.run, self.job.fingerprint, self.done)
         return True
+
+    def _handle_nan_recovery(self, epoch: int) -> bool:
+        """Change 7."""
+        if self.loss is not None and not bool(self.loss.isfinite().all()):
+            raise DivergedError(
+                f"The loss of {self.job.architecture} is no number any more in epoch {epoch + 1}. Train anew with a lower learning rate (--learning-rate)."
+            )
+        return False
 
     def final_eval(self) -> None:
         """Change 4."""
