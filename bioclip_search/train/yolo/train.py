@@ -171,7 +171,7 @@ def _evolved(settings: YoloSettings, evolution: Evolution, work: _Work, run: Pat
         return settings
     from ultralytics.utils import DEFAULT_CFG_DICT
 
-    from bioclip_search.train.yolo.learner import usual_steps
+    from bioclip_search.train.yolo.learner import DivergedError, usual_steps
 
     tried = replace(settings, epochs=evolution.epochs)
     key = tried.fingerprint(f"{work.laid.fingerprint} {evolution.subset}")
@@ -181,7 +181,11 @@ def _evolved(settings: YoloSettings, evolution: Evolution, work: _Work, run: Pat
 
     def attempt(number: int, recipe: dict[str, float]) -> float:
         folder = run / "tries" / f"{number:03d}"
-        done = learn(replace(tried, recipe={**settings.recipe, **_typed(recipe)}), work, folder, resume=resume, share=evolution.subset)
+        try:
+            done = learn(replace(tried, recipe={**settings.recipe, **_typed(recipe)}), work, folder, resume=resume, share=evolution.subset)
+        except DivergedError as error:  # a recipe that cannot be learned by is the worst, and no reason to try no others
+            work.tell(f"try {number}: {error}")
+            done = {"best_fitness": 0.0}
         shutil.rmtree(folder, ignore_errors=True)
         return done["best_fitness"]
 

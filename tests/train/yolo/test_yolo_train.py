@@ -178,6 +178,27 @@ def test_a_folder_of_something_else_is_not_written_into(tmp_path):
         train_yolo(SETTINGS, [squares(13, part=PARTS)], tmp_path)
 
 
+BEYOND = {"box": 1e39}
+"""A weight of the loss that is more than 32 bits hold, so that the loss is no number."""
+
+
+def test_a_loss_that_is_no_number_is_told_with_what_to_do(tmp_path):
+    with pytest.raises(ModelError, match=r"in epoch 1\. Train anew with a lower learning rate"):
+        train_yolo(replace(SETTINGS, recipe=BEYOND), [squares(8, part=["train"] * 6 + ["val"] * 2)], tmp_path / "mine")
+    assert not (tmp_path / "mine").exists()
+
+
+def test_a_try_whose_loss_is_no_number_is_the_worst_and_the_evolution_goes_on(tmp_path):
+    lines = []
+    settings, evolution = replace(SETTINGS, recipe=BEYOND), Evolution(tries=2, subset=0.5, epochs=1)
+    with pytest.raises(ModelError, match="is no number any more"):  # neither try learned anything, and of equal ones the first is taken
+        train_yolo(settings, [squares(8, part=["train"] * 6 + ["val"] * 2)], tmp_path / "mine", evolution=evolution, tell=lines.append)
+    tries = [json.loads(line) for line in (tmp_path / "mine.run" / "evolution.jsonl").read_text().splitlines()]
+    assert [one["try"] for one in tries] == [1, 2]
+    assert tries[0]["fitness"] == 0
+    assert any(line.startswith("try 1: The loss of yolo11n is no number") for line in lines)
+
+
 def test_an_evolution_tries_keeps_and_uses_the_best_and_goes_on_after_a_kill(tmp_path):
     sets = [squares(8, part=["train"] * 6 + ["val"] * 2)]
     settings, evolution = replace(SETTINGS, epochs=1, recipe={}), Evolution(tries=2, subset=0.5, epochs=1)
