@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 TOLD_KEY = b"bioclip-search"
 """Of a piece's file: what is told beside its rows, as JSON {"videos": media ids, "tally": what was passed over}."""
 
-_at_hand: dict[str, tuple[Equipment, Decoders]] = {}
+_at_hand: dict[str, _Opened] = {}
 """What this process has opened, by the options: one at a time."""
 
 
@@ -66,15 +66,15 @@ def tag_piece(media: Sequence[Media | Video | Remote], options: Mapping[str, Any
     """
     from bioclip_search.runs.tagging import tag_into
 
-    equipment, decoders = equipment_for(options)
-    if settings_hash(equipment.settings()) != settings:
+    opened = equipment_for(options, settings)
+    if settings_hash(opened.settings) != settings:
         raise SparkError(
             "A worker has another index, encoder or detector than the one that answered first, under the same name. "
             "Give all machines the same files, or name them by a path on shared storage; --precision fp32 and --device cpu make unlike machines alike."
         )
-    journal = PieceJournal(equipment.deciding.searcher.encoder.dim)
+    journal = PieceJournal(opened.equipment.deciding.searcher.encoder.dim)
     source = Source("piece", None, lambda _tally: fetched(media), placing=_Late(placing))
-    tag_into(journal, source, equipment, decoders)
+    tag_into(journal, source, opened.equipment, opened.decoders)
     return journal, source.tally
 
 
@@ -123,30 +123,46 @@ class _Late:
         return self.placing(image, facts, tally, True) if is_late else facts
 
 
-def equipment_for(options: Mapping[str, Any]) -> tuple[Equipment, Decoders]:
+@dataclass(frozen=True)
+class _Opened:
+    """What pictures are looked at with, and the settings that this makes for, as they were when it was opened."""
+
+    equipment: Equipment
+    decoders: Decoders
+    settings: dict[str, Any]
+
+
+def equipment_for(options: Mapping[str, Any], settings: str | None = None) -> _Opened:
     """What pictures are looked at with on this worker, opened at the first call: on the cores and the card that Spark gave the task.
 
     Args:
         options: Those of `open_deciding`, of `open_equipment`, and filters and rules.
+        settings: The hash of the settings that the run is made with. What was opened with others is opened anew, and everything where
+            none is told: Python processes of Spark outlive a run, and files may be others by the next.
     """
+    cores, card = given()
+    key = repr((sorted(options.items()), cores, card))
+    opened = _at_hand.get(key)
+    if opened is None or settings_hash(opened.settings) != settings:
+        for one in _at_hand.values():
+            one.decoders.close()
+        _at_hand.clear()
+        _at_hand[key] = opened = _open(options, cores, card)
+    return opened
+
+
+def _open(options: Mapping[str, Any], cores: int, card: str | None) -> _Opened:
+    import torch
+
     from bioclip_search.decoding.pool import Decoders
     from bioclip_search.runs.equipping import OF_DECIDING, OF_LOOKING, open_deciding, open_equipment
 
-    cores, card = given()
-    key = repr((sorted(options.items()), cores, card))
-    if key not in _at_hand:
-        import torch
-
-        torch.set_num_threads(cores)
-        for _, decoders in _at_hand.values():
-            decoders.close()
-        _at_hand.clear()
-        told = dict(options) | ({"device": card} if card and options.get("device", "auto") == "auto" else {})
-        looking = {"workers": cores} | {name: told[name] for name in OF_LOOKING if name in told}
-        deciding = open_deciding(**{name: value for name, value in told.items() if name in OF_DECIDING or name not in OF_LOOKING})
-        equipment = open_equipment(deciding, **looking)
-        _at_hand[key] = equipment, Decoders(equipment.workers, **equipment.limits)
-    return _at_hand[key]
+    torch.set_num_threads(cores)
+    told = dict(options) | ({"device": card} if card and options.get("device", "auto") == "auto" else {})
+    looking = {"workers": cores} | {name: told[name] for name in OF_LOOKING if name in told}
+    deciding = open_deciding(**{name: value for name, value in told.items() if name in OF_DECIDING or name not in OF_LOOKING})
+    equipment = open_equipment(deciding, **looking)
+    return _Opened(equipment, Decoders(equipment.workers, **equipment.limits), equipment.settings())
 
 
 def given() -> tuple[int, str | None]:
@@ -183,7 +199,7 @@ def settings_there(spark: Any, options: Mapping[str, Any]) -> dict[str, Any]:
 
     def tell(batches: Any) -> Iterator[pa.RecordBatch]:
         for _ in batches:
-            yield pa.RecordBatch.from_pydict({"settings": [json.dumps(equipment_for(options)[0].settings())]})
+            yield pa.RecordBatch.from_pydict({"settings": [json.dumps(equipment_for(options).settings)]})
 
     try:
         with warnings.catch_warnings():

@@ -106,6 +106,17 @@ def test_a_run_that_was_begun_on_one_machine_is_gone_on_with_on_spark(spark, pho
     assert_same(run.folder, tag(source, tmp_path / "whole", detector="none", workers=1).folder)
 
 
+def test_a_list_that_changed_between_two_runs_is_read_anew(spark, photos, tmp_path):
+    one = tmp_path / "photos"
+    one.mkdir()
+    shutil.copy(photos / "a" / "0001.jpg", one)
+    names = tmp_path / "names.txt"
+    for species in ("Panthera leo", "Lynx lynx"):  # the workers' processes, and what they have opened, stay between the two
+        names.write_text(f"{species}\n", encoding="utf-8")
+        run = on_spark(spark, one, tmp_path / species, checklist=names)
+        assert rows_of(run.folder)["species"].to_pylist() == [species]
+
+
 def test_rows_come_as_a_data_frame(spark, photos, tmp_path):
     import bioclip_search as bs
 
