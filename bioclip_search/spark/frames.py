@@ -27,7 +27,7 @@ from bioclip_search.sources.cells import find_columns
 from bioclip_search.sources.deployments import placing_for
 from bioclip_search.sources.lists import WANTED, PictureList
 from bioclip_search.sources.paths import is_address
-from bioclip_search.sources.source import Placing, Tally
+from bioclip_search.sources.source import Placing, Source, Tally
 from bioclip_search.spark.addresses import Remote
 from bioclip_search.spark.rows import from_spark, run_rows, spark_columns, to_spark
 from bioclip_search.spark.session import told_as_spark_error
@@ -60,8 +60,9 @@ class FrameTagging:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for start in range(0, len(batch), PICTURES_AT_ONCE):
-                media = [_media(row) for row in batch.slice(start, PICTURES_AT_ONCE).to_pylist()]
-                journal, _ = tag_piece(media, self.options, self.settings, self.placing)
+                rows = batch.slice(start, PICTURES_AT_ONCE).to_pylist()
+                placed = Source("data frame", None, lambda _tally, rows=rows: map(_media, rows), placing=self.placing)
+                journal, _ = tag_piece(list(placed.media()), self.options, self.settings, self.placing)
                 yield from to_spark(journal.rows(), self.dim).to_batches()
 
 

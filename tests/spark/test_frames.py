@@ -81,6 +81,15 @@ def test_a_frame_of_paths_tells_when_and_where_too(spark, few):
     assert (row["image"], str(row["timestamp"]), row["deployment"]) == (path, "2020-06-05 10:00:00", "plot 7")
 
 
+def test_a_damaged_picture_stood_where_the_others_of_its_folder_did(spark, few):
+    import bioclip_search as bs
+
+    pictures = spark.createDataFrame([(str(path),) for path in (min(few.iterdir()), max(few.iterdir()))], "path string")
+    rows = bs.spark.tag(pictures, detector="none").collect()
+    assert sorted(row["status"] for row in rows) == ["failed", "identified"]
+    assert {row["deployment"] for row in rows} == {few.as_posix()}
+
+
 def test_a_frame_without_pictures_is_told(spark):
     import bioclip_search as bs
 
