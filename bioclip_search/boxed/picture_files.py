@@ -63,13 +63,16 @@ def safe_stem(name: str) -> str:
     >>> safe_stem("set one/Ünten/a b.JPG")
     'set_one-Ünten-a_b'
     """
-    stem = os.path.splitext(name)[0].replace("/", "-").replace("\\", "-")
-    return re.sub(r"[^\w.-]+", "_", stem).strip("._-")[-MOST_LETTERS:] or "picture"
+    return _safe(os.path.splitext(name)[0])
 
 
 def with_safe_parts(sets: Sequence[BoxedSet]) -> list[BoxedSet]:
     """The sets with parts whose names can be names of files, for a stranger's file may call a part ../x."""
-    return [replace(boxed, parts=np.array([safe_stem(str(part)) for part in boxed.parts], object)) for boxed in sets]
+    return [replace(boxed, parts=np.array([_safe(str(part)) for part in boxed.parts], object)) for boxed in sets]
+
+
+def _safe(words: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", words.replace("/", "-").replace("\\", "-")).strip("._-")[-MOST_LETTERS:] or "picture"
 
 
 def _start(picture: bytes | Path) -> tuple[bytes, str]:

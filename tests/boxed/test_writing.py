@@ -108,6 +108,13 @@ def test_a_part_cannot_lead_out_of_the_folder(tmp_path, kind):
     assert [part for part, _ in found_in(tmp_path / "deep/out")] == ["x"]
 
 
+@pytest.mark.parametrize("kind", ["coco", "parquet"])
+def test_parts_that_differ_behind_a_dot_stay_two(tmp_path, kind):
+    sets, _ = examine([small_set(tmp_path / "a", [(), ()], parts=np.array(["fold.1", "fold.2"], object))])
+    write_sets(sets, tmp_path / "out", kind)
+    assert [part for part, _ in found_in(tmp_path / "out")] == ["fold.1", "fold.2"]
+
+
 def test_what_cannot_be_written_is_refused(tmp_path):
     sets, _ = examine([small_set(tmp_path / "a", [()])])
     with pytest.raises(TableError, match="'voc' is no format"):
