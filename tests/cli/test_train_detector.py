@@ -57,6 +57,8 @@ def test_a_folder_of_the_small_kind_goes_on_and_all_is_told_on_stderr(world, tmp
         (("--data", "boxes", "--from", "first", "--categories", "own"), "--categories own is not for the small kind"),
         (("--data", "boxes", "--from", "first", "--max-mb", "8"), "--max-mb 8.0 is not for the small kind"),
         (("--data", "boxes", "--from", "first", "--evolve", "2"), "--evolve 2 is not for the small kind"),
+        (("--data", "boxes", "--from", "first", "--patience", "3"), "--patience 3 is not for the small kind"),
+        (("--data", "boxes", "--from", "first", "--device", "cuda"), "learns on the CPU"),
         (("--data", "boxes", "--subset", "0"), "--subset"),
         (("--data", "boxes", "--image-px", "7"), "--image-px"),
     ],

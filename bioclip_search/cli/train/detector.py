@@ -13,7 +13,7 @@ from bioclip_search.durations import in_words
 if TYPE_CHECKING:
     from bioclip_search.boxed.boxed_set import BoxedSet
 
-EPOCHS, BATCH, IMAGE_PX = 100, 16, 640
+EPOCHS, BATCH, IMAGE_PX, PATIENCE = 100, 16, 640, 50
 STARTER = "starter"
 TRY_SHARE = 5
 """A try of an evolution takes this part of the epochs, unless told otherwise."""
@@ -30,7 +30,7 @@ TRY_SHARE = 5
 @click.option("--image-px", type=click.IntRange(32, 2048), help=f"Longer side of the pictures.  [default: {IMAGE_PX}, or as the start has it]")
 @click.option("--batch", type=click.IntRange(1), default=BATCH, show_default=True, help="Pictures a step.")
 @click.option("--categories", type=click.Choice(("own", "one")), help="Keep the categories of the boxes, or call each an organism.  [default: own]")
-@click.option("--patience", type=click.IntRange(1), default=50, show_default=True, help="Epochs without gain after which it ends.")
+@click.option("--patience", type=click.IntRange(1), default=PATIENCE, show_default=True, help="Epochs without gain after which it ends.")
 @click.option("--max-mb", type=click.FloatRange(0, min_open=True), help="Most that the weights may take, in millions of bytes.")
 @click.option("--min-speed", type=click.FloatRange(0, min_open=True), metavar="FPS", help="Least pictures a second on this machine.")
 @click.option("--evolve", type=click.IntRange(0), default=0, help="Search the settings of the training in so many tries first.")
@@ -75,11 +75,24 @@ def _from_settings(config: Path, out: Path, resume: bool) -> Path:
 def _small(start: Path, sets: Sequence[BoxedSet], watching: Sequence[BoxedSet], out: Path, resume: bool, options: Mapping[str, Any]) -> Path:
     from bioclip_search.train.detector_goes_on import GoingOn, go_on
 
-    useless = {"categories": "own", "max_mb": None, "min_speed": None, "evolve": 0, "learning_rate": None}
+    useless = {
+        "categories": "own",
+        "max_mb": None,
+        "min_speed": None,
+        "evolve": 0,
+        "learning_rate": None,
+        "patience": PATIENCE,
+        "subset": 1.0,
+        "try_epochs": None,
+    }
     given = [name for name, usual in useless.items() if options[name] not in (None, usual) or (name == "categories" and options[name] == "own")]
     if given:
         raise click.UsageError(
             f"--{given[0].replace('_', '-')} {options[given[0]]} is not for the small kind, which {start} is. Give another --from, such as yolo11n."
+        )
+    if options["device"] not in ("auto", "cpu"):
+        raise click.UsageError(
+            f"--device {options['device']}: the small kind, which {start} is, learns on the CPU. Leave it out, or give another --from, such as yolo11n."
         )
     settings = GoingOn(start, options["epochs"], options["batch"], options["image_px"], options["seed"])
     return go_on(settings, sets, out, watching=watching, resume=resume, mend=options["mend_split"], tell=_tell)
