@@ -8,12 +8,17 @@ What labels mean is left to `evaluation.labels`, what belongs together to `evalu
 3. Of other taxa nothing is taught; the pictures that their labels do not call train (all of them, if there are no others) are
    halved into those that choose and those that are asked.
 4. Pictures without a label count nowhere.
+5. Of files with the same bytes, in whatever set, those of a later part count nowhere: train comes before val, and val before test. (Pictures
+   that lie within a table are not compared.)
 """
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -68,7 +73,8 @@ def gather(region: Sequence[LabelledSet], others: Sequence[LabelledSet], ranks: 
         taught.append(dealt)
         notes += told
     asked = [_of_others(labelled, ranks, seed) for labelled in others]
-    gathered = Gathered(tuple(taught), tuple(asked), tuple(notes))
+    sets, told = _without_copies([*taught, *asked])
+    gathered = Gathered(tuple(sets[: len(taught)]), tuple(sets[len(taught) :]), (*notes, *told))
     _stop_if_too_few(gathered, ranks)
     return gathered
 
@@ -107,6 +113,51 @@ def _of_others(labelled: LabelledSet, ranks: Sequence[str], seed: int) -> Labell
     parts = np.full(len(labelled), NOWHERE, object)
     parts[rows] = np.array((CHOOSE, ASK), object)[stratified_parts(classes.of[rows], groups_in(known)[rows], (0.5, 0.5), seed)]
     return replace(known, parts=parts)
+
+
+def _without_copies(sets: Sequence[LabelledSet]) -> tuple[list[LabelledSet], list[str]]:
+    """Rule 5, and how many pictures it takes."""
+    contents = _contents([[None] * len(labelled) if labelled.paths is None else labelled.paths() for labelled in sets])
+    earliest: dict[bytes, int] = {}
+    for labelled, held in zip(sets, contents, strict=True):
+        for part, content in zip(labelled.parts.tolist(), held, strict=True):
+            if content is not None and part in PARTS:
+                earliest[content] = min(PARTS.index(part), earliest.get(content, len(PARTS)))
+    kept, taken = [], 0
+    for labelled, held in zip(sets, contents, strict=True):
+        pairs = zip(labelled.parts.tolist(), held, strict=True)
+        is_late = np.array([content is not None and part in PARTS and PARTS.index(part) > earliest[content] for part, content in pairs], bool)
+        kept.append(replace(labelled, parts=np.where(is_late, NOWHERE, labelled.parts)))
+        taken += int(is_late.sum())
+    told = (
+        "1 picture is a copy of one that teaches or chooses, and is" if taken == 1 else f"{taken:,} pictures are copies of some that teach or choose, and are"
+    )
+    return kept, [f"{told} left out"] if taken else []
+
+
+def _contents(paths: Sequence[Sequence[Path | None]]) -> list[list[bytes | None]]:
+    """What each file holds, as a hash; None where there is none, or no other row tells of one as large."""
+    told = [path for of_set in paths for path in of_set if path is not None]
+    sizes = {path: _size(path) for path in set(told)}
+    alike = Counter(sizes[path] for path in told)
+    hashes = {path: _hash(path) for path, size in sizes.items() if size and alike[size] > 1}
+    return [[hashes.get(path) for path in of_set] for of_set in paths]
+
+
+def _size(path: Path) -> int:
+    """In bytes; 0 of what cannot be read, which is told where its pixels are wanted."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _hash(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").digest()
+    except OSError:
+        return None
 
 
 def _few(name: str, classes: Classes, parts: np.ndarray) -> list[str]:

@@ -106,3 +106,16 @@ def test_a_single_taxon_cannot_be_learned(tmp_path):
 def test_too_few_bursts_to_ask_any_are_told(tmp_path):
     with pytest.raises(TableError, match="Of 2 labelled pictures none is left to choose the best weights by"):
         gather(labelled(tmp_path, [*of_species("Puma concolor", 1), *of_species("Lynx lynx", 1)]), [], RANKS)
+
+
+def test_a_copy_of_what_is_taught_or_chooses_is_not_asked_in_whatever_set_it_lies(tmp_path):
+    rows = [row for species in ("Puma concolor", "Lynx lynx") for split in ("train", "val", "test") for row in of_species(species, 2, split)]
+    names = [row.partition(",")[0] for row in rows]
+    for name in names:
+        (tmp_path / name).write_bytes(name.ljust(40).encode())  # all as large, and all different
+    (tmp_path / names[4]).write_bytes((tmp_path / names[0]).read_bytes())  # asked, and taught
+    (tmp_path / names[8]).write_bytes((tmp_path / names[5]).read_bytes())  # chooses, and asked
+    gathered = gather(labelled(tmp_path, rows), labelled(tmp_path, rows[6:8], name="others"), RANKS)  # train, and now of others as well
+    assert gathered.region[0].parts.tolist() == [TRAIN, TRAIN, CHOOSE, CHOOSE, NOWHERE, NOWHERE, TRAIN, TRAIN, CHOOSE, CHOOSE, ASK, ASK]
+    assert set(gathered.others[0].parts.tolist()) == {NOWHERE}
+    assert "4 pictures are copies of some that teach or choose, and are left out" in gathered.notes
