@@ -86,12 +86,13 @@ def pull(name: str) -> None:
 def export(detector: str, to: str, out: Path, checks: tuple[str, ...], images: Path | None, allow_loss: bool, overwrite: bool) -> int:
     """Export DETECTOR, a folder of `train detector` or starter, as a file for edge boards.
 
-    A note stands beside it, FILE.json, so that --detector FILE looks at pictures as the folder does. With --check both look at the same pictures, and
+    A note stands beside it, FILE.json, so that --detector FILE looks at pictures as the folder does, but once where the folder looks several times. With --check both look at the same pictures, and
     their figures are told; exit status 1 if the mAP differs by more than half a point of a hundred.
 
     \b
     Example: bioclip-search models export my-detector --to onnx --out my-detector.onnx --check boxes.json
     """
+    from bioclip_search.detectors.card import read_inference
     from bioclip_search.detectors.exporting import export_detector
     from bioclip_search.detectors.known import find_detector_folder
     from bioclip_search.errors import ModelError
@@ -101,6 +102,8 @@ def export(detector: str, to: str, out: Path, checks: tuple[str, ...], images: P
         raise ModelError(f"Expected the folder of a detector to export, got {detector!r}. Give a folder written by train detector, or starter.")
     written = export_detector(folder, to, out, overwrite=overwrite)
     click.echo(f"{written}: written", err=True)
+    if read_inference(folder).augment:
+        click.echo("Note: the detector looks at each picture several times (augment), its export once. See by --check what that costs.", err=True)
     return _checked(folder, written, checks, images, allow_loss) if checks else 0
 
 

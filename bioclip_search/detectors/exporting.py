@@ -14,11 +14,12 @@ import shutil
 import sys
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from bioclip_search.detectors.card import is_small
+from bioclip_search.detectors.card import Inference, is_small
 from bioclip_search.detectors.exported import ENDINGS, SMALL, ULTRALYTICS, ExportNote, hash_of, note_path, write_note
 from bioclip_search.errors import MissingExtraError, ModelError
 
@@ -35,7 +36,7 @@ EXTRAS = {"onnx": "onnx", "openvino": "edge", "ncnn": "edge", "tflite": "tflite"
 
 
 def export_detector(folder: Path, to: str, out: Path, *, overwrite: bool = False) -> Path:
-    """The export, whose name ends as its format asks; where `out` does not, the ending is added.
+    """The export, whose name ends as its format asks; where `out` does not, the ending is added. It looks at each picture once, whatever the card says.
 
     Raises:
         ModelError: There is no such format, the detector cannot be read or written so, or there is something at `out`.
@@ -87,7 +88,7 @@ def _export_small(folder: Path, to: str, home: Path) -> tuple[Path, dict[str, An
             torch.onnx.export(module, shown, str(path), opset_version=OPSET, dynamo=False, **names)
     except Exception as error:  # torch fails with its own types
         raise ModelError(f"{folder} could not be exported to {to}: {str(error).splitlines()[0]}") from error
-    told = {"kind": SMALL, "name": note.name, "categories": note.categories, "image_px": detector.px, "inference": note.inference}
+    told = {"kind": SMALL, "name": note.name, "categories": note.categories, "image_px": detector.px, "inference": _one_look(note.inference)}
     return path, told | {"training": note.training, "licences": note.licences}
 
 
@@ -137,8 +138,13 @@ def _export_ultralytics(folder: Path, to: str, home: Path) -> tuple[Path, dict[s
     if made.is_dir():
         for file in made.glob("*.py"):  # a program that pnnx writes beside the network; nobody asked for it
             file.unlink()
-    told = {"kind": ULTRALYTICS, "name": card.name, "categories": card.categories, "image_px": px, "inference": card.inference}
+    told = {"kind": ULTRALYTICS, "name": card.name, "categories": card.categories, "image_px": px, "inference": _one_look(card.inference)}
     return made, told | {"training": card.training, "licences": card.licences}
+
+
+def _one_look(inference: Inference) -> Inference:
+    """The same, but for looking several times, which no export can."""
+    return replace(inference, augment=False)
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 from bioclip_search.boxed.examining import examine
 from bioclip_search.boxed.writing import write_sets
 from bioclip_search.cli import root
+from bioclip_search.detectors.card import change_inference
 from bioclip_search.detectors.exported import note_path
 from bioclip_search.detectors.network import Architecture, build_network
 from bioclip_search.detectors.organism import DetectorNote, load_organism_detector, write_detector
@@ -88,6 +90,19 @@ def test_an_export_is_compared_and_its_note_keeps_the_figures(world, tmp_path):
     assert rows[-1][-1] == "+0.00"
     parity = json.loads(note_path(tmp_path / "first.onnx").read_text())["parity"]
     assert parity["map_gain"] == 0
+
+
+@pytest.mark.skipif(importlib.util.find_spec("onnx") is None, reason="onnx is not installed")
+def test_that_an_export_looks_once_where_its_folder_looks_several_times_is_told(world, tmp_path):
+    folder = tmp_path / "first"
+    shutil.copytree(world / "first", folder)
+    change_inference(folder, augment=True, confidence=0.3)
+    told = ask("models", "export", folder, "--to", "onnx", "--out", tmp_path / "first.onnx")
+    assert "several times (augment), its export once" in told.stderr
+    inference = json.loads(note_path(tmp_path / "first.onnx").read_text())["inference"]
+    assert (inference["augment"], inference["confidence"]) == (False, 0.3)
+    change_inference(folder, augment=False)
+    assert "augment" not in ask("models", "export", folder, "--to", "onnx", "--out", tmp_path / "first.onnx", "--overwrite").stderr
 
 
 def test_only_folders_are_exported(tmp_path):
