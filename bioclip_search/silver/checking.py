@@ -21,6 +21,7 @@ from bioclip_search.detectors.boxes import box_iou
 from bioclip_search.errors import PictureError, TableError
 from bioclip_search.evaluation.box_errors.sheets import FIND_COLOUR, MOST_TILES, Mark, Tile, contact_sheet
 from bioclip_search.images import open_picture
+from bioclip_search.stream import in_blocks
 from bioclip_search.swapping import whole_file
 
 COLUMNS = ("number", "image", "category", "confidence", "box_xyxy", "right", "silver_sha256")
@@ -84,17 +85,14 @@ def write_check(silver: Path, count: int, out: Path, seed: int = 0) -> list[Path
     _stop_if_answered(out)
     drawn = draw_boxes(silver, count, seed)
     digest = _hash_of(silver)
-    rows, sheets, tiles = [], [], []
+    rows, sheets = [], []
     try:
-        for number, (row, place) in enumerate(_rows_at(silver, drawn), start=1):
-            rows.append(_answer_row(number, row, place) | {"silver_sha256": digest})
-            tiles.append(_tile(number, row, place))
-            if len(tiles) == MOST_TILES or number == len(drawn):  # one sheet at a time is in memory
-                sheets.append(out.with_name(f"{out.stem}-{len(sheets) + 1}.png"))
-                title = f"Check of {silver.name}: boxes {number - len(tiles) + 1} to {number} of {len(drawn)}. Answer yes or no in {out.name}"
-                with whole_file(sheets[-1]) as part:
-                    contact_sheet(title, LEGEND, tiles).save(part, "PNG")
-                tiles = []
+        for block in in_blocks(enumerate(_rows_at(silver, drawn), start=1), MOST_TILES):  # one sheet at a time is in memory
+            rows += [_answer_row(number, row, place) | {"silver_sha256": digest} for number, (row, place) in block]
+            sheets.append(out.with_name(f"{out.stem}-{len(sheets) + 1}.png"))
+            title = f"Check of {silver.name}: boxes {block[0][0]} to {block[-1][0]} of {len(drawn)}. Answer yes or no in {out.name}"
+            with whole_file(sheets[-1]) as part:
+                contact_sheet(title, LEGEND, (_tile(number, row, place) for number, (row, place) in block)).save(part, "PNG")
         with whole_file(out) as part, part.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
             writer.writeheader()

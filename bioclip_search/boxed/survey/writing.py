@@ -86,15 +86,15 @@ def _write_sheets(sets: Sequence[BoxedSet], suspects: Sequence[Suspect], out: Pa
     return sheets
 
 
-def _tiles(sets: Sequence[BoxedSet], suspects: Sequence[Suspect]) -> list[Tile]:
-    """In the order of the suspects; each picture is opened once."""
+def _tiles(sets: Sequence[BoxedSet], suspects: Sequence[Suspect]) -> Iterator[Tile]:
+    """In the order of the suspects; each picture is opened as its turn comes."""
     pictures: dict[tuple[int, int], Any] = {}
     for number, boxed in enumerate(sets):
         rows = sorted({one.row for one in suspects if one.set_number == number})
         wanted = np.zeros(len(boxed), bool)
         wanted[rows] = True
         pictures |= {(number, row): picture for row, picture in zip(rows, boxed.pictures(wanted), strict=True)}
-    return list(_drawn(sets, suspects, pictures))
+    return _drawn(sets, suspects, pictures)
 
 
 def _drawn(sets: Sequence[BoxedSet], suspects: Sequence[Suspect], pictures: Mapping[tuple[int, int], Any]) -> Iterator[Tile]:

@@ -6,8 +6,9 @@ Draws and nothing else; which pictures, in which order, is left to whoever has s
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from PIL import Image, ImageDraw
 
@@ -53,13 +54,14 @@ class Tile:
     about: Sequence[Box] = ()
 
 
-def contact_sheet(title: str, legend: Sequence[tuple[str, str]], tiles: Sequence[Tile], columns: int = COLUMNS) -> Image.Image:
+def contact_sheet(title: str, legend: Sequence[tuple[str, str]], tiles: Iterable[Tile], columns: int = COLUMNS) -> Image.Image:
     """The sheet, RGB, the tiles from left to right and top to bottom; at most `MOST_TILES` of them.
 
     Args:
         legend: What each colour means: (colour, words).
+        tiles: Each is drawn before the next is asked for, so that but one picture need be in memory.
     """
-    drawn = [_tile(tile) for tile in tiles[:MOST_TILES]]
+    drawn = [_tile(tile) for tile in islice(tiles, MOST_TILES)]
     columns = max(1, min(columns, len(drawn)))
     width = max(2 * MARGIN_PX + columns * (TILE_PX + GAP_PX) - GAP_PX, 2 * MARGIN_PX + math.ceil(max(TITLE.length(title), _legend_width(legend))))
     top = MARGIN_PX + TITLE.line_px + SMALL.line_px + GAP_PX

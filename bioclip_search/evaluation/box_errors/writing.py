@@ -115,10 +115,10 @@ def _rows(report: ErrorReport) -> Iterator[dict[str, Any]]:
 def _sheet(report: ErrorReport, kind: str) -> Image.Image:
     worst = report.worst(kind)
     shown = worst[:MOST_TILES]
-    opened = _open(report, {one.picture for one in shown})
+    files = _pictures(report, {one.picture for one in shown})
     some = f"the {len(shown)} worst of {len(worst):,}" if len(shown) < len(worst) else f"all {len(worst):,}"
     title = f"{kind.capitalize()}: {IN_WORDS[kind]} · {some}"
-    return contact_sheet(title, LEGEND, [_tile(report, one, opened[one.picture]) for one in shown])
+    return contact_sheet(title, LEGEND, (_tile(report, one, open_picture(files[one.picture])) for one in shown))
 
 
 def _tile(report: ErrorReport, one: Judged, picture: Image.Image) -> Tile:
@@ -140,12 +140,12 @@ def _others(report: ErrorReport, one: Judged) -> list[Mark]:
     return [Mark(box, colour, is_dashed=True) for boxes, colour in ((found, FIND_COLOUR), (there, TRUE_COLOUR)) for box in boxes]
 
 
-def _open(report: ErrorReport, numbers: set[int]) -> dict[int, Image.Image]:
-    """The pictures with these numbers, opened once more."""
+def _pictures(report: ErrorReport, numbers: set[int]) -> dict[int, Any]:
+    """The pictures with these numbers, as files or bytes: opened all at once, those of a camera trap would take gigabytes."""
     row_of = report.looked.rows
     wanted = np.zeros(len(report.boxed), bool)
     wanted[[row_of[number] for number in numbers]] = True
-    at = {row: open_picture(picture) for row, picture in zip(np.flatnonzero(wanted).tolist(), report.boxed.pictures(wanted), strict=True)}
+    at = dict(zip(np.flatnonzero(wanted).tolist(), report.boxed.pictures(wanted), strict=True))
     return {number: at[row_of[number]] for number in numbers}
 
 

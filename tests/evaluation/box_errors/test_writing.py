@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import weakref
 
 import numpy as np
 import pytest
@@ -98,6 +99,20 @@ def test_a_sheet_shows_the_boxes_in_their_colours_and_no_more_tiles_than_it_hold
     assert not {green, vermilion} & colours_of(plain)
     assert sheet.size[0] > COLUMNS * TILE_PX
     assert sheet.size[1] < (MOST_TILES // COLUMNS + 1) * 1.3 * TILE_PX
+
+
+def test_a_sheet_holds_no_more_pictures_at_once_than_it_draws():
+    alive = []
+
+    def tiles():
+        for number in range(8):
+            picture = Image.new("RGB", (40, 30))
+            alive.append(weakref.ref(picture))
+            assert sum(one() is not None for one in alive) <= 2, "this one, and the one before"
+            yield Tile(picture, [], f"{number}")
+
+    contact_sheet("All", [], tiles())
+    assert len(alive) == 8
 
 
 def test_a_small_box_is_shown_with_its_surroundings_not_the_whole_picture():
