@@ -8,7 +8,8 @@ Loading a detector with other settings is left to whoever calls, halves to `halv
 3. What was chosen is measured on the second half beside the settings as they were. If mAP is lower there, everything but the confidence
    stays as it was; if F1 is, the confidence does.
 
-So the settings are never worse than they were on the half they were chosen on, and what is told of the gain is of pictures that chose nothing.
+So what is told of the gain is of pictures that proposed nothing. They could refuse, though (rule 3): a gain in mAP that is told is never below 0, and
+a little too good where there is hardly any.
 """
 
 from __future__ import annotations
