@@ -46,8 +46,8 @@ def detector(config: Path | None, out: Path, resume: bool, **options: Any) -> No
     """Train a detector from pictures with boxes.
 
     From starter, or a folder of its small kind: learns to find organisms of any kind, and needs nothing installed besides. From all others: by ultralytics
-    (AGPL-3.0), offline, with the categories of your boxes. Names start from random weights unless NAME.pt lies in the folder of `models list`. With --config:
-    the small kind from scratch.
+    (AGPL-3.0), offline, with the categories of your boxes. Names start from random weights unless NAME.pt lies in the folder of `models list` and
+    --trust-pickle is given. With --config: the small kind from scratch.
 
     \b
     Example: bioclip-search train detector --data boxes.json --from yolo11n --epochs 100 --out my-detector
