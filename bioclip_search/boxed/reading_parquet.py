@@ -18,10 +18,12 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, checked_box, is_organism, told_column
+from bioclip_search.boxed.reading_coco import side_px
 from bioclip_search.detectors.boxes import Box
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.label_tables import BOX, open_parquet
 from bioclip_search.evaluation.labelled import NO_SPLIT, pictures_of_files
+from bioclip_search.sources.cells import moment_of
 
 COLUMNS = ("objects", "box_xyxy", "split", "source_id", "category", "width", "height", "burst", "deployment", "taken")
 """What is read at once; the pictures are read as they are asked for."""
@@ -53,13 +55,13 @@ def read_parquet_boxes(file: Path) -> BoxedSet:
     return BoxedSet(
         name=file.stem,
         boxes=tuple(found),
-        parts=np.array([row.get("split") or NO_SPLIT for row in rows], object),
+        parts=np.array([str(row.get("split") or NO_SPLIT) for row in rows], object),
         names=tuple(f"{file.stem}/{row.get('source_id') or f'row {number}'}" for number, row in enumerate(rows, start=1)),
         pictures=partial(pictures_of_files, ((file, table),)),
         dropped=dropped,
         bursts=told_column(row.get("burst") for row in rows),
         deployments=told_column(row.get("deployment") for row in rows),
-        taken=told_column(row.get("taken") for row in rows),
+        taken=told_column(moment_of(row.get("taken")) for row in rows),
         sizes_wh=_sizes(rows, columns),
     )
 
@@ -67,7 +69,7 @@ def read_parquet_boxes(file: Path) -> BoxedSet:
 def _sizes(rows: list[dict[str, Any]], columns: list[str]) -> np.ndarray | None:
     if not {"width", "height"} <= set(columns):
         return None
-    return np.array([(row["width"] or 0, row["height"] or 0) for row in rows], np.int64).reshape(-1, 2)
+    return np.array([(side_px(row["width"]), side_px(row["height"])) for row in rows], np.int64).reshape(-1, 2)
 
 
 def _boxes_of_row(row: dict[str, Any]) -> Iterator[tuple[Box | None, str, bool]]:

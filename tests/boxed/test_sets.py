@@ -87,6 +87,16 @@ def test_boxes_that_are_none_are_refused_with_their_row(tmp_path, columns, messa
         find_boxed_sets([tmp_path / "a.parquet"])
 
 
+def test_times_and_sizes_that_are_none_are_not_told(tmp_path):
+    told = {"taken": ["yesterday evening", "2024-05-01T06:00:00"], "width": ["wide", "40"], "height": [float("nan"), 30.0], "split": [3, None]}
+    columns = {"image": [b"", b""], "box_xyxy": [[0.0, 0.0, 1.0, 1.0]] * 2}
+    parquet.write_table(pa.table(columns | told), tmp_path / "x.parquet")
+    (found,) = find_boxed_sets([tmp_path / "x.parquet"])
+    assert found.taken.tolist() == [None, "2024-05-01T06:00:00"]
+    assert found.sizes_wh.tolist() == [[0, 0], [0, 30]]
+    assert found.parts.tolist() == ["3", "all"]
+
+
 def test_a_row_without_objects_is_a_picture_of_nothing(tmp_path):
     objects = pa.array([None, {"bbox": None, "category": None}], pa.struct({"bbox": pa.list_(pa.list_(pa.float64())), "category": pa.list_(pa.string())}))
     parquet.write_table(pa.table({"image": [{"bytes": png(1), "path": None}] * 2, "objects": objects}), tmp_path / "a.parquet")
