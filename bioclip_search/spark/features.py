@@ -24,7 +24,7 @@ from bioclip_search.results import Failure
 from bioclip_search.searcher import BATCH_CROPS
 from bioclip_search.spark.encoders import EncoderThere
 from bioclip_search.spark.pieces import done_in_order
-from bioclip_search.spark.plan import BYTES_PER_PIECE, PICTURES_PER_PIECE, PLAN_FILE, read_plan
+from bioclip_search.spark.plan import BYTES_PER_PIECE, PICTURES_PER_PIECE, new_plan, read_plan
 from bioclip_search.spark.texts import read_vectors, write_vectors
 from bioclip_search.swapping import whole_file
 
@@ -69,9 +69,9 @@ def looking_on(spark: SparkSession, encoder: EncoderThere, staging: Path) -> Emb
     def embed(_encoder: Encoder, labelled: LabelledSet, wanted: np.ndarray, _workers: int | None = None) -> Iterator[Batch]:
         shutil.rmtree(staging, ignore_errors=True)
         rows, first = np.flatnonzero(wanted), 0
-        work = FeaturePiece(staging / PLAN_FILE, encoder)
+        work = FeaturePiece(new_plan(staging), encoder)
         count = _write_plan(labelled.pictures(wanted), work.plan)
-        for path in done_in_order(spark, work, count, staging):
+        for path in done_in_order(spark, work, count, work.plan.parent):
             size, errors, places = _told(path)
             failures = tuple(Failure(labelled.names[rows[first + place]], error) for place, error in errors.items())
             yield Batch(rows[first + places], read_vectors(path), failures)

@@ -9,7 +9,8 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,9 @@ PIECES_PER_CORE = 4
 
 STEP_PICTURES = 16
 """Pieces are a multiple of the batches in which pictures are looked at on one machine (`tagging.BATCH_PICTURES`), so that numbers come out alike."""
+
+PICTURES_PER_VIDEO = STEP_PICTURES
+"""As how many pictures a video counts in a piece: a quarter of a minute at one frame a second, the length of a camera trap's clips."""
 
 BYTES_PER_PIECE = 1 << 26
 """A piece whose pictures come with their bytes ends, at the next step, when it has so many (64 MiB): a worker holds them at once."""
@@ -74,6 +78,15 @@ def write_plan(media: Iterable[Media | Video | Remote], path: Path, cores: int =
     return count
 
 
+def new_plan(staging: Path) -> Path:
+    """Where a new plan is to lie: in a folder of its own, with the files of its pieces.
+
+    Subtle: a task that was sent out before its driver died computes on, and writes its piece where it was sent to, when another plan may
+    have another piece of that number.
+    """
+    return staging / uuid.uuid4().hex / PLAN_FILE
+
+
 def read_plan(path: Path) -> parquet.ParquetFile:
     """The plan, to be closed by whoever asked: a row group a piece.
 
@@ -101,17 +114,22 @@ def piece_media(path: Path, number: int) -> list[Media | Video | Remote]:
 def _pieces(media: Iterable[Media | Video | Remote], cores: int) -> Iterator[list[dict[str, Any]]]:
     rows = map(_row, media)
     head = _head(rows, PICTURES_PER_PIECE * PIECES_PER_CORE * cores)
-    most = piece_size(len(head), cores)
+    most = piece_size(sum(map(_pictures_of, head)), cores)
     piece: list[dict[str, Any]] = []
-    held = 0
+    pictures = held = 0
     for row in itertools.chain(head, rows):
         piece.append(row)
+        pictures += _pictures_of(row)
         held += len(row["data"] or b"")
-        if len(piece) >= most or (held >= BYTES_PER_PIECE and len(piece) % STEP_PICTURES == 0):
+        if pictures >= most or (held >= BYTES_PER_PIECE and pictures % STEP_PICTURES == 0):
             yield piece
-            piece, held = [], 0
+            piece, pictures, held = [], 0, 0
     if piece:
         yield piece
+
+
+def _pictures_of(row: Mapping[str, Any]) -> int:
+    return PICTURES_PER_VIDEO if row["is_video"] else 1
 
 
 def _head(rows: Iterator[dict[str, Any]], most: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +32,7 @@ from bioclip_search.sources.deployments import placing_for
 from bioclip_search.sources.paths import is_address
 from bioclip_search.spark.addresses import open_address
 from bioclip_search.spark.pieces import done_in_order
-from bioclip_search.spark.plan import PLAN_FILE, read_plan, write_plan
+from bioclip_search.spark.plan import PLAN_FILE, new_plan, read_plan, write_plan
 from bioclip_search.spark.rows import run_rows
 from bioclip_search.spark.session import cores_of, open_session, spark_session
 from bioclip_search.spark.worker import TOLD_KEY, Tagging, settings_there
@@ -112,7 +112,7 @@ def tag_on_spark(
         with written(out, note, deciding.searcher.encoder.dim) as journal:
             if retry_failed:
                 journal.release_failed()
-            work = Tagging(staging_folder(out, staging) / PLAN_FILE, options, settings_hash(settings), opened.placing)
+            work = Tagging(new_plan(staging_folder(out, staging)), options, settings_hash(settings), opened.placing)
             _tag_all(session, opened, work, journal, is_resumed="resumed" in note, progress=progress)
             journal.flush()
             note["counts"], note["failures"] = tallied(journal)
@@ -144,9 +144,9 @@ def in_full(name: str, value: Any) -> Any:
 
 def _tag_all(spark: SparkSession, source: Source, work: Tagging, journal: Journal, *, is_resumed: bool, progress: Progress | None) -> None:
     """First what is left of an earlier plan, so that the rows keep their order; then all that the journal does not have of the source."""
-    folder = work.plan.parent
-    if is_resumed and work.plan.exists():
-        _tag_plan(spark, work, journal, progress)
+    folder = work.plan.parent.parent
+    for left in sorted(folder.glob(f"*/{PLAN_FILE}")) if is_resumed else ():
+        _tag_plan(spark, replace(work, plan=left), journal, progress)
     shutil.rmtree(folder, ignore_errors=True)
     write_plan(_not_done(source, journal), work.plan, cores_of(spark))
     _tag_plan(spark, work, journal, progress, source)
@@ -163,11 +163,12 @@ def _tag_plan(spark: SparkSession, work: Tagging, journal: Journal, progress: Pr
         first = _first_left(plan, journal)
     before = journal.pictures() - sum(sizes[:first])
     done, total = before + sum(sizes[:first]), before + sum(sizes)
-    for size, path in zip(sizes[first:], done_in_order(spark, work, len(sizes), work.plan.parent, first), strict=True):
-        _take(path, journal, source)
-        done += size
-        if progress:
-            progress(done, total)
+    with closing(done_in_order(spark, work, len(sizes), work.plan.parent, first)) as paths:  # whoever stops it stops the cluster's work, too
+        for size, path in zip(sizes[first:], paths, strict=True):
+            _take(path, journal, source)
+            done += size
+            if progress:
+                progress(done, total)
 
 
 def _first_left(plan: parquet.ParquetFile, journal: Journal) -> int:

@@ -19,7 +19,7 @@ from bioclip_search.encoder import encode_recipe
 from bioclip_search.errors import SparkError
 from bioclip_search.spark.encoders import EncoderThere
 from bioclip_search.spark.pieces import done_in_order
-from bioclip_search.spark.plan import PLAN_FILE, read_plan
+from bioclip_search.spark.plan import new_plan, read_plan
 from bioclip_search.swapping import whole_file
 from bioclip_search.text_vectors import Block
 
@@ -51,9 +51,9 @@ def encoding_on(spark: SparkSession, encoder: EncoderThere, staging: Path) -> Ca
 
     def encode(blocks: Iterable[Block]) -> Iterator[np.ndarray]:
         shutil.rmtree(staging, ignore_errors=True)
-        work = TextPiece(staging / PLAN_FILE, encoder)
+        work = TextPiece(new_plan(staging), encoder)
         count = _write_plan(blocks, work.plan)
-        for path in done_in_order(spark, work, count, staging):
+        for path in done_in_order(spark, work, count, work.plan.parent):
             yield read_vectors(path)
             path.unlink()
         shutil.rmtree(staging, ignore_errors=True)

@@ -76,6 +76,27 @@ def test_what_one_machine_has_encoded_is_not_encoded_again_on_spark_nor_the_othe
     assert np.array_equal(mixed[np.arange(9)], again[np.arange(9)])
 
 
+def test_a_task_that_outlives_its_driver_writes_nothing_into_the_work_of_the_next(spark, model_folder, tmp_path):
+    from bioclip_search.spark.encoders import EncoderThere
+    from bioclip_search.spark.pieces import piece_path
+    from bioclip_search.spark.texts import encoding_on, write_vectors
+
+    encode = encoding_on(spark, EncoderThere.of(model_folder, open_encoder(model_folder, device="cpu"), device="cpu"), tmp_path / "staging")
+    names = [[["Felis catus"]], [["Lynx lynx"]]]
+    first = encode(names)
+    whole = [next(first), next(first)]
+    (plan,) = (tmp_path / "staging").rglob("plan.parquet")
+    first.close()
+
+    def blocks():
+        yield names[0]
+        if plan.parent.is_dir():  # of the driver that is gone, whose task ends only now
+            write_vectors(np.zeros_like(whole[1]), piece_path(plan.parent, 1))
+        yield names[1]
+
+    assert [np.abs(one - other).max() <= SAME for one, other in zip(encode(blocks()), whole, strict=True)] == [True, True]
+
+
 def test_pictures_are_seen_as_on_one_machine_and_broken_ones_are_told(spark, photos, model_folder, tmp_path):
     from bioclip_search.spark.encoders import EncoderThere
     from bioclip_search.spark.features import looking_on

@@ -33,7 +33,7 @@ def test_everything_that_a_source_tells_comes_back(tmp_path):
         Remote("d.jpg", "s3://bucket/d.jpg", FACTS),
     ]
     assert write_plan(told, tmp_path / "plan.parquet") == 7
-    heard = piece_media(tmp_path / "plan.parquet", 0)
+    heard = [one for number in range(2) for one in piece_media(tmp_path / "plan.parquet", number)]  # the film counts as 16 and ends a piece
     assert [type(one) for one in heard] == [type(one) for one in told]
     assert [vars(one) for one in heard] == [vars(one) for one in told]
 
@@ -51,6 +51,12 @@ def test_pieces_keep_the_order_and_their_size(tmp_path):
     assert sizes == [256] * 8 + [52]
     names = [one.image for number in range(len(sizes)) for one in piece_media(tmp_path / "plan.parquet", number)]
     assert names == [f"{number:04}.jpg" for number in range(2100)]
+
+
+def test_a_piece_of_videos_has_few_of_them(tmp_path):
+    write_plan((Video(f"{number:04}.mp4", tmp_path / "film.mp4") for number in range(40)), tmp_path / "plan.parquet")
+    with read_plan(tmp_path / "plan.parquet") as plan:  # 40 videos count as 640 pictures; 640 / 4 = 160 of these, 10 videos, come to a piece
+        assert [plan.metadata.row_group(number).num_rows for number in range(plan.num_row_groups)] == [10, 10, 10, 10]
 
 
 def test_a_piece_of_large_pictures_ends_earlier(tmp_path):
