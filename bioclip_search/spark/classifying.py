@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from bioclip_search.errors import SparkError
 from bioclip_search.heads.fitting import Regress
+from bioclip_search.spark.rows import path_to_read
 from bioclip_search.spark.session import told_as_spark_error
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def regressing_on(spark: SparkSession, staging: Path) -> Regress:
         folder = staging.absolute() / f"vectors-{uuid.uuid4().hex}"
         try:
             _hand_over(moved, of, weights, folder)
-            rows = spark.read.parquet(folder.as_uri()).repartition(spark.sparkContext.defaultParallelism)
+            rows = spark.read.parquet(path_to_read(folder)).repartition(spark.sparkContext.defaultParallelism)
             return regressed(rows, k, strength, float(weights.sum()))
         except Exception as error:  # py4j and pyspark each raise types of their own
             raise told_as_spark_error(error) from error

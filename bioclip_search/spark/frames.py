@@ -29,7 +29,7 @@ from bioclip_search.sources.lists import WANTED, PictureList
 from bioclip_search.sources.paths import is_address
 from bioclip_search.sources.source import Placing, Source, Tally
 from bioclip_search.spark.addresses import Remote
-from bioclip_search.spark.rows import from_spark, run_rows, spark_columns, to_spark
+from bioclip_search.spark.rows import from_spark, path_to_read, path_to_write, run_rows, spark_columns, to_spark
 from bioclip_search.spark.session import told_as_spark_error
 from bioclip_search.spark.worker import settings_there, tag_piece
 
@@ -118,10 +118,10 @@ def _tag_into(spark: SparkSession, named: DataFrame, work: FrameTagging, journal
     journal.flush()
     done = Run(journal.folder, {}).parts
     if done:
-        names = spark.read.schema("image string").parquet(*(path.absolute().as_uri() for path in done)).distinct()
+        names = spark.read.schema("image string").parquet(*map(path_to_read, done)).distinct()
         named = named.join(names, "image", "left_anti")
     try:
-        _mapped(named, work).write.mode("overwrite").parquet(folder.as_uri())
+        _mapped(named, work).write.mode("overwrite").parquet(path_to_write(folder))
     except Exception as error:  # py4j and pyspark each raise types of their own
         raise told_as_spark_error(error) from error
     for path in sorted(folder.glob("part-*.parquet")):

@@ -5,6 +5,8 @@ What the columns mean is left to `runs.table`. Spark knows no half precision, an
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -32,7 +34,27 @@ def run_rows(spark: SparkSession, run: Run) -> DataFrame:
     columns = spark_columns(None)
     if not run.parts:
         return spark.createDataFrame([], columns)
-    return spark.read.schema(columns).parquet(*(path.absolute().as_uri() for path in run.parts))
+    return spark.read.schema(columns).parquet(*map(path_to_read, run.parts))
+
+
+def path_to_write(path: Path) -> str:
+    """The path of a file or folder on this machine's disks as Spark writes there, whatever its own file system is.
+
+    Subtle: it takes an address as it stands, and would make of the %20 of a `Path.as_uri` a folder of that name.
+
+    >>> path_to_write(Path("/mnt/my runs"))
+    'file:/mnt/my runs'
+    """
+    return f"file:/{path.absolute().as_posix().removeprefix('/')}"
+
+
+def path_to_read(path: Path) -> str:
+    r"""Likewise to be read, where signs that would be taken for a pattern stand for themselves.
+
+    >>> print(path_to_read(Path("/mnt/runs [2]")))
+    file:/mnt/runs \[2\]
+    """
+    return re.sub(r"([\\{}\[\]*?])", r"\\\1", path_to_write(path))
 
 
 def spark_columns(dim: int | None) -> str:

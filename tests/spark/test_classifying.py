@@ -36,7 +36,7 @@ def to_the_end(vectors, of, strength, asked):
 def taught(spark, tmp_path):
     from bioclip_search.spark.classifying import regressing_on
 
-    return partial(fit_head, "logistic", regress=regressing_on(spark, tmp_path / "staging"))
+    return partial(fit_head, "logistic", regress=regressing_on(spark, tmp_path / "my staging [2]"))
 
 
 @pytest.mark.parametrize("k", [2, 5])
@@ -62,7 +62,7 @@ def test_the_same_pictures_choose_the_same_strength(taught, tmp_path):
     vectors, of = blobs(4, 50, spread=0.9)
     here, there = fit_head("logistic", vectors, of, 4, seed=1), taught(vectors, of, 4, seed=1)
     assert here.about["strength"] == there.about["strength"]
-    assert list((tmp_path / "staging").iterdir()) == []
+    assert list((tmp_path / "my staging [2]").iterdir()) == []
 
 
 def test_weights_count_as_they_do_on_one_machine(taught):

@@ -20,6 +20,9 @@ pytestmark = [pytest.mark.spark, pytest.mark.slow]
 
 FEW = 40
 
+RUN = "my rün [2]"
+"""Signs that addresses write otherwise, and that Spark could take for a pattern."""
+
 
 @pytest.fixture(scope="module")
 def few(photos, tmp_path_factory) -> Path:
@@ -60,16 +63,16 @@ def test_parquet_with_images_is_kept_as_a_run_that_a_second_call_only_adds_to(sp
     for number, some in enumerate((files[:20], files)):
         cells = [{"bytes": one.read_bytes(), "path": None} for one in some]
         parquet.write_table(pa.table({"image": pa.array(cells, kind)}), tmp_path / f"shard-{number}.parquet")
-    first = bs.spark.tag(spark.read.parquet(str(tmp_path / "shard-0.parquet")), tmp_path / "run", detector="none")
+    first = bs.spark.tag(spark.read.parquet(str(tmp_path / "shard-0.parquet")), tmp_path / RUN, detector="none")
     assert first.count() == 20
-    bs.spark.tag(spark.read.parquet(str(tmp_path / "shard-1.parquet")), tmp_path / "run", detector="none", resume=True)
-    images = rows_of(tmp_path / "run")["image"].to_pylist()
+    bs.spark.tag(spark.read.parquet(str(tmp_path / "shard-1.parquet")), tmp_path / RUN, detector="none", resume=True)
+    images = rows_of(tmp_path / RUN)["image"].to_pylist()
     assert sorted(images) == sorted(f"sha256:{hashlib.sha256(one.read_bytes()).hexdigest()}" for one in files)
-    assert set(map(said, rows_of(tmp_path / "run").to_pylist())) == set(whole.values())
-    note = Run.open(tmp_path / "run").note
+    assert set(map(said, rows_of(tmp_path / RUN).to_pylist())) == set(whole.values())
+    note = Run.open(tmp_path / RUN).note
     assert note["is_finished"]
     assert note["counts"]["pictures"] == FEW
-    assert not (tmp_path / "run" / "spark").exists()
+    assert not (tmp_path / RUN / "spark").exists()
 
 
 def test_a_frame_of_paths_tells_when_and_where_too(spark, few):
