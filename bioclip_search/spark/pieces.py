@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 LOOK_S = 0.2
 """How often it is looked for finished pieces, in seconds."""
 
+SEEN_AFTER_S = 90.0
+"""How long a file that a worker wrote may stay unseen here, in seconds: NFS clients, as those of EFS and Filestore, keep in mind for up to a
+minute that a name was not there (nfs(5), acdirmax)."""
+
 Work = Callable[[int, Path], None]
 """Does the piece of that number and writes its result to that path."""
 
@@ -50,15 +54,23 @@ def done_in_order(spark: SparkSession, work: Work, count: int, folder: Path, fir
     with job:
         for number in range(first, count):
             path = piece_path(folder, number)
-            while not path.exists():
-                if job.is_over:
-                    if path.exists():
-                        break
-                    raise job.failure or SparkError(
-                        f"{path}: the task that writes it ended, and it is not there. Does {folder} lie on storage that all workers share under that name?"
-                    )
-                time.sleep(LOOK_S)
+            _wait_for(path, job)
             yield path
+
+
+def _wait_for(path: Path, job: _Job) -> None:
+    """Raises: SparkError: the job failed, or is over and the file does not come to be seen."""
+    over_at = None
+    while not path.exists():
+        if job.failure:
+            raise job.failure
+        if job.is_over:
+            over_at = over_at or time.monotonic()
+            if time.monotonic() - over_at > SEEN_AFTER_S:
+                raise SparkError(
+                    f"{path}: the task that writes it ended, and it is not there. Does {path.parent} lie on storage that all workers share under that name?"
+                )
+        time.sleep(LOOK_S)
 
 
 class _Job:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from bioclip_search.media import Facts, GivenBox, Media, Video
 from bioclip_search.runs.table import to_pictures
 from bioclip_search.sources.source import Tally
 from bioclip_search.spark.addresses import Remote
-from bioclip_search.spark.pieces import do_piece, piece_path
+from bioclip_search.spark.pieces import do_piece, done_in_order, piece_path
 from bioclip_search.spark.plan import piece_media, piece_size, read_plan, write_plan
 from bioclip_search.spark.worker import PieceJournal
 
@@ -100,6 +101,19 @@ def test_a_try_that_fails_leaves_nothing(tmp_path):
 def test_a_folder_that_is_not_shared_is_told(tmp_path):
     with pytest.raises(SparkError, match="storage that all machines share"):
         do_piece(lambda number, path: None, 7, tmp_path / "elsewhere")
+
+
+def test_a_file_that_shared_storage_shows_late_is_waited_for(tmp_path):
+    for number in range(2):
+        piece_path(tmp_path, number).write_bytes(b"")
+    late = piece_path(tmp_path, 1)
+    paths = done_in_order(None, None, 2, tmp_path)  # all is done, so no cluster is asked
+    next(paths)
+    late.rename(tmp_path / "unseen")
+    shown = threading.Timer(0.5, (tmp_path / "unseen").rename, [late])
+    shown.start()
+    assert next(paths) == late
+    shown.join()
 
 
 def test_a_plan_that_is_not_shared_is_told(tmp_path):
