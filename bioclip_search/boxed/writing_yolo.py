@@ -30,6 +30,9 @@ PART_OF_WORD = {"training": TRAIN, "valid": VAL, "validation": VAL, "dev": VAL, 
 """Other words for the parts of a split."""
 
 DATA_FILE = "data.yaml"
+MARK = "boxes.txt"
+"""A file by which a folder of this writer is known, since a data.yaml stands in everybody's: nobody's own set is ever replaced."""
+
 DIGITS = 10
 """Significant digits of a share: a pixel of the largest picture is told to less than a thousandth."""
 
@@ -63,7 +66,8 @@ def write_yolo(
         words = ", ".join(sorted({str(part) for boxed in ready for part in boxed.parts})) or "none"
         raise TableError(f"No picture is in a part called train, val or test; the parts are {words}. Split first: bioclip-search data split")
     names = category_names_of(ready) if categories == "own" else [ORGANISM]
-    with fresh_folder(out, DATA_FILE, ExportOptions(overwrite=overwrite)) as fresh:
+    with fresh_folder(out, MARK, ExportOptions(overwrite=overwrite)) as fresh:
+        (fresh / MARK).write_text("Pictures with boxes as YOLO has them; data.yaml tells where they are.\n", encoding="ascii", newline="\n")
         for part in there:
             (fresh / "images" / part).mkdir(parents=True)
             (fresh / "labels" / part).mkdir(parents=True)

@@ -108,6 +108,17 @@ def test_a_part_cannot_lead_out_of_the_folder(tmp_path, kind):
     assert [part for part, _ in found_in(tmp_path / "deep/out")] == ["x"]
 
 
+def test_a_yolo_set_of_somebody_else_is_never_replaced_and_one_of_ours_is(tmp_path):
+    sets, _ = examine([small_set(tmp_path / "a", [boxes((4, 3, 12, 9))])])
+    (tmp_path / "mine/images").mkdir(parents=True)
+    (tmp_path / "mine/data.yaml").write_text("train: images\nnames: [Puma]\n")
+    with pytest.raises(ExportError, match="something other than an earlier export"):
+        write_sets(sets, tmp_path / "mine", "yolo", overwrite=True)
+    assert (tmp_path / "mine/data.yaml").is_file()
+    for _ in range(2):
+        assert write_sets(sets, tmp_path / "out", "yolo", overwrite=True).is_file()
+
+
 @pytest.mark.parametrize("kind", ["coco", "parquet"])
 def test_parts_that_differ_behind_a_dot_stay_two(tmp_path, kind):
     sets, _ = examine([small_set(tmp_path / "a", [(), ()], parts=np.array(["fold.1", "fold.2"], object))])

@@ -19,6 +19,7 @@ def test_a_folder_that_ultralytics_takes_is_written(tmp_path):
     assert data.read_text() == 'train: images/train\nval: images/val\ntest: images/test\nnames:\n  0: "Lynx lynx"\n  1: "Puma concolor"\n'
     files = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.*"))
     assert files == [
+        "boxes.txt",
         "data.yaml",
         *(f"images/{part}.png" for part in ("test/000002-small-2", "train/000000-small-0", "val/000001-small-1")),
         *(f"labels/{part}.txt" for part in ("test/000002-small-2", "train/000000-small-0", "val/000001-small-1")),

@@ -44,7 +44,7 @@ def write_survey(
         ExportError: There is something at `out`, or it cannot be written.
     """
     stop_if_undrawable()
-    with fresh_folder(out, METRICS_FILE, ExportOptions(overwrite=overwrite)) as fresh:
+    with fresh_folder(out, SUSPECTS_FILE, ExportOptions(overwrite=overwrite)) as fresh:
         metrics = metrics_of(survey) | {f"suspects_{kind}": sum(one.kind == kind for one in suspects) for kind in KINDS if kind != UNLABELLED or detector}
         told = {"metrics": metrics, "categories": _told(survey.categories), "deployments": _told(survey.deployments), "parts": dict(survey.parts)}
         (fresh / METRICS_FILE).write_text(json.dumps(told | {"notes": report.lines()}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n")

@@ -33,7 +33,7 @@ KINDS = ("coco", "yolo", "parquet")
 @click.option("--one-class", is_flag=True, help="With --to yolo: call every box an organism.")
 @click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder of the pictures.  [default: that of the file]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another number, another split.")
-@click.option("--overwrite", is_flag=True, help="Replace what stands in the folder, if it is a data set.")
+@click.option("--overwrite", is_flag=True, help="Replace what stands in the folder, if this command wrote it.")
 @format_option
 def split(
     boxes: tuple[str, ...],
