@@ -148,5 +148,12 @@ def test_an_encoder_is_trained_by_settings_or_adapted_to_data(options, tmp_path,
         adapt(*[str(settings) if option == "SETTINGS" else option for option in options], "--out", str(tmp_path / "mine"))
 
 
+def test_options_that_settings_in_a_file_would_not_heed_are_refused(tmp_path, model_folder):
+    settings = write_settings(tmp_path, model_folder)
+    with pytest.raises(click.UsageError, match="so --epochs, --device would not be heeded"):
+        train(settings, tmp_path / "mine", "--device", "cpu", "--epochs", "3")
+    assert not (tmp_path / "mine.run").exists()
+
+
 def test_the_help_names_every_mode():
     assert set(ENCODER_MODES) == set(MODES)

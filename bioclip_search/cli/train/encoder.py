@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from bioclip_search.cli.identify import device_option, precision_option
 from bioclip_search.cli.labelled_sets import mend_option
@@ -61,9 +62,19 @@ def encoder(config: Path | None, start: str | None, out: Path, resume: bool, **o
     if (config is None) == (start is None) or (start is not None and not options["data"]):
         raise click.UsageError("Give either --config, or --from and --data.")
     if config is not None:
+        _stop_if_unheard(options)
         _by_config(config, out, resume)
     else:
         _regional(start, out, resume, options)
+
+
+def _stop_if_unheard(options: dict[str, Any]) -> None:
+    """Raises: UsageError: an option was given that --config does not heed."""
+    context = click.get_current_context()
+    given = [name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    written = [parameter.opts[0] for parameter in context.command.params if parameter.name in given]
+    if written:
+        raise click.UsageError(f"With --config the file tells all settings, so {', '.join(written)} would not be heeded. Write it there, or use --from.")
 
 
 def _by_config(config: Path, out: Path, resume: bool) -> None:
