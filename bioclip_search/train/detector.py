@@ -108,13 +108,17 @@ class TrainingState:
         """Takes up the checkpoint, if there is one.
 
         Raises:
-            ModelError: It was made with other settings.
+            ModelError: It was made with other settings, or cannot be read.
         """
         path = self.run / CHECKPOINT
         if not path.exists():
             return
-        content = torch.load(path, weights_only=True)
-        if content["progress"]["settings"] != self.config.fingerprint:
+        try:
+            content = torch.load(path, weights_only=True)
+            told = content["progress"]["settings"]
+        except Exception as error:  # torch and zipfile fail with a dozen types
+            raise ModelError(f"{path} cannot be read ({type(error).__name__}). Delete it, and start again without --resume.") from error
+        if told != self.config.fingerprint:
             raise ModelError(f"{path} was made with other settings; restore them, or start again without --resume.")
         for name in ("network", "average", "optimiser"):
             getattr(self, name).load_state_dict(content[name])

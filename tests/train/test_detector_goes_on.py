@@ -87,6 +87,13 @@ def test_a_checkpoint_of_other_pictures_is_refused(start, gone_on):
         go_on(settings(start), [squares(9, part=PARTS, first=1)], gone_on[0], resume=True)
 
 
+def test_a_damaged_checkpoint_is_refused_in_words(start, tmp_path):
+    (tmp_path / "mine.run").mkdir()
+    (tmp_path / "mine.run" / "checkpoint.pt").write_bytes(b"\x80\x04cos\nsystem\n(S'touch ran'\ntR.")
+    with pytest.raises(ModelError, match="Delete it, and start again without --resume"):
+        go_on(settings(start), [squares(9, part=PARTS)], tmp_path / "mine", resume=True)
+
+
 def test_a_picture_on_its_side_is_turned_and_another_stays_as_it_is():
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (4, 6, 3), dtype=np.uint8))
     plain, turned = io.BytesIO(), io.BytesIO()
