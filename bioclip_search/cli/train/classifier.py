@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bioclip_search.cli.identify import device_option, precision_option, workers_option
+from bioclip_search.cli.labelled_sets import mend_option
 from bioclip_search.cli.progress import progress_steps
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ STEP_WIDTH = 54
 @click.option(
     "--teach", "teaching", multiple=True, metavar="PART", help="Parts that teach; others are kept back to measure.  [default: train, and what bears no part]"
 )
-@click.option("--mend-split", is_flag=True, help="Give a burst that lies in two parts whole to one, instead of stopping.")
+@mend_option
 @click.option("--skip-unknown", is_flag=True, help="Go on without labels that are no taxa of the index.")
 @click.option("--report", type=click.Path(file_okay=False, path_type=Path), help="Write a report with drawings, figures and every answer into this folder.")
 @click.option("--study", metavar="TAXON", help="Tell by how much each step helps to find one taxon among all pictures: pixels, features, mirroring, bursts.")
@@ -59,7 +60,7 @@ def classifier(
     balance: bool,
     least: int,
     teaching: tuple[str, ...],
-    mend_split: bool,
+    mend: bool,
     skip_unknown: bool,
     report: Path | None,
     study: str | None,
@@ -103,7 +104,7 @@ def classifier(
             least=least,
             teaching=teaching or None,
             skip_unknown=skip_unknown,
-            mend=mend_split,
+            mend=mend,
             study=study,
             workers=workers,
             seed=seed,
