@@ -36,8 +36,8 @@ def pull(
 ) -> None:
     """Fetch the data set NAME, or a part of it, into the folder where other commands find it by its name.
 
-    What is here is not fetched again, and a download that broke off goes on where it stopped. With HF_HUB_OFFLINE=1 nothing
-    is fetched. The folder goes to stdout.
+    What is here is not fetched again, and a download that broke off goes on where it stopped. Another part of the same set takes
+    the place of the one before; keep both with --out. With HF_HUB_OFFLINE=1 nothing is fetched. The folder goes to stdout.
 
     \b
     Example: bioclip-search data pull caltech-camera-traps --species bobcat --limit 500
