@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -83,12 +83,7 @@ def detector(
             there = f"Its parts are {', '.join(sorted(set(boxed.parts)))}; name one with --part." if len(boxed) else "It holds none."
             left_out.append(f"{boxed.name}: no picture is left to measure. {there}")
             continue
-        for note in boxed.notes:
-            click.echo(note, err=True)
-        if boxed.dropped:
-            click.echo(
-                f"{boxed.name}: {boxed.dropped:,} {'box has no area and does' if boxed.dropped == 1 else 'boxes have no area and do'} not count.", err=True
-            )
+        _tell_left_out(boxed)
         with progress_steps(boxed.name) as progress:
             looked = look(finder, boxed, wanted, progress)
         tell_failures(looked.failures)
@@ -102,15 +97,24 @@ def detector(
     for line in left_out:
         click.echo(line, err=True)
     write_json(out, records)
-    if format == "table":
-        counts = [[r["set"], f"{r['pictures']:,}", f"{r['boxes']:,}"] for r in records]
-        print_rows(
-            ["SET", "pictures", "boxes", *COLUMNS],
-            [[*row, *(share_in_words(r, key) for key in COLUMNS.values())] for row, r in zip(counts, records, strict=True)],
-        )
-    else:
-        print_figures(records, format)
+    _print(records, format)
     return 1 if failed else 0
+
+
+def _tell_left_out(boxed: BoxedSet) -> None:
+    for note in boxed.notes:
+        click.echo(note, err=True)
+    if boxed.dropped:
+        click.echo(f"{boxed.name}: {boxed.dropped:,} {'box has no area and does' if boxed.dropped == 1 else 'boxes have no area and do'} not count.", err=True)
+
+
+def _print(records: list[dict[str, Any]], format: str) -> None:
+    if format != "table":
+        print_figures(records, format)
+        return
+    counts = [[r["set"], f"{r['pictures']:,}", f"{r['boxes']:,}"] for r in records]
+    rows = [[*row, *(share_in_words(r, key) for key in COLUMNS.values())] for row, r in zip(counts, records, strict=True)]
+    print_rows(["SET", "pictures", "boxes", *COLUMNS], rows)
 
 
 def _folder_name(name: str, taken: Sequence[str]) -> str:
