@@ -101,6 +101,12 @@ def pictures_at(paths: Sequence[Path], wanted: np.ndarray) -> Iterator[Path]:
     return (paths[row] for row in np.flatnonzero(wanted).tolist())
 
 
+def column_of(sets: Sequence[BoxedSet], name: str) -> list[Any]:
+    """`bursts`, `deployments` or another such column of all sets as one, None where a set does not tell it."""
+    columns = (getattr(boxed, name) for boxed in sets)
+    return [value for boxed, column in zip(sets, columns, strict=True) for value in ([None] * len(boxed) if column is None else column.tolist())]
+
+
 def is_organism(category: str) -> bool:
     """Whether boxes of a category count: all but people, vehicles and nothing.
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import BoxedSet
+from bioclip_search.boxed.boxed_set import BoxedSet, column_of
 from bioclip_search.evaluation.burst_names import burst_names
 
 
 def with_bursts(sets: Sequence[BoxedSet]) -> list[BoxedSet]:
     """The sets with the bursts that their sources tell, and for pictures without one that of their place and time, if both are known."""
-    bursts, deployments, taken = (_column(sets, name) for name in ("bursts", "deployments", "taken"))
+    bursts, deployments, taken = (column_of(sets, name) for name in ("bursts", "deployments", "taken"))
     silent = [row for row, (burst, when) in enumerate(zip(bursts, taken, strict=True)) if burst is None and when is not None]
     if not silent:
         return list(sets)
@@ -30,7 +30,3 @@ def with_bursts(sets: Sequence[BoxedSet]) -> list[BoxedSet]:
 
 def _filled(boxed: BoxedSet, bursts: np.ndarray) -> BoxedSet:
     return replace(boxed, bursts=bursts if any(burst is not None for burst in bursts) else None)
-
-
-def _column(sets: Sequence[BoxedSet], name: str) -> list[str | None]:
-    return [value for boxed in sets for value in ([None] * len(boxed) if getattr(boxed, name) is None else getattr(boxed, name).tolist())]

@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import BoxedSet
+from bioclip_search.boxed.boxed_set import BoxedSet, column_of
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.detection import AREAS_PX
 from bioclip_search.splits.multilabel import split_boxes
@@ -138,10 +138,7 @@ def labels_of(sets: Sequence[BoxedSet]) -> tuple[tuple[str, ...], np.ndarray]:
 
 def _column(sets: Sequence[BoxedSet], name: str) -> list[str | None] | None:
     """A column of all sets as one; None where none has it."""
-    columns = [getattr(boxed, name) for boxed in sets]
-    if all(column is None for column in columns):
-        return None
-    return [value for boxed, column in zip(sets, columns, strict=True) for value in ([None] * len(boxed) if column is None else column.tolist())]
+    return None if all(getattr(boxed, name) is None for boxed in sets) else column_of(sets, name)
 
 
 def _with_parts(sets: Sequence[BoxedSet], parts: np.ndarray) -> list[BoxedSet]:

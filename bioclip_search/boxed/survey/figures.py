@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import BoxedSet
+from bioclip_search.boxed.boxed_set import BoxedSet, column_of
 from bioclip_search.boxed.splitting import RATIOS
 from bioclip_search.evaluation.detection import AREAS_PX
 
@@ -70,7 +70,7 @@ def survey_of(sets: Sequence[BoxedSet]) -> Survey:
     sides = np.array([box.box_xyxy for box in chain.from_iterable(pictures)], np.float64).reshape(-1, 4)
     extents = sides[:, 2:] - sides[:, :2]
     names = np.array([box.category for box in chain.from_iterable(pictures)], object)
-    burst, deployment = _column(sets, "bursts"), _column(sets, "deployments")
+    burst, deployment = column_of(sets, "bursts"), column_of(sets, "deployments")
     return Survey(
         sizes_wh=sizes,
         per_picture=per,
@@ -143,10 +143,6 @@ def _kind(boxes: int, rows: Sequence[int], burst: list[str | None], deployment: 
     """A picture whose burst is not known is one of its own."""
     bursts = len({burst[row] or row for row in rows})
     return Kind(boxes, len(rows), bursts, len({deployment[row] for row in rows} - {None}))
-
-
-def _column(sets: Sequence[BoxedSet], name: str) -> list[str | None]:
-    return [value for boxed in sets for value in ([None] * len(boxed) if getattr(boxed, name) is None else getattr(boxed, name).tolist())]
 
 
 def _counted(words: Sequence[str]) -> dict[str, int]:
