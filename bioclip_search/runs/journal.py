@@ -110,6 +110,14 @@ class Journal:
         if self._waiting >= PICTURES_PER_PART:
             self.flush()
 
+    def add_new_rows(self, rows: pa.Table) -> None:
+        """As `add_rows`, but passes over the rows of pictures that are done already."""
+        of_row = rows.column("media_id").to_pylist()
+        is_new = {one: not self.has(one) for one in dict.fromkeys(of_row)}
+        fresh = rows.filter(pa.array([is_new[one] for one in of_row], pa.bool_()))
+        if len(fresh):
+            self.add_rows(fresh)
+
     def flush(self) -> None:
         """Makes a part of all rows that wait; nothing where none do.
 

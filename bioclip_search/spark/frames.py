@@ -132,11 +132,7 @@ def _tag_into(spark: SparkSession, named: DataFrame, work: FrameTagging, journal
 
 def _take(path: Path, dim: int, journal: Journal) -> None:
     """Takes the rows of a partition into the run; of pictures with one name the first."""
-    rows = from_spark(parquet.read_table(path), dim)
-    is_new = {one: not journal.has(one) for one in dict.fromkeys(rows.column("media_id").to_pylist())}
-    fresh = rows.filter(pa.array([is_new[one] for one in rows.column("media_id").to_pylist()], pa.bool_()))
-    if len(fresh):
-        journal.add_rows(fresh)
+    journal.add_new_rows(from_spark(parquet.read_table(path), dim))
 
 
 def _mapped(named: DataFrame, work: FrameTagging) -> DataFrame:

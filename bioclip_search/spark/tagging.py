@@ -99,7 +99,7 @@ def tag_on_spark(
         SparkError, MissingExtraError, RunError, SourceError, TableError, IndexFolderError, ModelError, NotCalibratedError: As `tag`.
     """
     frame_choice(options.get("every"), options.get("per_s"))
-    out, closing = Path(out), closing_for(fusion, gap_s, repeats)
+    out, closing_with = Path(out), closing_for(fusion, gap_s, repeats)
     opened = _opened(source, deployments, columns, root)
     options = {name: in_full(name, value) for name, value in options.items() if value is not None}
     deciding = open_deciding(**{name: value for name, value in options.items() if name in OF_DECIDING or name not in OF_LOOKING} | {"device": "cpu"})
@@ -117,7 +117,7 @@ def tag_on_spark(
             journal.flush()
             note["counts"], note["failures"] = tallied(journal)
     note["source"]["notes"] = list(opened.notes)
-    return close_run(out, note, deciding, closing)
+    return close_run(out, note, deciding, closing_with)
 
 
 def _opened(source: str | Path, deployments: str | Path | None, columns: dict[str, str] | None, root: str | Path | None) -> Source:
@@ -192,10 +192,7 @@ def _take(path: Path, journal: Journal, source: Source | None) -> None:
         told = json.loads(rows.schema.metadata[TOLD_KEY])
     except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
         raise SparkError(f"{path}: cannot be read ({str(error).splitlines()[0]}). Delete it, and call it again with --resume.") from error
-    is_new = {one: not journal.has(one) for one in dict.fromkeys(rows.column("media_id").to_pylist())}
-    fresh = rows.filter(pa.array([is_new[one] for one in rows.column("media_id").to_pylist()], pa.bool_())).replace_schema_metadata(None)
-    if len(fresh):
-        journal.add_rows(fresh)
+    journal.add_new_rows(rows.replace_schema_metadata(None))
     for video in told["videos"]:
         journal.mark(video)
     for what, (count, example) in told["tally"].items() if source else ():

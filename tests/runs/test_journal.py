@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def test_what_was_added_is_there_after_opening_anew(tmp_path):
         assert journal.pictures() == 2
         journal.flush()
     assert images(tmp_path) == ["1.jpg", "2.jpg"]
+
+
+def test_of_rows_that_are_done_none_is_added_and_a_picture_of_several_rows_comes_whole(tmp_path):
+    several = picture(2, crops=tuple(replace(picture(2).crops[0], number=number) for number in range(3)))
+    with Journal(tmp_path, DIM) as journal:
+        journal.add([picture(1)])
+        journal.add_new_rows(to_table([picture(1), several, picture(3)], DIM))
+        journal.add_new_rows(to_table([several], DIM))
+        assert journal.pictures() == 3
+        journal.flush()
+    assert images(tmp_path) == ["1.jpg", "2.jpg", "2.jpg", "2.jpg", "3.jpg"]
 
 
 def test_parts_hold_so_many_pictures_and_the_rest_waits(tmp_path, monkeypatch):
