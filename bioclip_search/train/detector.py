@@ -28,10 +28,11 @@ from bioclip_search.train.box_metrics import average_precision_score, recall_sco
 from bioclip_search.train.detector_config import DetectorConfig
 from bioclip_search.train.detector_data import BoxedPicture, read_boxed, read_silver
 from bioclip_search.train.detector_scenes import SceneSource
+from bioclip_search.train.run_folder import CHECKPOINT, begin, named
 
 log = logging.getLogger(__name__)
 
-CHECKPOINT, LOG_FILE, METRICS_FILE = "checkpoint.pt", "train.csv", "metrics.json"
+LOG_FILE, METRICS_FILE = "train.csv", "metrics.json"
 LOG_COLUMNS = ("step", "minutes", "learning_rate", "loss", "classification", "bbox_regression", "bbox_ctrness", "images_per_s")
 
 MAX_GRADIENT_NORM = 5.0
@@ -45,7 +46,13 @@ Progress = Callable[[str], None]
 
 
 def train_detector(
-    config: DetectorConfig, out: Path, *, resume: bool = False, progress: Progress | None = None, pictures: Sequence[BoxedPicture] | None = None
+    config: DetectorConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+    pictures: Sequence[BoxedPicture] | None = None,
 ) -> Path:
     """The detector folder `out`, trained on the pictures of the settings and measured on those kept back.
 
@@ -53,17 +60,19 @@ def train_detector(
 
     Args:
         resume: Go on from the checkpoint of an earlier call with the same settings, if there is one.
+        overwrite: Begin anew where there is one.
         progress: Called now and then with a line to show.
         pictures: With boxes, in place of those that the settings name.
 
     Raises:
+        RunError: There is a checkpoint, and it was said neither to go on from it nor to begin anew.
         TableError: The pictures cannot be read, or none is left to learn from.
         ModelError: The start or the teacher cannot be read, or the checkpoint belongs to other settings.
     """
     tell = progress or log.info
     torch.set_num_threads(config.threads)
-    run = out.with_name(out.name + ".run")
-    run.mkdir(parents=True, exist_ok=True)
+    out = named(out)
+    run = begin(out, resume=resume, overwrite=overwrite)
     gold = list(pictures) if pictures is not None else read_boxed(Path(config.data_root), config.boxes)
     silver = read_silver(config, run, lambda done, of: tell(f"teacher: {done} of {of} pictures"))
     scenes = SceneSource(config, [*gold, *silver])
@@ -117,9 +126,9 @@ class TrainingState:
             content = torch.load(path, weights_only=True)
             told = content["progress"]["settings"]
         except Exception as error:  # torch and zipfile fail with a dozen types
-            raise ModelError(f"{path} cannot be read ({type(error).__name__}). Delete it, and start again without --resume.") from error
+            raise ModelError(f"{path} cannot be read ({type(error).__name__}). Begin anew with --overwrite.") from error
         if told != self.config.fingerprint:
-            raise ModelError(f"{path} was made with other settings; restore them, or start again without --resume.")
+            raise ModelError(f"{path} was made with other settings; restore them, or begin anew with --overwrite.")
         for name in ("network", "average", "optimiser"):
             getattr(self, name).load_state_dict(content[name])
         self.step, self.minutes = content["progress"]["step"], content["progress"]["minutes"]

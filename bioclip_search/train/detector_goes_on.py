@@ -22,6 +22,7 @@ from bioclip_search.images import ORIENTATION, open_picture
 from bioclip_search.train.detector import METRICS_FILE, train_detector
 from bioclip_search.train.detector_config import BoxSetConfig, DetectorConfig
 from bioclip_search.train.detector_data import BoxedPicture
+from bioclip_search.train.run_folder import named, stop_if_begun
 from bioclip_search.train.yolo.measure import measure
 from bioclip_search.train.yolo.pictures import LaidOut, lay_out
 
@@ -52,6 +53,7 @@ def go_on(
     *,
     watching: Sequence[BoxedSet] = (),
     resume: bool = False,
+    overwrite: bool = False,
     mend: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> Path:
@@ -59,18 +61,23 @@ def go_on(
 
     All boxes are of organisms: this kind knows no categories. Beside it, `out.run` holds the checkpoint and the log.
 
+    Args:
+        watching, resume, overwrite, mend: As for `yolo.train.train_yolo`.
+
     Raises:
+        RunError: There is a checkpoint, and it was said neither to go on from it nor to begin anew.
         TableError: The pictures cannot be used.
         ModelError: The start cannot be read, or the checkpoint belongs to other settings or pictures.
     """
-    tell = tell or log.info
+    tell, out = tell or log.info, named(out)
+    stop_if_begun(out, resume=resume, overwrite=overwrite)
     laid = lay_out(sets, watching, categories="one", seed=settings.seed, mend=mend)
     for note in laid.notes:
         tell(note)
     pictures = _pictures(laid)
     config = _config(settings, laid, sum(one.taught for one in pictures))
     tell(f"Goes on from the detector in {settings.start}: {config.steps:,} steps of {config.batch_size} pictures, at {config.train_px} px.")
-    folder = train_detector(config, out, resume=resume, progress=tell, pictures=pictures)
+    folder = train_detector(config, out, resume=resume, overwrite=overwrite, progress=tell, pictures=pictures)
     figures = measure(load_organism_detector(folder, device="cpu"), laid.measuring, by_category=False)
     path = folder / METRICS_FILE
     content = json.loads(path.read_text(encoding="utf-8"))

@@ -33,6 +33,7 @@ from bioclip_search.train.model_folder import load_model_folder, write_model_fol
 from bioclip_search.train.names import NameBank
 from bioclip_search.train.objective import Objective
 from bioclip_search.train.pictures import TRAIN, LabelledPicture, read_pictures
+from bioclip_search.train.run_folder import begin, named
 from bioclip_search.train.schedule import learning_rate, picture_px
 from bioclip_search.train.scratch import start_from_scratch
 from bioclip_search.train.start import Start, check_sizes, open_start
@@ -61,7 +62,7 @@ class Run:
     folder: Path
 
 
-def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, progress: Listener | None = None) -> Path:
+def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, overwrite: bool = False, progress: Listener | None = None) -> Path:
     """The model folder `out`, trained on the pictures of the settings and measured on those kept back.
 
     Beside it, `out.run` holds the checkpoint and the logs of the run. Sets the number of torch threads of the process.
@@ -69,17 +70,19 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, pro
 
     Args:
         resume: Go on from the checkpoint of an earlier call with the same settings, if there is one.
+        overwrite: Begin anew where there is one.
         progress: Called now and then with a row: step of steps, losses, images_per_s and left_s; while a locked tower looks at
             the pictures, view of views and seen of n instead.
 
     Raises:
+        RunError: There is a checkpoint, and it was said neither to go on from it nor to begin anew.
         TableError: The pictures or a checklist cannot be read.
         PictureError: A picture cannot be decoded.
         ModelError: The start cannot be opened or tuned so, the checkpoint belongs to other settings, or the loss is no longer a number.
     """
     torch.set_num_threads(config.threads)
-    folder = out.with_name(out.name + ".run")
-    folder.mkdir(parents=True, exist_ok=True)
+    out = named(out)
+    folder = begin(out, resume=resume, overwrite=overwrite)
     with join_world(config.device) as world:
         run = _prepare(config, world, folder, progress if world.is_first else None)
         state = TrainingState(run.config, run.start.model, run.objective, folder)

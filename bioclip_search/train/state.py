@@ -20,10 +20,11 @@ from torch import nn
 from bioclip_search.errors import ModelError
 from bioclip_search.train.config import EncoderConfig
 from bioclip_search.train.objective import Objective
+from bioclip_search.train.run_folder import CHECKPOINT
 from bioclip_search.train.schedule import learning_rate
 from bioclip_search.train.tuning import parameter_groups
 
-CHECKPOINT, BEST = "checkpoint.pt", "best.safetensors"
+BEST = "best.safetensors"
 BETAS, EPSILON = (0.9, 0.98), 1e-6
 """AdamW's, as CLIP and OpenCLIP have them for transformers: a gradient that is all rounding moves nothing."""
 
@@ -130,14 +131,18 @@ class TrainingState:
         """Takes up the checkpoint; False if there is none.
 
         Raises:
-            ModelError: It was made with other settings.
+            ModelError: It was made with other settings, or cannot be read.
         """
         path = self.run / CHECKPOINT
         if not path.exists():
             return False
-        content: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.model.logit_scale.device)
-        if content["settings"] != self.config.fingerprint:
-            raise ModelError(f"{path} was made with other settings; restore them, or start again without --resume.")
+        try:
+            content: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.model.logit_scale.device)
+            told = content["settings"]
+        except Exception as error:  # torch and zipfile fail with a dozen types
+            raise ModelError(f"{path} cannot be read ({type(error).__name__}). Begin anew with --overwrite.") from error
+        if told != self.config.fingerprint:
+            raise ModelError(f"{path} was made with other settings; restore them, or begin anew with --overwrite.")
         _copy(content["model"], self.changing)
         _copy(content["average"], self.average)
         self.objective.load_state_dict(content["objective"])

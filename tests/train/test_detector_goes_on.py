@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from bioclip_search.detectors.network import Architecture, build_network
 from bioclip_search.detectors.organism import DetectorNote, load_organism_detector, write_detector
-from bioclip_search.errors import ModelError, TableError
+from bioclip_search.errors import ModelError, RunError, TableError
 from bioclip_search.images import ORIENTATION
 from bioclip_search.train.detector_goes_on import GoingOn, _upright_bytes, go_on
 from tests.train.yolo.small_squares import squares
@@ -78,6 +78,8 @@ def test_a_stopped_run_goes_on_as_if_it_never_stopped(start, gone_on, tmp_path):
     sets = [squares(9, part=PARTS)]
     with pytest.raises(StoppedError):
         go_on(settings(start), sets, tmp_path / "mine", tell=tell)
+    with pytest.raises(RunError, match="--resume goes on with it"):
+        go_on(settings(start), sets, tmp_path / "mine")
     go_on(settings(start), sets, tmp_path / "mine", resume=True)
     assert (tmp_path / "mine" / "detector.safetensors").read_bytes() == (gone_on[0] / "detector.safetensors").read_bytes()
 
@@ -90,7 +92,7 @@ def test_a_checkpoint_of_other_pictures_is_refused(start, gone_on):
 def test_a_damaged_checkpoint_is_refused_in_words(start, tmp_path):
     (tmp_path / "mine.run").mkdir()
     (tmp_path / "mine.run" / "checkpoint.pt").write_bytes(b"\x80\x04cos\nsystem\n(S'touch ran'\ntR.")
-    with pytest.raises(ModelError, match="Delete it, and start again without --resume"):
+    with pytest.raises(ModelError, match="cannot be read .*Begin anew with --overwrite"):
         go_on(settings(start), [squares(9, part=PARTS)], tmp_path / "mine", resume=True)
 
 

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from bioclip_search.encoder.opening import open_encoder
-from bioclip_search.errors import ModelError
+from bioclip_search.errors import ModelError, RunError
 from bioclip_search.train import tokenizer
 from bioclip_search.train.config import LossConfig, ModelConfig, TextsConfig, TuneConfig
 from bioclip_search.train.curves import CURVES_FILE
@@ -78,6 +78,8 @@ def test_a_killed_and_resumed_run_equals_an_unbroken_one(tiny_config, tmp_path, 
     with pytest.raises(Killed):
         train_encoder(config, tmp_path / "broken", progress=kill_at(killed_at))
     assert not (tmp_path / "broken").exists()
+    with pytest.raises(RunError, match="--resume goes on with it"):
+        train_encoder(config, tmp_path / "broken")
     train_encoder(config, tmp_path / "broken", resume=True)
     one, other = (tmp_path / name / WEIGHTS_FILE for name in ("unbroken", "broken"))
     assert one.read_bytes() == other.read_bytes()
@@ -102,6 +104,17 @@ def test_a_checkpoint_of_other_settings_is_refused(tiny_config, tmp_path):
     assert (tmp_path / "model.run" / CHECKPOINT).exists()
     with pytest.raises(ModelError, match="other settings"):
         train_encoder(tiny_config, tmp_path / "model", resume=True)
+
+
+def test_a_damaged_checkpoint_is_told_and_one_begins_anew_when_asked_to(tiny_config, tmp_path):
+    config = replace(tiny_config, schedule=replace(tiny_config.schedule, steps=1))
+    train_encoder(config, tmp_path / "model")
+    (tmp_path / "model.run" / CHECKPOINT).write_bytes(b"torn")
+    with pytest.raises(ModelError, match="cannot be read .*Begin anew with --overwrite"):
+        train_encoder(config, tmp_path / "model", resume=True)
+    rows = []
+    train_encoder(config, tmp_path / "model", overwrite=True, progress=rows.append)
+    assert [row["step"] for row in rows if "step" in row] == [1]
 
 
 def test_a_finished_run_that_is_resumed_learns_nothing_more(tiny_config, tmp_path):

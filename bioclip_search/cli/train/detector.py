@@ -42,7 +42,8 @@ TRY_SHARE = 5
 @click.option("--mend-split", is_flag=True, help="Give a burst that lies in two parts whole to one, instead of stopping.")
 @click.option("--trust-pickle", is_flag=True, help="Start from a .pt file, which can run any code.")
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
-def detector(config: Path | None, out: Path, resume: bool, **options: Any) -> None:
+@click.option("--overwrite", is_flag=True, help="Begin anew over a run that was stopped or is finished.")
+def detector(config: Path | None, out: Path, resume: bool, overwrite: bool, **options: Any) -> None:
     """Train a detector from pictures with boxes.
 
     From starter, or a folder of its small kind: learns to find organisms of any kind, and needs nothing installed besides. From all others: by ultralytics
@@ -54,25 +55,26 @@ def detector(config: Path | None, out: Path, resume: bool, **options: Any) -> No
     """
     if (config is None) == (not options["data"]):
         raise click.UsageError("Give either --data BOXES, or --config FILE for the small kind from scratch.")
+    going = {"resume": resume, "overwrite": overwrite}
     if config is not None:
-        folder = _from_settings(config, out, resume)
+        folder = _from_settings(config, out, going)
     else:
         sets, watching = (_sets(options[name], options["images"]) for name in ("data", "val"))
         if small := _small_start(options["start"]):
-            folder = _small(small, sets, watching, out, resume, options)
+            folder = _small(small, sets, watching, out, going, options)
         else:
-            folder = _by_ultralytics(sets, watching, out, resume, options)
+            folder = _by_ultralytics(sets, watching, out, going, options)
     click.echo(f"{folder}: written", err=True)
 
 
-def _from_settings(config: Path, out: Path, resume: bool) -> Path:
+def _from_settings(config: Path, out: Path, going: Mapping[str, bool]) -> Path:
     from bioclip_search.train.detector import train_detector
     from bioclip_search.train.detector_config import DetectorConfig
 
-    return train_detector(DetectorConfig.from_toml(config), out, resume=resume, progress=_tell)
+    return train_detector(DetectorConfig.from_toml(config), out, progress=_tell, **going)
 
 
-def _small(start: Path, sets: Sequence[BoxedSet], watching: Sequence[BoxedSet], out: Path, resume: bool, options: Mapping[str, Any]) -> Path:
+def _small(start: Path, sets: Sequence[BoxedSet], watching: Sequence[BoxedSet], out: Path, going: Mapping[str, bool], options: Mapping[str, Any]) -> Path:
     from bioclip_search.train.detector_goes_on import GoingOn, go_on
 
     useless = {
@@ -95,10 +97,10 @@ def _small(start: Path, sets: Sequence[BoxedSet], watching: Sequence[BoxedSet], 
             f"--device {options['device']}: the small kind, which {start} is, learns on the CPU. Leave it out, or give another --from, such as yolo11n."
         )
     settings = GoingOn(start, options["epochs"], options["batch"], options["image_px"], options["seed"])
-    return go_on(settings, sets, out, watching=watching, resume=resume, mend=options["mend_split"], tell=_tell)
+    return go_on(settings, sets, out, watching=watching, mend=options["mend_split"], tell=_tell, **going)
 
 
-def _by_ultralytics(sets: Sequence[BoxedSet], watching: Sequence[BoxedSet], out: Path, resume: bool, options: Mapping[str, Any]) -> Path:
+def _by_ultralytics(sets: Sequence[BoxedSet], watching: Sequence[BoxedSet], out: Path, going: Mapping[str, bool], options: Mapping[str, Any]) -> Path:
     from bioclip_search.train.yolo.settings import YoloSettings
     from bioclip_search.train.yolo.train import Evolution, train_yolo
 
@@ -106,7 +108,7 @@ def _by_ultralytics(sets: Sequence[BoxedSet], watching: Sequence[BoxedSet], out:
     recipe = {"lr0": options["learning_rate"]} if options["learning_rate"] else {}
     settings = YoloSettings(**told, image_px=options["image_px"] or IMAGE_PX, categories=options["categories"] or "own", recipe=recipe)
     evolution = Evolution(options["evolve"], options["subset"], options["try_epochs"] or max(1, options["epochs"] // TRY_SHARE))
-    asked = {"resume": resume, "mend": options["mend_split"], "trust_pickle": options["trust_pickle"]}
+    asked = {**going, "mend": options["mend_split"], "trust_pickle": options["trust_pickle"]}
     return train_yolo(settings, sets, out, watching=watching, evolution=evolution, **asked, tell=_tell, listen=_listen)
 
 

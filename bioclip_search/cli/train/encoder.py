@@ -44,10 +44,11 @@ MODES = ("lora", "last-blocks", "locked", "full")
 @click.option("--seed", type=int, default=0, show_default=True)
 @mend_option
 @click.option("--resume", is_flag=True, help="Go on with a run that was stopped.")
+@click.option("--overwrite", is_flag=True, help="Begin anew over a run that was stopped or is finished.")
 @click.option("--format", type=click.Choice(["table", "json"]), default="table", show_default=True)
 @precision_option
 @device_option
-def encoder(config: Path | None, start: str | None, out: Path, resume: bool, **options: Any) -> None:
+def encoder(config: Path | None, start: str | None, out: Path, resume: bool, overwrite: bool, **options: Any) -> None:
     """Train or adapt a CLIP encoder, with the names of the pictures' taxa as texts.
 
     With --from and --data it is adapted to the taxa of a region: what is taught, what chooses among the weights and what is asked at the
@@ -63,9 +64,9 @@ def encoder(config: Path | None, start: str | None, out: Path, resume: bool, **o
         raise click.UsageError("Give either --config, or --from and --data.")
     if config is not None:
         _stop_if_unheard(options)
-        _by_config(config, out, resume)
+        _by_config(config, out, resume, overwrite)
     else:
-        _regional(start, out, resume, options)
+        _regional(start, out, resume, overwrite, options)
 
 
 def _stop_if_unheard(options: dict[str, Any]) -> None:
@@ -77,32 +78,34 @@ def _stop_if_unheard(options: dict[str, Any]) -> None:
         raise click.UsageError(f"With --config the file tells all settings, so {', '.join(written)} would not be heeded. Write it there, or use --from.")
 
 
-def _by_config(config: Path, out: Path, resume: bool) -> None:
+def _by_config(config: Path, out: Path, resume: bool, overwrite: bool) -> None:
     from bioclip_search.cli.live import LiveLine
     from bioclip_search.train.config import EncoderConfig
     from bioclip_search.train.encoder import train_encoder
 
     with LiveLine() as tell:
-        folder = train_encoder(EncoderConfig.from_toml(config), out, resume=resume, progress=tell)
+        folder = train_encoder(EncoderConfig.from_toml(config), out, resume=resume, overwrite=overwrite, progress=tell)
     if os.environ.get("RANK", "0") == "0":  # under torchrun the first process speaks for all
         click.echo(f"{folder}: written", err=True)
 
 
-def _regional(start: str, out: Path, resume: bool, options: dict[str, Any]) -> None:
+def _regional(start: str, out: Path, resume: bool, overwrite: bool, options: dict[str, Any]) -> None:
     import json
 
     from bioclip_search.cli.live import LiveLine
     from bioclip_search.evaluation.labelled import find_sets
     from bioclip_search.train.regional.settings import KEEP_START, Wish
     from bioclip_search.train.regional.training import Telling, train_regional
+    from bioclip_search.train.run_folder import named
 
     names = ("mode", "epochs", "batch_size", "accumulate", "learning_rate", "threads", "seed", "device", "precision")
     wish = Wish(start, keep_start=options["keep_start"] or KEEP_START, **{name: options[name] for name in names})
     region, others = find_sets(options["data"]), find_sets(options["others"])
-    out_index = options["out_index"] or out.with_name(out.name + "-index")
+    out_index = options["out_index"] or named(out).with_name(named(out).name + "-index")
+    going = {"mend": options["mend"], "resume": resume, "overwrite": overwrite}
     with LiveLine() as learning:
         telling = Telling(lambda line: click.echo(line, err=True), learning)
-        report = train_regional(wish, region, others, options["index"], out, out_index, mend=options["mend"], resume=resume, telling=telling)
+        report = train_regional(wish, region, others, options["index"], out, out_index, telling=telling, **going)
     if options["format"] == "json":
         click.echo(json.dumps(report.to_dict(), indent=2, ensure_ascii=False))
     else:

@@ -38,6 +38,7 @@ from bioclip_search.train.regional.gathering import Gathered, gather
 from bioclip_search.train.regional.report import RegionalReport
 from bioclip_search.train.regional.settings import NAMES_FILE, Wish, settings_for
 from bioclip_search.train.regional.staging import Staged, stage
+from bioclip_search.train.run_folder import named, run_of, stop_if_begun
 from bioclip_search.trim import plain_leaves
 
 MOST_NAMES = 20_000
@@ -65,6 +66,7 @@ def train_regional(
     *,
     mend: bool = False,
     resume: bool = False,
+    overwrite: bool = False,
     telling: Telling = Telling(),
 ) -> RegionalReport:
     """The report of a training that leaves the model folder `out` and the index `out_index` of the taxa of `index`.
@@ -73,23 +75,27 @@ def train_regional(
         region: What is taught. `others`: pictures of other taxa, by which is seen what is lost.
         mend: Put a burst that a given split parts whole into one part.
         resume: Go on with a run of the same settings and pictures that was stopped.
+        overwrite: Begin anew over a run; an index is never written over.
 
     Raises:
+        RunError: There is a run, and it was said neither to go on with it nor to begin anew.
         TableError: The pictures or their labels cannot be used.
         ModelError: The start cannot be opened or tuned so, or the settings are not those of the run to go on with.
         IndexFolderError: `index` cannot be opened, or another index than that of this training stands at `out_index`.
     """
     if wish.mode not in MODES:
         raise TableError(f"The mode {wish.mode!r} is none of {', '.join(MODES)}.")
+    out = named(out)
+    stop_if_begun(out, resume=resume, overwrite=overwrite)
     wish, opened = replace(wish, start=start_of(wish.start)), Index(find_index(index))
     _stop_if_taken(out_index, out, wish, opened, resume)
-    folder = out.with_name(out.name + ".run")
+    folder = run_of(out)
     gathered, notes = _gathered(wish, region, others, Catalogue(opened), mend, telling)
     staged = stage([*gathered.region, *gathered.others], folder / PICTURES_FOLDER, telling.steps("pictures copied"))
     notes += [f"{one.image} was passed over: {one.error}" for one in staged.failures]
     for one in staged.failures:
         telling.say(f"{one.image} is passed over: {one.error}")
-    _teach(wish, folder / PICTURES_FOLDER, staged, opened, out, resume, telling)
+    _teach(wish, folder / PICTURES_FOLDER, staged, opened, out, telling, resume=resume, overwrite=overwrite)
     before = _before(wish, opened)
     recipe = TextRecipe.from_card(opened.card.recipe) if before.searcher else usual_recipe(before.encoder)
     made, new = _reembedded(wish, opened, recipe, out, out_index, telling)
@@ -134,11 +140,11 @@ def _gathered(
     return gathered, notes
 
 
-def _teach(wish: Wish, pictures: Path, staged: Staged, index: Index, out: Path, resume: bool, telling: Telling) -> None:
+def _teach(wish: Wish, pictures: Path, staged: Staged, index: Index, out: Path, telling: Telling, **beginning: bool) -> None:
     _write_names(index, pictures / NAMES_FILE, wish.seed)
     config = settings_for(wish, pictures, staged.files.items(), staged.taught)
     telling.say(f"{staged.taught:,} pictures are taught in {config.schedule.steps:,} steps of {config.schedule.batch_size}")
-    train_encoder(config, out, resume=resume, progress=telling.learning)
+    train_encoder(config, out, progress=telling.learning, **beginning)
 
 
 def _write_names(index: Index, file: Path, seed: int) -> None:

@@ -16,8 +16,9 @@ from safetensors.torch import load_file, save_file
 
 from bioclip_search.errors import ModelError
 from bioclip_search.swapping import whole_file
+from bioclip_search.train.run_folder import CHECKPOINT
 
-CHECKPOINT, BEST = "checkpoint.pt", "best.safetensors"
+BEST = "best.safetensors"
 
 
 def keep(learner: Any, run: Path, fingerprint: str, done: dict[str, Any]) -> None:
@@ -57,9 +58,9 @@ def read_checkpoint(run: Path, fingerprint: str) -> dict[str, Any] | None:
         content = torch.load(path, weights_only=True, map_location="cpu")
         told = content["fingerprint"]
     except Exception as error:  # torch and zipfile fail with a dozen types
-        raise ModelError(f"{path} cannot be read ({type(error).__name__}). Delete it, and start again without --resume.") from error
+        raise ModelError(f"{path} cannot be read ({type(error).__name__}). Begin anew with --overwrite.") from error
     if told != fingerprint:
-        raise ModelError(f"{path} was made with other settings or pictures; restore them, or start again without --resume.")
+        raise ModelError(f"{path} was made with other settings or pictures; restore them, or begin anew with --overwrite.")
     return content
 
 
@@ -96,7 +97,7 @@ def read_best(run: Path) -> dict[str, torch.Tensor]:
     try:
         return load_file(run / BEST)
     except Exception as error:  # safetensors fails with its own type
-        raise ModelError(f"{run / BEST} cannot be read ({error}). Start again without --resume.") from error
+        raise ModelError(f"{run / BEST} cannot be read ({error}). Begin anew with --overwrite.") from error
 
 
 def _random_states() -> dict[str, Any]:

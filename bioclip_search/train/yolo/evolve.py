@@ -119,9 +119,9 @@ def read_tries(path: Path, key: str) -> list[Try]:
         except (ValueError, KeyError, TypeError):
             is_ours = False
         if not is_ours:
-            raise ModelError(f"{path}, line {number}: is no try of an evolution. Delete the file, and start again without --resume.")
+            raise ModelError(f"{path}, line {number}: is no try of an evolution. Begin anew with --overwrite.")
         if one["key"] != key:
-            raise ModelError(f"{path} was made with other settings or pictures; restore them, or start again without --resume.")
+            raise ModelError(f"{path} was made with other settings or pictures; restore them, or begin anew with --overwrite.")
         tries.append(one)
     return tries
 

@@ -233,7 +233,7 @@ class _YoloLearner(DetectionTrainer):
         """Change 7."""
         if self.loss is not None and not bool(self.loss.isfinite().all()):
             raise DivergedError(
-                f"The loss of {self.job.architecture} is no number any more in epoch {epoch + 1}. Train anew with a lower learning rate (--learning-rate)."
+                f"The loss of {self.job.architecture} is no number any more in epoch {epoch + 1}. Train anew (--overwrite) with a lower learning rate (--learning-rate)."
             )
         return False
 

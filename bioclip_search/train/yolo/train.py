@@ -22,6 +22,7 @@ from bioclip_search.detectors.folder import WEIGHTS_FILE, load_folder, write_fol
 from bioclip_search.detectors.yolo import import_ultralytics, threads_kept
 from bioclip_search.errors import BioclipSearchError, ModelError
 from bioclip_search.train.journal import Journal
+from bioclip_search.train.run_folder import CHECKPOINT, begin, named, stop_if_begun
 from bioclip_search.train.yolo.budget import check_size, check_speed, frames_per_second
 from bioclip_search.train.yolo.evolve import JOURNAL, evolve
 from bioclip_search.train.yolo.measure import measure
@@ -32,6 +33,11 @@ from bioclip_search.train.yolo.start import Start, find_start
 log = logging.getLogger(__name__)
 
 LICENCE = "Network and training: ultralytics, AGPL-3.0 or its enterprise licence (https://ultralytics.com/license); this holds for the weights as well."
+
+TRIES = "tries"
+"""The folder of the trainings that an evolution tries."""
+
+KEPT = (CHECKPOINT, JOURNAL, TRIES)
 
 Tell = Callable[[str], None]
 Listener = Callable[[dict[str, Any]], None]
@@ -60,6 +66,7 @@ def train_yolo(
     watching: Sequence[BoxedSet] = (),
     evolution: Evolution = Evolution(),
     resume: bool = False,
+    overwrite: bool = False,
     mend: bool = False,
     trust_pickle: bool = False,
     tell: Tell | None = None,
@@ -72,18 +79,22 @@ def train_yolo(
     Args:
         watching: Sets by whose pictures the training is watched, and the best epoch chosen.
         resume: Go on from the checkpoint of an earlier call with the same settings and pictures, if there is one.
+        overwrite: Begin anew where there is one.
         mend: Give a burst that the split parts to one of its parts, where it would be refused.
         tell: Called with a line to show.
         listen: Called with a row of figures after every epoch.
 
     Raises:
+        RunError: There is a checkpoint, and it was said neither to go on from it nor to begin anew.
         TableError: The pictures cannot be used.
         ModelError: The start cannot be used, a budget is exceeded, the checkpoint belongs to other settings, or the training fails.
         MissingExtraError: ultralytics is not installed.
     """
     tell = tell or log.info
     import_ultralytics()
+    out = named(out)
     _check_out(out)
+    stop_if_begun(out, resume=resume, overwrite=overwrite, kept=KEPT)
     start = find_start(settings.start, trust_pickle=trust_pickle)
     tell(start.words)
     laid = lay_out(sets, watching, categories=settings.categories, seed=settings.seed, mend=mend)
@@ -92,8 +103,7 @@ def train_yolo(
     device = _device(settings.device)
     check_size(start.architecture, laid.categories, settings.max_mb)
     _check_untrained_speed(settings, start, laid, device)
-    run = out.with_name(out.name + ".run")
-    run.mkdir(parents=True, exist_ok=True)
+    run = begin(out, resume=resume, overwrite=overwrite, kept=KEPT)
     pictures = written(laid, run, settings.categories)
     work = _Work(start, laid, pictures, device, tell, listen)
     settings = _evolved(settings, evolution, work, run, resume)
@@ -119,7 +129,7 @@ def learn(settings: YoloSettings, work: _Work, run: Path, *, resume: bool, share
     Raises:
         ModelError: The checkpoint belongs to other settings, or the training fails.
     """
-    from bioclip_search.train.yolo.checkpoint import BEST, CHECKPOINT, read_checkpoint
+    from bioclip_search.train.yolo.checkpoint import BEST, read_checkpoint
     from bioclip_search.train.yolo.learner import Job, make_learner
 
     run.mkdir(parents=True, exist_ok=True)
@@ -175,12 +185,9 @@ def _evolved(settings: YoloSettings, evolution: Evolution, work: _Work, run: Pat
 
     tried = replace(settings, epochs=evolution.epochs)
     key = tried.fingerprint(f"{work.laid.fingerprint} {evolution.subset}")
-    if not resume:
-        (run / JOURNAL).unlink(missing_ok=True)
-        shutil.rmtree(run / "tries", ignore_errors=True)
 
     def attempt(number: int, recipe: dict[str, float]) -> float:
-        folder = run / "tries" / f"{number:03d}"
+        folder = run / TRIES / f"{number:03d}"
         try:
             done = learn(replace(tried, recipe={**settings.recipe, **_typed(recipe)}), work, folder, resume=resume, share=evolution.subset)
         except DivergedError as error:  # a recipe that cannot be learned by is the worst, and no reason to try no others

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from bioclip_search.errors import IndexFolderError, ModelError, TableError
+from bioclip_search.errors import IndexFolderError, ModelError, RunError, TableError
 from bioclip_search.evaluation.labelled import find_sets
 from bioclip_search.index import Index
 from bioclip_search.index.folder import TAXA_FILE
@@ -58,6 +58,10 @@ def test_a_killed_training_goes_on_and_ends_as_an_unbroken_one(wish, region, reg
     with pytest.raises(Killed):
         train("broken", telling=Telling(learning=kill))
     assert not (tmp_path / "broken").exists()
+    told = []
+    with pytest.raises(RunError, match="--resume goes on with it"):
+        train("broken", telling=Telling(told.append))
+    assert told == []  # before anything was read
     seen = []
     broken = train("broken", resume=True, telling=Telling(learning=lambda row: seen.append(row["step"])))
     assert 1 not in seen  # it did not begin anew

@@ -16,7 +16,7 @@ from bioclip_search.boxed.examining import examine
 from bioclip_search.boxed.writing import write_sets
 from bioclip_search.detect import load_detector
 from bioclip_search.detectors.card import read_card
-from bioclip_search.errors import ModelError
+from bioclip_search.errors import ModelError, RunError
 from bioclip_search.train.yolo.settings import YoloSettings
 from bioclip_search.train.yolo.train import Evolution, train_yolo
 from tests.train.yolo.small_squares import squares
@@ -129,6 +129,17 @@ def test_a_finished_run_that_is_resumed_only_writes_its_folder(trained, tmp_path
     train_yolo(SETTINGS, [squares(13, part=PARTS)], out, resume=True, listen=rows.append)
     assert rows == []
     assert weights_of(out) == before
+
+
+def test_a_forgotten_resume_is_told_before_any_work(trained, tmp_path):
+    lines = []
+    with pytest.raises(RunError, match="--resume goes on with it"):
+        train_yolo(SETTINGS, [squares(13, part=PARTS)], trained[0], tell=lines.append)
+    (tmp_path / "mine.run").mkdir()
+    (tmp_path / "mine.run" / "evolution.jsonl").write_text("{}\n")  # the tries of an evolution took hours, too
+    with pytest.raises(RunError, match="--resume goes on with it"):
+        train_yolo(SETTINGS, [squares(13, part=PARTS)], tmp_path / "mine", tell=lines.append)
+    assert lines == []
 
 
 @pytest.mark.parametrize(
