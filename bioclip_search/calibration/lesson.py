@@ -16,7 +16,7 @@ from bioclip_search.calibration.evidence import SHARE_FOR_TEACHING, Evidence, ev
 from bioclip_search.calibration.judge import Judge, teach_judge
 from bioclip_search.calibration.temperature import fit_temperature
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.burst_names import bursts_of, groups_in
+from bioclip_search.evaluation.burst_names import groups_in, with_bursts
 from bioclip_search.evaluation.candidates import Candidates, candidates_of_index
 from bioclip_search.evaluation.labelled import LabelledSet
 from bioclip_search.evaluation.picture_vectors import EmbeddedSet, vectors_of
@@ -147,22 +147,23 @@ def gather(
         TableError: There are fewer than `LEAST_PICTURES`.
     """
     numbers: dict[str, int] = {}
-    vectors, codes, vernacular, groups, before, repeats = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], [], 0, 0
+    vectors, codes, vernacular, groups, bursts, before, repeats = [np.empty((0, searcher.encoder.dim), np.float32)], [], [], [], [], 0, 0
     wanted = [wanted_rows(labelled, parts) for labelled in sets]
     in_all = sum(int(rows.sum()) for rows in wanted)
-    for labelled, rows in zip(sets, wanted, strict=True):
+    for known, rows in zip(with_bursts(sets), wanted, strict=True):
         tick = None if progress is None else lambda done, _, before=before: progress(before + done, in_all)
-        known = replace(labelled, bursts=bursts_of(labelled))
         found = vectors_of(searcher.encoder, known, rows, workers=workers, progress=tick)
         kept = found.without_repeats(of_bursts=True)  # or what teaches would show as well
         groups.append(_not_to_be_parted(kept) + sum(map(len, groups)))
+        bursts += [None] * len(kept) if kept.bursts is None else kept.bursts.tolist()
         truths = Lineages.of(kept.taxa, searcher.taxonomy.ranks, numbers)
         vectors, codes, vernacular = [*vectors, kept.vectors], [*codes, truths.codes], [*vernacular, truths.vernacular]
         before, repeats = before + len(found) + len(found.failures), repeats + len(found) - len(kept)
     _stop_if_few(sum(map(len, vectors)), in_all, sum(map(len, sets)), repeats)
     truths = Lineages(np.concatenate(codes), np.concatenate(vernacular))
+    together = groups_of(len(bursts), bursts=bursts, contents=np.concatenate(groups))
     scale = searcher.index.card.encoder.logit_scale
-    return LabelledPictures(np.concatenate(vectors), truths, candidates_of_index(searcher, numbers), scale, np.concatenate(groups))
+    return LabelledPictures(np.concatenate(vectors), truths, candidates_of_index(searcher, numbers), scale, together)
 
 
 def _not_to_be_parted(kept: EmbeddedSet) -> np.ndarray:

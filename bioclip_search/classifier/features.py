@@ -133,7 +133,7 @@ def _features(examples: Examples, looks: Sequence[Sequence[EmbeddedSet]], names:
     bursts = [None if labelled.bursts is None else labelled.bursts[found.rows] for found, labelled in zip(plain, examples.sets, strict=True)]
     groups = groups_of(
         len(vectors),
-        bursts=_told_apart(bursts, plain),
+        bursts=_told(bursts, plain),
         picture_of_row=_pictures_of_rows(plain),
         contents=[vector.tobytes() for vector in vectors],  # equal vectors are of equal pictures
     )
@@ -141,7 +141,7 @@ def _features(examples: Examples, looks: Sequence[Sequence[EmbeddedSet]], names:
         looks=tuple(Look(name, *_look(found, places)) for name, found in zip(names, looks, strict=True)),
         of=np.concatenate([rows[found.rows] for rows, found in zip(examples.of, plain, strict=True)]),
         groups=groups,
-        bursts=groups_of(len(vectors), bursts=_told_apart(bursts, plain)),
+        bursts=groups_of(len(vectors), bursts=_told(bursts, plain)),
         parts=np.concatenate([found.parts for found in plain]),
         names=tuple(name for found in plain for name in found.names),
         taxa=examples.taxa,
@@ -163,10 +163,9 @@ def _look(found: Sequence[EmbeddedSet], places: Sequence[np.ndarray]) -> tuple[n
     return numbers[numbers >= 0], vectors[numbers >= 0]
 
 
-def _told_apart(bursts: Sequence[np.ndarray | None], found: Sequence[EmbeddedSet]) -> list[object]:
-    """The burst of each picture, with the number of its set, for two sets may name theirs alike; None where it is not known."""
-    rows = [[None] * len(one) if names is None else names.tolist() for names, one in zip(bursts, found, strict=True)]
-    return [None if name is None else (number, name) for number, names in enumerate(rows) for name in names]
+def _told(bursts: Sequence[np.ndarray | None], found: Sequence[EmbeddedSet]) -> list[object]:
+    """The burst of each picture; None where it is not known."""
+    return [name for names, one in zip(bursts, found, strict=True) for name in ([None] * len(one) if names is None else names.tolist())]
 
 
 def _pictures_of_rows(found: Sequence[EmbeddedSet]) -> list[object]:

@@ -25,7 +25,7 @@ from bioclip_search.classifier.study import Study, sides_of, study_of
 from bioclip_search.classifier.trials import FOLDS, Trial, deal, measured, teach, try_head, with_strangers
 from bioclip_search.classifier.views import PLAIN
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.burst_names import bursts_of, with_whole_bursts
+from bioclip_search.evaluation.burst_names import whole_parts, with_bursts
 from bioclip_search.evaluation.labelled import NO_SPLIT, TRAIN, find_sets
 from bioclip_search.evaluation.picture_vectors import Embed
 from bioclip_search.heads.blending import Blend
@@ -120,8 +120,8 @@ def train_classifier(
     stop_if_there(Path(out))
     searcher = index if isinstance(index, Searcher) else Searcher.open(index)
     told = _Told(say)
-    sets = [with_whole_bursts(labelled, mend=mend) for labelled in find_sets(places, searcher.taxonomy.ranks)]
-    examples = find_examples(searcher, [replace(labelled, bursts=bursts_of(labelled)) for labelled in sets], skip_unknown=skip_unknown)
+    sets = whole_parts(with_bursts(find_sets(places, searcher.taxonomy.ranks)), mend=mend)
+    examples = find_examples(searcher, sets, skip_unknown=skip_unknown)
     told(*examples.notes, *_head_before(searcher))
     if study is not None:
         sides_of(searcher, examples.taxa, study)  # a name that is wrong is told before all pictures are looked at

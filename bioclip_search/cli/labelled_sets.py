@@ -26,33 +26,41 @@ truth_option = click.option(
 mend_option = click.option(
     "--mend-split", "mend", is_flag=True, help="Where the split of the labels parts a burst, put it whole into one part.  [default: stop, and tell]"
 )
+telling_mend_option = click.option(
+    "--mend-split", "mend", is_flag=True, help="Where the split of the labels parts a burst, put it whole into one part.  [default: tell it]"
+)
 parts_option = click.option("--part", "parts", multiple=True, help="Only this part; may be given several times.  [default: all that is not train]")
 
 
 def labelled_sets(
-    files: Sequence[str], config: str | None, only: Sequence[str], searcher: Searcher, truth: str | None = None, mend: bool = False
+    files: Sequence[str], config: str | None, only: Sequence[str], searcher: Searcher, truth: str | None = None, mend: bool = False, *, is_taught: bool = True
 ) -> list[LabelledSet]:
-    """The sets asked for, their labels looked up in the index.
+    """The sets asked for, their labels looked up in the index; `is_taught` as of `resolved_sets`.
 
     Raises:
         TableError: A file cannot be read, a set of this name is not among them, or a split parts a burst and is not to be mended.
     """
     from bioclip_search.errors import TableError
 
-    sets = resolved_sets(files, config, searcher, truth, mend).sets
+    sets = resolved_sets(files, config, searcher, truth, mend, is_taught=is_taught).sets
     names = [labelled.name for labelled in sets]
     if missing := [name for name in only if name not in names]:
         raise TableError(f"There is no set {', '.join(missing)}; there are {', '.join(names)}.")
     return [labelled for labelled in sets if not only or labelled.name in only]
 
 
-def resolved_sets(files: Sequence[str], config: str | None, searcher: Searcher, truth: str | None = None, mend: bool = False) -> Resolution:
+def resolved_sets(
+    files: Sequence[str], config: str | None, searcher: Searcher, truth: str | None = None, mend: bool = False, *, is_taught: bool = True
+) -> Resolution:
     """All sets of the files, or of a training run, whose labels stay as they were taught; and what became of the labels.
 
+    Args:
+        is_taught: Whether anything learns from some of the pictures; where nothing does, a split that parts a burst is told and left as it is.
+
     Raises:
-        TableError: A file cannot be read, or a split parts a burst and is not to be mended.
+        TableError: A file cannot be read, or a split parts a burst, something is taught, and it is not to be mended.
     """
-    from bioclip_search.evaluation.burst_names import with_whole_bursts
+    from bioclip_search.evaluation.burst_names import with_parted_bursts_told, with_whole_bursts
     from bioclip_search.evaluation.labelled import find_sets, sets_of_training
     from bioclip_search.evaluation.labels import LabelReport, Resolution
     from bioclip_search.evaluation.run_sets import is_run, set_of_answered
@@ -65,7 +73,8 @@ def resolved_sets(files: Sequence[str], config: str | None, searcher: Searcher, 
 
         return Resolution(tuple(sets_of_training(EncoderConfig.from_toml(config), ranks)), LabelReport(()))
     if truth is None:
-        return looked_up([with_whole_bursts(labelled, mend=mend) for labelled in find_sets(files, ranks)], searcher)
+        found = find_sets(files, ranks)
+        return looked_up(with_whole_bursts(found, mend=mend) if is_taught or mend else with_parted_bursts_told(found), searcher)
     return looked_up([set_of_answered(file, truth, ranks) if is_run(file) else set_of_run(file, truth, ranks) for file in files], searcher)
 
 

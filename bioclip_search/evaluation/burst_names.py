@@ -9,14 +9,17 @@ The rules, for every picture the first that holds:
 3. The table tells its station and only the day: the pictures of that day there are one burst.
 4. Nothing is told, and it is a file: as rule 2, with the time and the camera of its EXIF, its folder standing for the station. That opens
    every file, so it is done where a split is made (`bursts_of`), not where labels are read.
+5. Of several sets, rules 2 and 4 hold through all of them, with the folders on disk. A sequence of one name is one burst in two sets if the
+   tables lie in one folder, or tell one day; the pictures of a day if they lie in one folder. Else they are two, for two projects may count from 1.
 
 Of a folder the parts train, val and test are left out, or no burst would ever be seen to lie in two of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import os
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -27,7 +30,7 @@ from bioclip_search.bursts.sequences import GAP_S, NO_OFFSET, Pictures, group
 from bioclip_search.evaluation.label_folders import SPLITS
 from bioclip_search.exif import facts_of
 from bioclip_search.images import open_file, open_header
-from bioclip_search.splits.straddling import kept_whole
+from bioclip_search.splits.straddling import find_straddling, kept_whole
 from bioclip_search.splits.together import groups_of
 
 if TYPE_CHECKING:
@@ -65,15 +68,31 @@ def bursts_of(labelled: LabelledSet) -> np.ndarray | None:
     """The burst of each picture, as `LabelledSet.bursts`; where labels tell none, by the EXIF of the files (rule 4), which are all opened."""
     if labelled.bursts is not None or labelled.paths is None:
         return labelled.bursts
-    paths = labelled.paths()
-    facts = [None if path is None else _facts(path) for path in paths]
-    timed = [row for row, told in enumerate(facts) if told is not None and told.timestamp is not None]
+    timed = _timed_files(labelled.paths())
     if not timed:
         return None
-    names = np.full(len(paths), None, object)
-    places = [f"{facts[row].camera} {_folder(str(paths[row]))}" for row in timed]
-    names[timed] = _by_time(places, [facts[row].timestamp for row in timed])
+    names = np.full(len(labelled), None, object)
+    names[list(timed)] = _by_time(*zip(*timed.values(), strict=True))
     return names
+
+
+def with_bursts(sets: Sequence[LabelledSet]) -> list[LabelledSet]:
+    """The sets with the burst of each picture by all rules; one whose frames stand in two sets has one name in both, and two have never one.
+
+    The files of sets whose labels tell no bursts are all opened.
+    """
+    if all(labelled.is_through_sets for labelled in sets):
+        return list(sets)
+    if len(sets) == 1:
+        return [replace(labelled, bursts=bursts_of(labelled)) for labelled in sets]
+    clues = _Clues()
+    for number, labelled in enumerate(sets):
+        clues.take(labelled, number)
+    names = clues.names()
+    ends = np.cumsum([len(labelled) for labelled in sets])
+    several = np.split(names, ends[:-1])
+    found = [of if any(name is not None for name in of) else None for of in several]
+    return [replace(one, bursts=of, is_through_sets=True) for one, of in zip(sets, found, strict=True)]
 
 
 def groups_in(pictures: LabelledSet | EmbeddedSet, *, copies: bool = True) -> np.ndarray:
@@ -87,19 +106,114 @@ def groups_in(pictures: LabelledSet | EmbeddedSet, *, copies: bool = True) -> np
     return groups_of(len(pictures), bursts=pictures.bursts, picture_of_row=pictures.picture_of_row, contents=contents)
 
 
-def with_whole_bursts(labelled: LabelledSet, *, mend: bool = False) -> LabelledSet:
-    """The set with its bursts, none of them in two parts: as it came, or mended and told in its notes.
+def with_whole_bursts(sets: Sequence[LabelledSet], *, mend: bool = False) -> list[LabelledSet]:
+    """The sets with their bursts, none of them in two parts, be it of one set or of two: as they came, or mended and told in the notes.
 
-    Files are opened for their bursts only where the set has several parts.
+    Files are opened for their bursts only where there are several parts.
 
     Raises:
         TableError: A burst lies in two parts and is not to be mended; says which, and what to do.
     """
-    if len(set(labelled.parts.tolist())) <= 1:
-        return labelled
-    known = replace(labelled, bursts=bursts_of(labelled))
-    parts, notes = kept_whole(known.parts, groups_in(known), mend=mend, names=known.names)
-    return replace(known, parts=parts, notes=(*known.notes, *(f"{known.name}: {note}" for note in notes)))
+    return whole_parts(with_bursts(sets), mend=mend) if _is_split(sets) else list(sets)
+
+
+def whole_parts(known: Sequence[LabelledSet], *, mend: bool = False) -> list[LabelledSet]:
+    """The same for sets as `with_bursts` gives them."""
+    parts, notes = kept_whole(_parts(known), groups_in_sets(known), mend=mend, names=_names(known))
+    if len(known) == 1:
+        notes = tuple(f"{known[0].name}: {note}" for note in notes)
+    ends = np.cumsum([len(labelled) for labelled in known])
+    found = [replace(labelled, parts=several) for labelled, several in zip(known, np.split(parts, ends[:-1]), strict=True)]
+    return [replace(found[0], notes=(*found[0].notes, *notes)), *found[1:]]
+
+
+def with_parted_bursts_told(sets: Sequence[LabelledSet]) -> list[LabelledSet]:
+    """The sets as they are, for a measure that teaches nothing; bursts that lie in two parts are told in the notes of the first."""
+    if not _is_split(sets):
+        return list(sets)
+    known = with_bursts(sets)
+    parts = _parts(known)
+    told = find_straddling(parts, groups_in_sets(known)).told(parts, _names(known))
+    if not told:
+        return known
+    note = f"{told} Nothing is taught here; but if the index was taught some of them, by its head or its encoder, the figures of the others are too good."
+    return [replace(known[0], notes=(*known[0].notes, note)), *known[1:]]
+
+
+def groups_in_sets(known: Sequence[LabelledSet]) -> np.ndarray:
+    """The group of each picture of all sets, (n,) int64, that no split may part: bursts, crops of one picture, and one file in two sets."""
+    n = sum(map(len, known))
+    bursts = [name for one in known for name in (one.bursts if one.bursts is not None else [None] * len(one))]
+    pictures = [None if of is None else (number, of) for number, one in enumerate(known) for of in _pictures_of_rows(one)]
+    files = [None if path is None else os.path.abspath(path) for one in known for path in _paths(one)] if len(known) > 1 else None
+    return groups_of(n, bursts=bursts, picture_of_row=pictures, contents=files)
+
+
+def _is_split(sets: Sequence[LabelledSet]) -> bool:
+    return len({part for labelled in sets for part in labelled.parts.tolist()}) > 1
+
+
+def _parts(sets: Sequence[LabelledSet]) -> np.ndarray:
+    return np.concatenate([labelled.parts for labelled in sets])
+
+
+def _names(sets: Sequence[LabelledSet]) -> list[str]:
+    return [name for labelled in sets for name in labelled.names]
+
+
+def _pictures_of_rows(labelled: LabelledSet) -> list[int | None]:
+    return [None] * len(labelled) if labelled.picture_of_row is None else labelled.picture_of_row.tolist()
+
+
+def _paths(labelled: LabelledSet) -> list[Path | None]:
+    return [None] * len(labelled) if labelled.paths is None else labelled.paths()
+
+
+@dataclass(eq=False)
+class _Clues:
+    """What is told of the bursts of all pictures of several sets.
+
+    Attributes:
+        keys: Those of one key are one burst; None where nothing is told, and until all times are known.
+        days: A sequence at a station on a day, which holds wherever its table lies (rule 5).
+        timed: The place and the moment of the rows that times tell of.
+    """
+
+    keys: list[Hashable | None] = field(default_factory=list)
+    days: list[Hashable | None] = field(default_factory=list)
+    timed: dict[int, tuple[str, datetime]] = field(default_factory=dict)
+
+    def take(self, labelled: LabelledSet, number: int) -> None:
+        first = len(self.keys)
+        self.keys += [None] * len(labelled)
+        self.days += [None] * len(labelled)
+        if labelled.bursts is None:
+            self.timed |= {first + row: told for row, told in _timed_files(_paths(labelled)).items()}
+        elif labelled.taken is None:
+            self.keys[first:] = [None if name is None else (number, name) for name in labelled.bursts.tolist()]
+        else:
+            for row, told in enumerate(labelled.taken(), start=first):
+                self._take_row(row, *told)
+
+    def _take_row(self, row: int, sequence: str | None, station: str | None, when: str | None, image: str | None, home: str) -> None:
+        """Rules 1 to 3."""
+        project = _folder(f"{home}/table")
+        if sequence is not None:
+            self.keys[row] = ("sequence", project, station, sequence)
+            self.days[row] = None if when is None else (station, sequence, when[:_DAY_LETTERS])
+        elif when is not None and len(when) > _DAY_LETTERS:
+            place = f"station {station}" if station is not None else f"folder {_folder(image) if image else project}"
+            self.timed[row] = (place, datetime.fromisoformat(when))
+        elif when is not None and station is not None:
+            self.keys[row] = ("day", project, station, when)
+
+    def names(self) -> np.ndarray:
+        """The burst of each picture of all sets, (n,) object, a number; None where it is not known."""
+        if self.timed:
+            for row, name in zip(self.timed, _by_time(*zip(*self.timed.values(), strict=True)), strict=True):
+                self.keys[row] = ("time", name)
+        groups = groups_of(len(self.keys), bursts=self.keys, contents=self.days)
+        return np.array([None if key is None else group for key, group in zip(self.keys, groups.tolist(), strict=True)], object)
 
 
 def _folder(image: str | None) -> str:
@@ -127,6 +241,12 @@ def _by_time(places: Sequence[str], moments: Sequence[datetime]) -> list[str]:
 def _seconds(moment: datetime) -> float:
     """Since 1970, of the local clock where no zone is told."""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _timed_files(paths: Sequence[Path | None]) -> dict[int, tuple[str, datetime]]:
+    """The place (camera and folder) and the moment of the rows whose files tell when they were taken (rule 4)."""
+    facts = {row: told for row, path in enumerate(paths) if path is not None and (told := _facts(path)) is not None and told.timestamp is not None}
+    return {row: (f"{told.camera} {_folder(os.path.abspath(paths[row]))}", told.timestamp) for row, told in facts.items()}
 
 
 def _facts(path: Path) -> Any:

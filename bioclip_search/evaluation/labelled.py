@@ -7,6 +7,7 @@ pictures only as they come, so memory stays flat. What columns and folders mean 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -63,7 +64,10 @@ class LabelledSet:
         state: Gives a text that is another when a file of the set has changed; None: nobody knows.
         bursts: (n,) object; the burst that a picture was taken in, by any name, None where it is not known; None: no picture tells. A split never parts one.
             Where labels tell none, files may: `burst_names.bursts_of`.
-        stations: (n,) object; the camera's stay at a place, likewise.
+        is_through_sets: Whether `bursts` were found through all sets, so that one name is one burst in all of them (`burst_names.with_bursts`).
+        stations: (n,) object; the camera's stay at a place, as `bursts`.
+        taken: Gives for each picture what labels tell of its taking: sequence, station and time, and where it lies, each None where it is not told, and
+            the folder of what tells of it; None: it is not known apart from `bursts`.
         paths: Gives where each picture lies as a file, None where it does not; None: they are no files.
         known: Vectors that a run keeps of the pictures, so that they need not be looked at again.
     """
@@ -79,7 +83,9 @@ class LabelledSet:
     picture_of_row: np.ndarray | None = None
     state: Callable[[], str] | None = None
     bursts: np.ndarray | None = None
+    is_through_sets: bool = False
     stations: np.ndarray | None = None
+    taken: Callable[[], list[tuple[str | None, ...]]] | None = None
     paths: Callable[[], list[Path | None]] | None = None
     known: KnownVectors | None = None
 
@@ -146,6 +152,7 @@ def read_set(name: str, files: Sequence[Path], ranks: Sequence[str] = RANKS) -> 
         picture_of_row=_picture_of_row(labels["image"].to_pylist()),
         bursts=burst_names(*(labels[name].to_pylist() for name in (*TAKEN_COLUMNS, "image"))),
         stations=None if labels["station"].null_count == len(labels) else np.array(labels["station"].to_pylist(), object),
+        taken=partial(_taken_of, tuple(zip(files, tables, strict=True))),
         paths=partial(_paths_of, tuple(zip(files, tables, strict=True))),
         state=partial(_state_of, tuple(zip(files, tables, strict=True))),
     )
@@ -223,6 +230,21 @@ def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:
 
 def _paths_of(files: Sequence[tuple[Path, pa.Table]]) -> list[Path | None]:
     return [_place(file, place) if place else None for file, table in files for place in table["image"].to_pylist()]
+
+
+def _taken_of(files: Sequence[tuple[Path, pa.Table]]) -> list[tuple[str | None, ...]]:
+    """`LabelledSet.taken`, places as full paths with `/`."""
+    rows = []
+    for file, table in files:
+        home = file if file.is_dir() else file.parent
+        images = [_full(_place(file, image)) if image else None for image in table["image"].to_pylist()]
+        told = (table[name].to_pylist() for name in TAKEN_COLUMNS)
+        rows += zip(*told, images, [_full(home)] * len(table), strict=True)
+    return rows
+
+
+def _full(path: Path) -> str:
+    return os.path.abspath(path).replace(os.sep, "/")
 
 
 def _place(file: Path, image: str) -> Path:

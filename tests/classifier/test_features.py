@@ -41,10 +41,11 @@ def test_frames_of_a_burst_and_copies_are_one_group(searcher, speckled, cats):
     assert found.bursts.tolist() == [0, 1, 2, 2, 3, 4, 5, 6, 7]  # a copy is no frame
 
 
-def test_bursts_of_one_name_in_two_sets_are_two(searcher, speckled, tmp_path, taxonomy):
+def test_frames_of_a_burst_in_two_sets_are_one_group(searcher, speckled, tmp_path, taxonomy):
     roots = [write_pictures(tmp_path / name, taxonomy, 2, [species]) for name, species in (("a", "Felis catus"), ("b", "Panthera leo"))]
-    sets = [replace(labelled, bursts=np.array(["1", "1"], object)) for labelled in find_sets(roots)]
-    assert see(speckled, find_examples(searcher, sets)).groups.tolist() == [0, 0, 1, 1]
+    bursts = (np.array([1, 2], object), np.array([2, 3], object))
+    sets = [replace(labelled, bursts=of) for labelled, of in zip(find_sets(roots), bursts, strict=True)]
+    assert see(speckled, find_examples(searcher, sets)).groups.tolist() == [0, 1, 1, 2]
 
 
 def test_vectors_that_a_run_keeps_are_taken_and_looks_without_a_picture_are_left_out(searcher, speckled, cats):

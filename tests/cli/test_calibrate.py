@@ -100,24 +100,37 @@ def test_answers_beside_their_truth_calibrate_as_well(folder, tmp_path):  # noqa
     "command",
     [
         ("calibrate", "--out", "mended.calibration"),
-        ("evaluate",),
         ("evaluate", "few-shot", "--shots", "1"),
         ("evaluate", "prototypes"),
         ("evaluate", "fallback", "--splits", "2"),
     ],
-    ids=["calibrate", "zero-shot", "few-shot", "prototypes", "fallback"],
+    ids=["calibrate", "few-shot", "prototypes", "fallback"],
 )
 def test_a_split_that_parts_a_burst_is_refused_and_mended_where_asked(command, folder, tmp_path, monkeypatch):  # noqa: F811
-    """Forty pictures in twenty bursts of two; the last burst has one picture in train."""
     monkeypatch.chdir(tmp_path)
-    table = small_table()
-    labels = {name: [table[name][number % 9].as_py() for number in range(40)] for name in table.column_names}
-    burst = [f"b{number // 2}" for number in range(40)]
-    write_parquet(tmp_path / "cats/a.parquet", [number * 6 for number in range(40)], **labels, seq_id=burst, split=["val"] * 39 + ["train"])
+    write_parted(tmp_path)
     asked = (*command, "cats/a.parquet", "--index", folder)
     with pytest.raises(TableError, match=r"parts one burst .*row 39 is in val, and cats/row 40 of the same burst in train.*--mend-split"):
         run(*asked)
     assert "Mended: each goes whole to the part that has most of it; 1 picture moved" in run(*asked, "--mend-split").stderr
+
+
+@pytest.mark.parametrize("command", [("evaluate",), ("evaluate", "text-types", "--type", "sci")], ids=["zero-shot", "text-types"])
+def test_where_nothing_is_taught_a_split_that_parts_a_burst_is_told_and_no_picture_moves(command, folder, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.chdir(tmp_path)
+    write_parted(tmp_path)
+    told = run(*command, "cats/a.parquet", "--index", folder, "--format", "jsonl")
+    assert "row 39 is in val, and cats/row 40 of the same burst in train. Nothing is taught here" in told.stderr
+    assert json.loads(told.stdout.splitlines()[0])["n"] == 39  # the one in train is passed over, as ever
+    assert "1 picture moved" in run(*command, "cats/a.parquet", "--index", folder, "--mend-split").stderr
+
+
+def write_parted(home) -> None:
+    """Forty pictures in twenty bursts of two; the last burst has one picture in train."""
+    table = small_table()
+    labels = {name: [table[name][number % 9].as_py() for number in range(40)] for name in table.column_names}
+    burst = [f"b{number // 2}" for number in range(40)]
+    write_parquet(home / "cats/a.parquet", [number * 6 for number in range(40)], **labels, seq_id=burst, split=["val"] * 39 + ["train"])
 
 
 def test_of_a_burst_one_picture_of_a_taxon_counts(folder, tmp_path):  # noqa: F811

@@ -40,11 +40,13 @@ def embedded_sets(
     mend: bool = False,
     config: str | None = None,
     only: Sequence[str] = (),
+    is_taught: bool = True,
 ) -> Iterator[tuple[EmbeddedSet, tuple[str, ...]]]:
     """Each data set with its vectors, and the ranks of its labels. Tables of vectors are taken as they are.
 
     Args:
         config: Settings of a training of an encoder, whose sets are taken instead of data sets; `only` those of these names.
+        is_taught: Whether anything learns from some of the pictures, as of `resolved_sets`.
     """
     from bioclip_search.evaluation.burst_names import bursts_of
     from bioclip_search.evaluation.picture_vectors import EmbeddedSet, has_vectors, labels_with_vectors, vectors_of
@@ -61,7 +63,7 @@ def embedded_sets(
     pictures = [place for place in datasets if place not in tables]
     if pictures or config:
         searcher = Searcher.open(index, device=device, precision=precision)
-        for labelled in labelled_sets(pictures, config, only, searcher, mend=mend):
+        for labelled in labelled_sets(pictures, config, only, searcher, mend=mend, is_taught=is_taught):
             with progress_steps(labelled.name) as progress:
                 found = vectors_of(
                     searcher.encoder, replace(labelled, bursts=bursts_of(labelled)), _wanted(labelled, parts), workers=workers, progress=progress

@@ -13,7 +13,7 @@ import click
 
 from bioclip_search.cli.evaluate.printing import print_scores, tell_failures, write_out
 from bioclip_search.cli.identify import device_option, format_option, list_images, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import mend_option, resolved_sets, stop_unless_one_is_given
+from bioclip_search.cli.labelled_sets import resolved_sets, stop_unless_one_is_given, telling_mend_option
 from bioclip_search.cli.progress import progress_bar, progress_steps
 from bioclip_search.cli.values import ACCURACY, OutputFile
 
@@ -38,7 +38,7 @@ DEFAULT_INDEX = "starter"
 @click.option("--labels", multiple=True, help="own, index, or a table of taxa; may be given several times.  [default: own; with --report index]")
 @click.option("--distractors", metavar="TABLE", type=click.Path(), help="Measure also among the labels of all sets and these taxa (list `mixed`).")
 @click.option("--part", "parts", multiple=True, help="Measure only this part; may be given several times.  [default: all that is not train]")
-@mend_option
+@telling_mend_option
 @click.option("--seen", metavar="TABLE", type=click.Path(), help="Tell taxa of this table (say, those trained on) and all others apart.")
 @click.option("--target-accuracy", type=ACCURACY, default=0.9, show_default=True, help="Share of fallback answers that shall be right.")
 @click.option("--detector", default="none", show_default=True, help="With --truth and pictures: how organisms are found in them.")
@@ -91,7 +91,7 @@ def _measure_pictures(files: Sequence[str], config: str | None, question: dict[s
         if Path(file).suffix.lower() in SUFFIXES:
             raise click.UsageError(f"{file} is a picture; say what it shows with --truth.")
     searcher = Searcher.open(question["index"] or DEFAULT_INDEX, device=question["device"], precision=question["precision"])
-    resolution = resolved_sets(files, config, searcher, mend=question["mend"])
+    resolution = resolved_sets(files, config, searcher, mend=question["mend"], is_taught=False)
     asked = {
         "labels": question["labels"] or (("index",) if is_drawn else ("own",)),
         "parts": question["parts"] or None,

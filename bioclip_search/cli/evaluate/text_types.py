@@ -9,7 +9,7 @@ import click
 from bioclip_search.cli.evaluate.embedding import datasets_argument, embedded_sets, out_option
 from bioclip_search.cli.evaluate.figures import print_figures, print_rows, share_in_words, write_json
 from bioclip_search.cli.identify import device_option, format_option, precision_option, workers_option
-from bioclip_search.cli.labelled_sets import mend_option, parts_option
+from bioclip_search.cli.labelled_sets import parts_option, telling_mend_option
 from bioclip_search.prompts import TEMPLATE_SETS, TEXT_TYPES
 
 
@@ -22,7 +22,7 @@ from bioclip_search.prompts import TEMPLATE_SETS, TEXT_TYPES
 @click.option("--templates", help=f"{', '.join(TEMPLATE_SETS)}, or your own sentence with {{}}.  [default: those of the index]")
 @click.option("--distractors", metavar="TABLE", type=click.Path(), help="Choose also among these taxa.")
 @parts_option
-@mend_option
+@telling_mend_option
 @out_option
 @workers_option
 @precision_option
@@ -61,7 +61,8 @@ def text_types(
         own = TextRecipe.from_card(searcher.index.card.recipe)
         recipe = TextRecipe(own.text_type, templates_named(templates)) if templates else own
         others = taxa_of(distractors, searcher.taxonomy.ranks) if distractors else None
-        for found, ranks in embedded_sets(datasets, parts or None, index=index, device=device, precision=precision, workers=workers, mend=mend):
+        asked = {"index": index, "device": device, "precision": precision, "workers": workers, "mend": mend}
+        for found, ranks in embedded_sets(datasets, parts or None, **asked, is_taught=False):
             figures = compare_text_types(searcher.encoder, found, ranks, recipe=recipe, types=types, distractors=others)
             records.append({"set": found.name, "index": searcher.index.card.name, "own_type": recipe.text_type, **figures})
             failed |= bool(found.failures)

@@ -2,9 +2,9 @@
 
 What labels mean is left to `evaluation.labels`, what belongs together to `evaluation.burst_names`, dealing out to `splits`.
 
-1. A split that the labels give is heeded if it has a part train and another: train is taught. Of the others val chooses and the
-   rest is asked; where only one other part is there, its bursts are halved.
-2. Without one, bursts are dealt: `SHARES` of every taxon.
+1. A split that the labels give, of all sets together, is heeded if it has a part train and another: train is taught. Of the others val
+   chooses and the rest is asked; where only one other part is there, its bursts are halved.
+2. Of sets without one, bursts are dealt: `SHARES` of every taxon; frames of a burst that stands in another set as well go where that does.
 3. Of other taxa nothing is taught; the pictures that their labels do not call train (all of them, if there are no others) are
    halved into those that choose and those that are asked.
 4. Pictures without a label count nowhere.
@@ -23,10 +23,10 @@ from pathlib import Path
 import numpy as np
 
 from bioclip_search.errors import TableError
-from bioclip_search.evaluation.burst_names import bursts_of, groups_in, with_whole_bursts
+from bioclip_search.evaluation.burst_names import bursts_of, groups_in, groups_in_sets, whole_parts, with_bursts
 from bioclip_search.evaluation.few_shot import Classes, classes_of
-from bioclip_search.evaluation.labelled import TRAIN, LabelledSet
-from bioclip_search.splits.folds import stratified_parts
+from bioclip_search.evaluation.labelled import NO_SPLIT, TRAIN, LabelledSet
+from bioclip_search.splits.folds import NO_CLASS, stratified_parts
 
 CHOOSE, ASK, NOWHERE = "val", "test", ""
 PARTS = (TRAIN, CHOOSE, ASK)
@@ -67,11 +67,7 @@ def gather(region: Sequence[LabelledSet], others: Sequence[LabelledSet], ranks: 
     Raises:
         TableError: A split parts a burst and is not to be mended, or there are too few labelled pictures or taxa.
     """
-    taught, notes = [], []
-    for labelled in region:
-        dealt, told = _of_region(labelled, ranks, mend, seed)
-        taught.append(dealt)
-        notes += told
+    taught, notes = _of_region(region, ranks, mend, seed)
     asked = [_of_others(labelled, ranks, seed) for labelled in others]
     sets, told = _without_copies([*taught, *asked])
     gathered = Gathered(tuple(sets[: len(taught)]), tuple(sets[len(taught) :]), (*notes, *told))
@@ -79,20 +75,45 @@ def gather(region: Sequence[LabelledSet], others: Sequence[LabelledSet], ranks: 
     return gathered
 
 
-def _of_region(labelled: LabelledSet, ranks: Sequence[str], mend: bool, seed: int) -> tuple[LabelledSet, list[str]]:
+def _of_region(sets: Sequence[LabelledSet], ranks: Sequence[str], mend: bool, seed: int) -> tuple[list[LabelledSet], list[str]]:
     """Rules 1, 2 and 4."""
-    classes, given = classes_of(labelled, ranks), set(labelled.parts.tolist())
-    is_split = TRAIN in given and len(given) > 1
-    known = with_whole_bursts(labelled, mend=mend) if is_split else replace(labelled, bursts=bursts_of(labelled))
-    notes = [note for note in known.notes if note not in labelled.notes]
-    groups = groups_in(known)
-    dealt = np.array(PARTS, object)[stratified_parts(classes.of, groups, SHARES, seed)]
-    parts = _heeded(known.parts, classes.of, groups, seed) if is_split else dealt
-    parts = np.where(classes.of < 0, NOWHERE, parts)
-    notes += _few(labelled.name, classes, parts)
-    if nameless := int((classes.of < 0).sum()):
-        notes.append(f"{labelled.name}: {nameless:,} {'picture has' if nameless == 1 else 'pictures have'} no label that names a taxon, and count nowhere")
-    return replace(known, parts=parts), notes
+    known, is_split = with_bursts(sets), _are_split(sets)
+    if any(is_split):
+        heeded = iter(whole_parts([one for one, has_parts in zip(known, is_split, strict=True) if has_parts], mend=mend))
+        known = [next(heeded) if has_parts else one for one, has_parts in zip(known, is_split, strict=True)]
+    notes = [note for one, before in zip(known, sets, strict=True) for note in one.notes if note not in before.notes]
+    classes = [classes_of(one, ranks) for one in known]
+    dealt = _dealt(known, classes, np.repeat(is_split, [len(one) for one in known]), seed)
+    found = []
+    for one, of_set, parts in zip(known, classes, np.split(dealt, np.cumsum([len(one) for one in known])[:-1]), strict=True):
+        if nameless := int((of_set.of < 0).sum()):
+            notes.append(f"{one.name}: {nameless:,} {'picture has' if nameless == 1 else 'pictures have'} no label that names a taxon, and count nowhere")
+        found.append(replace(one, parts=np.where(of_set.of < 0, NOWHERE, parts)))
+    return found, [*notes, *_few(found, classes)]
+
+
+def _are_split(sets: Sequence[LabelledSet]) -> list[bool]:
+    """Which sets have parts that are heeded: all that tell of some, if they tell of train and of another."""
+    given = [set(labelled.parts.tolist()) for labelled in sets]
+    tells = [parts != {NO_SPLIT} for parts in given]
+    in_all = set().union(*(parts for parts, has_parts in zip(given, tells, strict=True) if has_parts))
+    return [has_parts and TRAIN in in_all and len(in_all) > 1 for has_parts in tells]
+
+
+def _dealt(known: Sequence[LabelledSet], classes: Sequence[Classes], is_heeded: np.ndarray, seed: int) -> np.ndarray:
+    """Rules 1 and 2: the part of each picture of all sets, (n,) object, of which these are heeded, (n,) bool."""
+    number = {name: place for place, name in enumerate(dict.fromkeys(name for one in classes for name in one.names))}
+    of = np.concatenate([np.array([number[name] for name in one.names] + [NO_CLASS])[one.of] for one in classes])
+    groups, parts = groups_in_sets(known), np.concatenate([one.parts for one in known])
+    free, heeded = np.flatnonzero(~is_heeded), np.flatnonzero(is_heeded)
+    found = np.empty(len(of), object)
+    if len(free):
+        found[free] = np.array(PARTS, object)[stratified_parts(of[free], groups[free], SHARES, seed)]
+    if len(heeded):
+        found[heeded] = _heeded(parts[heeded], of[heeded], groups[heeded], seed)
+        part_of = dict(zip(groups[heeded].tolist(), found[heeded].tolist(), strict=True))
+        found[free] = [part_of.get(group, part) for group, part in zip(groups[free].tolist(), found[free].tolist(), strict=True)]
+    return found
 
 
 def _heeded(parts: np.ndarray, of: np.ndarray, groups: np.ndarray, seed: int) -> np.ndarray:
@@ -160,14 +181,21 @@ def _hash(path: Path) -> bytes | None:
         return None
 
 
-def _few(name: str, classes: Classes, parts: np.ndarray) -> list[str]:
+def _few(sets: Sequence[LabelledSet], classes: Sequence[Classes]) -> list[str]:
     """Says of which taxa nothing is asked, or nothing taught."""
-    notes = []
+    sizes: Counter[str] = Counter()
+    in_part: dict[str, Counter[str]] = {part: Counter() for part in (*PARTS, NOWHERE)}
+    for labelled, of_set in zip(sets, classes, strict=True):
+        sizes.update(dict(zip(of_set.names, of_set.sizes.tolist(), strict=True)))
+        for part, number in zip(labelled.parts.tolist(), of_set.of.tolist(), strict=True):
+            if number >= 0:
+                in_part[part][of_set.names[number]] += 1
+    notes, prefix = [], f"{sets[0].name}: " if len(sets) == 1 else ""
     for part, words in ((ASK, "are taught and not asked, for they have too few pictures or bursts"), (TRAIN, "are asked and not taught")):
-        missing = np.flatnonzero(np.bincount(classes.of[(parts == part) & (classes.of >= 0)], minlength=len(classes.names)) == 0)
-        if len(missing):
-            told = ", ".join(f"{classes.names[one]} ({classes.sizes[one]})" for one in missing[:TOLD].tolist())
-            notes.append(f"{name}: {len(missing):,} taxa {words}: {told}" + (f" and {len(missing) - TOLD:,} more" if len(missing) > TOLD else ""))
+        missing = [name for name in sizes if not in_part[part][name]]
+        if missing:
+            told = ", ".join(f"{name} ({sizes[name]})" for name in missing[:TOLD])
+            notes.append(f"{prefix}{len(missing):,} taxa {words}: {told}" + (f" and {len(missing) - TOLD:,} more" if len(missing) > TOLD else ""))
     return notes
 
 

@@ -72,6 +72,49 @@ def test_a_split_that_parts_a_burst_is_refused_or_mended(tmp_path):
     assert any("1 picture moved" in note for note in found.notes)
 
 
+def in_two(folder, parts, bursts):
+    """Two tables of two taxa each: the part of each, and the burst of picture i in each."""
+    names = ("first", "second")
+    rows = {
+        name: [f"{name}-{taxon}-{i}.jpg,{taxon},{part},{taxon}{burst(i)}" for taxon in ("Puma concolor", "Lynx lynx") for i in range(20)]
+        for name, part, burst in zip(names, parts, bursts, strict=True)
+    }
+    for name in names:
+        labelled(folder, rows[name], name)
+    return [folder / f"{name}.csv" for name in names]
+
+
+def test_a_split_that_lies_in_two_tables_is_heeded(tmp_path):
+    sets = find_sets(in_two(tmp_path, ("train", "test"), (lambda i: i, lambda i: 100 + i)))
+    first, second = gather(sets, [], RANKS).region
+    assert counts(first.parts) == [40, 0, 0, 0]
+    assert counts(second.parts) == [0, 20, 20, 0]
+
+
+def test_a_split_that_lies_in_two_tables_and_parts_a_burst_is_refused_or_mended(tmp_path):
+    sets = find_sets(in_two(tmp_path, ("train", "test"), (lambda i: i, lambda i: 19 + i)))  # the last of the first goes on in the second
+    with pytest.raises(TableError, match=r"parts 2 bursts \(4 pictures .*--mend-split"):
+        gather(sets, [], RANKS)
+    found = gather(sets, [], RANKS, mend=True)
+    assert sum(counts(one.parts)[0] for one in found.region) in (38, 40, 42)
+    assert any("Mended" in note for note in found.notes)
+
+
+def test_bursts_of_two_tables_without_a_split_stay_whole(tmp_path):
+    sets = find_sets(in_two(tmp_path, ("", ""), (lambda i: i // 2, lambda i: i // 2)))  # ten bursts of each taxon, two frames of each in either table
+    first, second = gather(sets, [], RANKS).region
+    assert first.parts.tolist() == second.parts.tolist()
+    assert set(first.parts.tolist()) == {TRAIN, CHOOSE, ASK}
+
+
+def test_a_table_without_a_split_follows_the_one_that_has_it(tmp_path):
+    sets = find_sets(in_two(tmp_path, ("train", ""), (lambda i: i, lambda i: i)))
+    split, _ = sets
+    split.parts[10:20] = split.parts[30:] = "test"
+    first, second = gather(sets, [], RANKS).region
+    assert first.parts.tolist() == second.parts.tolist()
+
+
 def test_of_other_taxa_nothing_is_taught(tmp_path):
     region = labelled(tmp_path, [*of_species("Puma concolor", 20), *of_species("Lynx lynx", 20)])
     others = labelled(tmp_path, [*of_species("Pica pica", 4, "train"), *of_species("Pica pica", 6, "val", first=4)], "others")
