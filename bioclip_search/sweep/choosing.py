@@ -71,7 +71,7 @@ class Sweep:
 def sweep_settings(
     load: Load, before: Inference, image_px: int, halves: tuple[Half, Half], *, by_category: bool = False, progress: Callable[[str], None] | None = None
 ) -> Sweep:
-    """The best settings by the rules above.
+    """The best settings by the rules above. At any time only the finds of the best so far and of the try at hand are in memory.
 
     Args:
         load: The detector with the settings that it is given.
@@ -79,16 +79,12 @@ def sweep_settings(
     """
     first, second = halves
     tell = progress or (lambda line: None)
-    seen: dict[Inference, Looked] = {}
 
     def finds(inference: Inference) -> Looked:
-        if inference not in seen:
-            tell(in_words(inference))
-            seen[inference] = look_at(load(inference), first)
-        return seen[inference]
+        tell(in_words(inference))
+        return look_at(load(inference), first)
 
     best, tries = _chosen(finds, before, image_px, by_category)
-    best = replace(best, confidence=best_confidence(finds(best), before.confidence, by_category))
     tell("the other half")
     of_before, of_best = (look_at(load(inference), second) for inference in (before, best))
     after = _kept(before, best, of_before, of_best, by_category)
@@ -109,18 +105,21 @@ def in_words(inference: Inference) -> str:
 
 
 def _chosen(finds: Callable[[Inference], Looked], before: Inference, image_px: int, by_category: bool) -> tuple[Inference, tuple[Try, ...]]:
-    """Rule 1."""
-    best, score = before, _map(finds(before), by_category)
+    """Rules 1 and 2."""
+    best, looked = before, finds(before)
+    score = _map(looked, by_category)
     tries = [Try(before, score, is_taken=True)]
     for step in (_sizes, _looks, _overlaps):
         held = best
         for other in step(held, image_px):
-            reached = _map(finds(other), by_category)
+            of_other = finds(other)
+            reached = _map(of_other, by_category)
             is_taken = reached >= score + LEAST_GAIN
             tries.append(Try(other, reached, is_taken))
             if is_taken:
-                best, score = other, reached
-    return best, tuple(tries)
+                best, score, looked = other, reached, of_other
+            del of_other
+    return replace(best, confidence=best_confidence(looked, before.confidence, by_category)), tuple(tries)
 
 
 def _sizes(inference: Inference, image_px: int) -> Iterator[Inference]:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -8,6 +10,7 @@ from bioclip_search.boxed.boxed_set import BoxedSet, TrueBox
 from bioclip_search.detectors.boxes import Detection
 from bioclip_search.detectors.card import Inference
 from bioclip_search.errors import TableError
+from bioclip_search.evaluation.detection import Looked
 from bioclip_search.sweep.choosing import best_confidence, in_words, sweep_settings
 from bioclip_search.sweep.halves import LEAST_PICTURES, halves_of, look_at
 
@@ -81,6 +84,20 @@ def test_on_its_own_half_a_card_is_never_worse(seed):
     best = [one for one in found.tries if one.is_taken][-1]
     assert best.map == max(one.map for one in found.tries if one.is_taken) >= found.tries[0].map
     assert sum(map(len, halves[0])) == 20
+
+
+def test_of_all_tries_only_the_finds_of_the_best_are_kept():
+    """Eight tries, of which the fourth and the fifth are taken."""
+    held = []
+
+    def load(inference):
+        held.append(sum(type(one) is Looked for one in gc.get_objects()))
+        return Scripted(inference, lambda inference, _: 0.6 + 0.2 * (inference.image_px == 480) + 0.1 * inference.augment)
+
+    before = sum(type(one) is Looked for one in gc.get_objects())
+    sweep_settings(load, Inference(), 320, halves_of([boxed_set()]))
+    assert [count - before for count in held[:8]] == [0, *[1] * 7]
+    assert len(held) == 8 + 2  # and both on the other half
 
 
 def test_the_confidence_parts_foxes_from_stones_and_stays_near_what_it_was():
