@@ -24,6 +24,9 @@ ORGANISM = "organism"
 NO_ORGANISM = frozenset({"human", "people", "car", "empty", "blank", "nothing", "__ignore__"})
 """Categories that stand for no organism to be named, in lower case, besides those of `detect.NOT_WILDLIFE`."""
 
+SILVER_KEY = b"bioclip-search silver"
+"""The key of the metadata of a silver set in Parquet, whose boxes a detector drew (`silver.writing`)."""
+
 
 @dataclass(frozen=True)
 class TrueBox:
@@ -49,6 +52,7 @@ class BoxedSet:
         sizes_wh: (n, 2) int64, of the upright pictures in pixels, as the file tells them until the pictures were examined; 0 where it does not.
             None: it tells none.
         contents: (n,) object, the SHA-256 of each picture's bytes, once they were examined.
+        silver: (n,) bool; whether a detector drew the boxes and no person, so that they may teach and never judge; None: people drew all.
         notes: What is worth telling of the set, in words.
     """
 
@@ -64,6 +68,7 @@ class BoxedSet:
     categories: tuple[str, ...] = ()
     sizes_wh: np.ndarray | None = None
     contents: np.ndarray | None = None
+    silver: np.ndarray | None = None
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -73,7 +78,7 @@ class BoxedSet:
 def kept(boxed: BoxedSet, wanted: np.ndarray) -> BoxedSet:
     """The set with only the wanted pictures, (n,) bool, in order."""
     rows = np.flatnonzero(wanted).tolist()
-    columns = {name: getattr(boxed, name) for name in ("bursts", "deployments", "taken", "sizes_wh", "contents")}
+    columns = {name: getattr(boxed, name) for name in ("bursts", "deployments", "taken", "sizes_wh", "contents", "silver")}
     return replace(
         boxed,
         boxes=tuple(boxed.boxes[row] for row in rows),
@@ -94,6 +99,12 @@ def told_column(values: Iterable[Any]) -> np.ndarray | None:
     """(n,) object, a column of a set: the values as texts, times in ISO 8601, None where nothing is told; None if nothing is told at all."""
     column = np.array([None if value is None or value == "" else value.isoformat() if isinstance(value, datetime) else str(value) for value in values], object)
     return column if any(value is not None for value in column) else None
+
+
+def flagged_column(values: Iterable[Any]) -> np.ndarray | None:
+    """(n,) bool, a column of a set; None where nothing holds."""
+    column = np.array([bool(value) for value in values], bool)
+    return column if column.any() else None
 
 
 def pictures_at(paths: Sequence[Path], wanted: np.ndarray) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, is_organism, kept, pictures_at, told_column
+from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, flagged_column, is_organism, kept, pictures_at, told_column
 from bioclip_search.boxed.report import said
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.labelled import NO_SPLIT
@@ -140,6 +140,7 @@ def _set(file: Path, content: _Content, home: Path) -> BoxedSet:
         taken=told_column(moment_of(one.get("datetime") or one.get("date_captured")) for one in images),
         categories=content.categories,
         sizes_wh=sizes if sizes.any() else None,
+        silver=flagged_column(one.get("silver") is True for one in images),
         notes=tuple(words.format(name=file.stem, pictures=said(len(several), "picture"), first=several[0]) for words, several in told if several),
     )
 

@@ -17,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
-from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox, box_from_corner, checked_box, is_organism, told_column
+from bioclip_search.boxed.boxed_set import ORGANISM, SILVER_KEY, BoxedSet, TrueBox, box_from_corner, checked_box, flagged_column, is_organism, told_column
 from bioclip_search.boxed.reading_coco import side_px
 from bioclip_search.detectors.boxes import Box
 from bioclip_search.errors import TableError
@@ -25,17 +25,21 @@ from bioclip_search.evaluation.label_tables import BOX, open_parquet
 from bioclip_search.evaluation.labelled import NO_SPLIT, pictures_of_files
 from bioclip_search.sources.cells import moment_of
 
-COLUMNS = ("objects", "box_xyxy", "split", "source_id", "category", "width", "height", "burst", "deployment", "taken")
+COLUMNS = ("objects", "box_xyxy", "split", "source_id", "category", "width", "height", "burst", "deployment", "taken", "silver", "detector_fingerprint")
 """What is read at once; the pictures are read as they are asked for."""
 
 
 def read_parquet_boxes(file: Path) -> BoxedSet:
     """The set of a Parquet file with the columns image and objects, or image and box_xyxy.
 
+    Silver are all pictures of a set that `silver.writing` wrote, and of others, to which such a set may have been joined, those that tell so or
+    name the detector behind their boxes.
+
     Raises:
         TableError: The file cannot be read, or lacks a column.
     """
-    columns = open_parquet(file).schema_arrow.names
+    schema = open_parquet(file).schema_arrow
+    columns, is_silver_set = schema.names, SILVER_KEY in (schema.metadata or {})
     if "image" not in columns or not {"objects", "box_xyxy"} & set(columns):
         raise TableError(f"{file}: has no columns image and objects (bbox, category), or image and box_xyxy; it has {', '.join(columns)}.")
     told = [name for name in COLUMNS if name in columns]
@@ -63,6 +67,7 @@ def read_parquet_boxes(file: Path) -> BoxedSet:
         deployments=told_column(row.get("deployment") for row in rows),
         taken=told_column(moment_of(row.get("taken")) for row in rows),
         sizes_wh=_sizes(rows, columns),
+        silver=flagged_column(is_silver_set or row.get("silver") or row.get("detector_fingerprint") for row in rows),
     )
 
 

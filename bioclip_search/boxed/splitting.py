@@ -8,6 +8,9 @@ What is shared out evenly:
 2. The boxes that are small, medium and large by COCO's areas (`evaluation.detection.AREAS_PX`).
 3. The boxes that are tall, squarish and wide.
 4. The pictures with no box, one, two, a few, and many.
+
+Silver pictures, whose boxes a detector drew, are always in train, with all of their bursts: what a detector drew must not judge one.
+The shares are then those of all others.
 """
 
 from __future__ import annotations
@@ -20,13 +23,14 @@ from typing import Literal
 import numpy as np
 
 from bioclip_search.boxed.boxed_set import BoxedSet, column_of
+from bioclip_search.boxed.writing_yolo import TEST, TRAIN, VAL, part_words
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.detection import AREAS_PX
 from bioclip_search.splits.multilabel import split_boxes
 from bioclip_search.splits.straddling import kept_whole
 from bioclip_search.splits.together import groups_of
 
-PARTS = ("train", "val", "test")
+PARTS = (TRAIN, VAL, TEST)
 By = Literal["burst", "deployment", "none"]
 BY: tuple[By, ...] = ("burst", "deployment", "none")
 
@@ -36,6 +40,10 @@ RATIOS = {"tall": (0.0, 2 / 3), "squarish": (2 / 3, 3 / 2), "wide": (3 / 2, floa
 COUNTS = {"no box": (0, 1), "1 box": (1, 2), "2 boxes": (2, 3), "3 to 5 boxes": (3, 6), "6 or more boxes": (6, np.inf)}
 
 FEW = "{name} is in {count} only, so it cannot be in each of the {parts} parts"
+
+
+NEVER_JUDGE = "boxes that a detector drew teach, and never judge"
+SILVER = "{count:,} silver pictures are in train with all pictures of their bursts: " + NEVER_JUDGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,22 +92,32 @@ def split_sets(sets: Sequence[BoxedSet], shares: Sequence[float] = (0.8, 0.1, 0.
         raise TableError(f"A split has {len(PARTS)} shares, for {', '.join(PARTS)}; {len(shares)} came. A share of 0 leaves a part out.")
     labels, counts = labels_of(sets)
     groups = groups_in_sets(sets, by)
-    parts = split_boxes(counts, shares, groups, seed)
+    is_silver = _silver(sets)
+    is_free = ~np.isin(groups, groups[is_silver])
+    parts = np.zeros(len(groups), np.int64)  # the number of train
+    if is_free.any():
+        parts[is_free] = split_boxes(counts[is_free], shares, groups[is_free], seed)
     of_part = np.stack([counts[parts == number].sum(axis=0) for number in range(len(PARTS))])
     wanted = np.asarray(shares, np.float64) / np.sum(shares)
     called = np.array(PARTS, object)[parts]
-    notes = tuple(_scarce(labels, counts, groups, int((wanted > 0).sum()), by))
+    notes = tuple(_scarce(labels, counts[is_free], groups[is_free], int((wanted > 0).sum()), by))
+    notes += (SILVER.format(count=int(is_silver.sum())),) if is_silver.any() else ()
     return BoxSplit(tuple(_with_parts(sets, called)), labels, of_part, wanted, notes)
 
 
 def with_whole_parts(sets: Sequence[BoxedSet], *, mend: bool = False) -> tuple[list[BoxedSet], tuple[str, ...]]:
     """The sets with the parts that they came with, none of which parts a burst or a copy; and notes, where that was mended.
 
+    A burst that is mended and holds silver pictures goes to train.
+
     Raises:
-        TableError: A burst lies in two parts and is not to be mended; says which, and what to do.
+        TableError: A silver picture is to judge; or a burst lies in two parts and is not to be mended; says which, and what to do.
     """
     names = [name for boxed in sets for name in boxed.names]
-    parts, notes = kept_whole(np.concatenate([boxed.parts for boxed in sets]), groups_in_sets(sets), mend=mend, names=names)
+    given, groups, is_silver = np.concatenate([boxed.parts for boxed in sets]), groups_in_sets(sets), _silver(sets)
+    _stop_if_silver_judges(given, is_silver, names)
+    parts, notes = kept_whole(given, groups, mend=mend, names=names)
+    parts[np.isin(groups, groups[is_silver & (parts != given)])] = TRAIN
     return _with_parts(sets, parts), notes
 
 
@@ -134,6 +152,19 @@ def labels_of(sets: Sequence[BoxedSet]) -> tuple[tuple[str, ...], np.ndarray]:
     kinds |= {name: ((low <= per) & (per < high)).astype(np.int64) for name, (low, high) in COUNTS.items()}
     kinds = {name: counts for name, counts in kinds.items() if counts.any()}
     return tuple(kinds), np.stack(list(kinds.values()), axis=1)
+
+
+def _silver(sets: Sequence[BoxedSet]) -> np.ndarray:
+    return np.array([bool(one) for one in column_of(sets, "silver")], bool)
+
+
+def _stop_if_silver_judges(parts: np.ndarray, is_silver: np.ndarray, names: Sequence[str]) -> None:
+    judging = np.flatnonzero(is_silver & np.isin(part_words(parts), (VAL, TEST))).tolist()
+    if judging:
+        raise TableError(
+            f"{len(judging):,} silver pictures are to judge ({names[judging[0]]} is in {parts[judging[0]]}, for example). Boxes that a detector drew tell nothing "
+            f"of how right another is: mark them as {TRAIN}, and judge by pictures with boxes that people drew."
+        )
 
 
 def _column(sets: Sequence[BoxedSet], name: str) -> list[str | None] | None:

@@ -71,7 +71,7 @@ def _images(sets: Sequence[BoxedSet], part: str, out: Path) -> Iterator[dict[str
             for member, column in (("location", boxed.deployments), ("seq_id", boxed.bursts), ("datetime", boxed.taken)):
                 if column is not None and column[row] is not None:
                     told[member] = column[row]
-            yield told
+            yield told | ({"silver": True} if boxed.silver is not None and boxed.silver[row] else {})
 
 
 def _annotations(sets: Sequence[BoxedSet], number_of: Mapping[str, int]) -> Iterator[dict[str, Any]]:

@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
         pa.field("burst", pa.string()),
         pa.field("deployment", pa.string()),
         pa.field("taken", pa.string()),
+        pa.field("silver", pa.bool_()),
     ],
     {"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})},
 )
@@ -77,6 +78,7 @@ def _row(boxed: BoxedSet, row: int, picture: bytes | Path, part: str) -> dict[st
         "burst": None if boxed.bursts is None else boxed.bursts[row],
         "deployment": None if boxed.deployments is None else boxed.deployments[row],
         "taken": None if boxed.taken is None else boxed.taken[row],
+        "silver": None if boxed.silver is None else bool(boxed.silver[row]),
     }
 
 

@@ -78,6 +78,15 @@ def write_yolo(
     return out / DATA_FILE
 
 
+def picture_files(folder: Path, n_sets: int) -> dict[tuple[int, int], Path]:
+    """The pictures in the folder that so many sets were written to, by the place of the set and the row in it, as their names tell."""
+    found = {}
+    for path in sorted((folder / "images").glob("*/[0-9]*")):
+        place, row = path.name.split("-")[:2] if n_sets > 1 else (0, path.name.split("-")[0])
+        found[int(place), int(row)] = path
+    return found
+
+
 def part_words(parts: np.ndarray) -> np.ndarray:
     """(n,) object: train, val or test, whatever the word; "" for every other part.
 

@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from bioclip_search.boxed.boxed_set import SILVER_KEY
 from bioclip_search.detect import Detector
 from bioclip_search.detectors.boxes import Detection
 from bioclip_search.errors import PictureError, RunError, TableError
@@ -33,7 +34,7 @@ PIECE_PICTURES, PIECE_LOOKS = 64, 256
 FAILURES_TOLD = 20
 """Of pictures that cannot be read so many are told one by one."""
 
-PIECES_SUFFIX, NOTE_KEY, FORMAT = ".pieces", b"bioclip-search silver", "bioclip-search silver 1"
+PIECES_SUFFIX, FORMAT = ".pieces", "bioclip-search silver 1"
 
 SCHEMA = pa.schema(
     [
@@ -224,7 +225,7 @@ class _Pieces:
     def write(self, rows: Sequence[Mapping[str, Any]], report: SilverReport) -> None:
         """One piece, in one move."""
         note = {"key": self.key, "last": self.last, "report": asdict(report)}
-        table = pa.Table.from_pylist(list(rows), SCHEMA).replace_schema_metadata({NOTE_KEY: json.dumps(note)})
+        table = pa.Table.from_pylist(list(rows), SCHEMA).replace_schema_metadata({SILVER_KEY: json.dumps(note)})
         try:
             with whole_file(self.folder / f"piece-{self.count:06d}.parquet") as part:
                 parquet.write_table(table, part, compression="zstd")
@@ -236,7 +237,7 @@ class _Pieces:
         """All pieces as one file, which says what made it; the pieces go then."""
         note = {"format": FORMAT, "detector": looks.detector.name, "detector_fingerprint": looks.detector.fingerprint}
         note |= {"agreed": [one.name for one in looks.others], "rule": asdict(looks.rule), "counts": report.counts, "boxes": report.boxes}
-        schema = SCHEMA.with_metadata({NOTE_KEY: json.dumps(note)})
+        schema = SCHEMA.with_metadata({SILVER_KEY: json.dumps(note)})
         try:
             with whole_file(self.out) as part, parquet.ParquetWriter(part, schema, compression="zstd") as writer:
                 for table in map(parquet.read_table, self._files()):
@@ -254,7 +255,7 @@ class _Pieces:
 
     def _note(self, file: Path) -> dict[str, Any]:
         try:
-            return json.loads((parquet.read_schema(file).metadata or {})[NOTE_KEY])
+            return json.loads((parquet.read_schema(file).metadata or {})[SILVER_KEY])
         except (OSError, KeyError, ValueError) as error:
             raise RunError(f"{file}: cannot be read ({error}). Take the folder away and begin anew.") from error
 

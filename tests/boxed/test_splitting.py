@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -99,3 +101,29 @@ def test_the_real_boxes_are_dealt_evenly(shared):
     rows = [row for row in dealt.rows() if row["in_all"] >= 20]
     assert len(rows) >= 8
     assert max(abs(row[f"{part}_got"] - row[f"{part}_wanted"]) for row in rows for part in ("train", "val", "test")) <= 0.05
+
+
+def test_silver_pictures_and_their_bursts_are_in_train_and_the_others_are_shared_out(tmp_path):
+    """Of forty pictures ten are silver, and one more lies in the burst of a silver one: 29 are left, of which 8 / 10 are 23."""
+    silver, bursts = np.arange(40) < 10, np.array([None] * 9 + ["dawn", "dawn"] + [None] * 29, object)
+    dealt = split_sets([small_set(tmp_path, [boxes((0, 0, 8, 8))] * 40, silver=silver, bursts=bursts)])
+    parts = dealt.sets[0].parts
+    assert set(parts[:11].tolist()) == {"train"}
+    assert sorted((parts[11:] == part).sum() for part in ("train", "val", "test")) == [3, 3, 23]
+    assert dealt.notes == ("10 silver pictures are in train with all pictures of their bursts: boxes that a detector drew teach, and never judge",)
+
+
+def test_a_burst_of_silver_pictures_and_others_is_mended_into_train(tmp_path):
+    told = small_set(
+        tmp_path, [boxes((0, 0, 8, 8))] * 5, parts=np.array(["train", "val", "val", "val", "train"], object), bursts=np.array(["a"] * 3 + ["b", "c"], object)
+    )
+    (plain,), _ = with_whole_parts([told], mend=True)
+    assert plain.parts.tolist() == ["val", "val", "val", "val", "train"]
+    (mended,), _ = with_whole_parts([replace(told, silver=np.arange(5) < 1)], mend=True)
+    assert mended.parts.tolist() == ["train", "train", "train", "val", "train"]
+
+
+def test_a_silver_picture_that_is_to_judge_is_refused(tmp_path):
+    told = small_set(tmp_path, [boxes((0, 0, 8, 8))] * 2, parts=np.array(["train", "Validation"], object), silver=np.array([False, True]))
+    with pytest.raises(TableError, match=r"1 silver pictures are to judge \(small/1.png is in Validation"):
+        with_whole_parts([told])

@@ -67,6 +67,15 @@ def test_parts_pictures_bursts_and_deployments_come_back(tmp_path, kind):
         assert {one for each in back if each.deployments is not None for one in each.deployments} == {"A", "B", None}
 
 
+@pytest.mark.parametrize("kind", ["coco", "parquet"])
+def test_silver_pictures_come_back_as_such(tmp_path, kind):
+    sets, _ = examine([small_set(tmp_path / "a", [(), (), ()], silver=np.array([False, True, False])), small_set(tmp_path / "b", [()], name="gold")])
+    (back,) = find_boxed_sets([write_sets(sets, tmp_path / "out", kind)])
+    assert back.silver.tolist() == [False, True, False, False]
+    (gold,) = find_boxed_sets([write_sets(sets[1:], tmp_path / "gold", kind)])
+    assert gold.silver is None
+
+
 def test_what_is_written_as_coco_is_valid_to_pycocotools(tmp_path):
     coco_library = pytest.importorskip("pycocotools.coco")
     crowd = TrueBox((0.0, 0.0, 9.5, 9.25), "Lynx lynx", True)

@@ -72,6 +72,7 @@ def test_the_set_reads_back_as_pictures_with_boxes_and_says_where_each_came_from
     (boxed,) = find_boxed_sets([out])
     assert len(boxed) == 9
     assert set(boxed.parts) == {"train"}
+    assert boxed.silver.all()
     row = parquet.read_table(out).to_pylist()[-1]
     assert (row["detector"], row["detector_fingerprint"], row["source_id"], row["width"], row["height"]) == ("bright", "b1", "8.jpg", 100, 80)
     assert row["objects"]["confidence"] == [pytest.approx(0.9, abs=0.02)]

@@ -85,7 +85,7 @@ def _sets(datasets: tuple[str, ...], images: Path | None, parts: tuple[str, ...]
     wanted = []
     for boxed in find_boxed_sets(datasets, images):
         mask = np.isin(boxed.parts, parts) | ("all" in parts) if parts else boxed.parts != TRAIN
-        wanted.append(kept(boxed, mask))
+        wanted.append(kept(boxed, mask if boxed.silver is None else mask & ~boxed.silver))  # what a detector drew judges none
     sets, told = examine([one for one in wanted if len(one)])
     for line in told.lines():
         click.echo(line, err=True)

@@ -6,7 +6,8 @@ Which picture is for what:
 
 1. With sets to watch by (`--val`), the training is watched by all of their pictures, and learns from those of `--data` that are no test.
 2. Where `--data` itself tells of train and val, it is as told; pictures of no part are left out, which is told.
-3. Else a fifth of its pictures is kept back to watch, shared out by category, and no burst is parted.
+3. Else a fifth of its pictures is kept back to watch, shared out by category, and no burst is parted. Silver pictures, whose boxes a
+   detector drew, teach and are never kept back.
 4. Pictures whose part is test are never looked at before the end. Without any, those that watched measure, which flatters a little:
    the best epoch was chosen by them.
 """
@@ -24,7 +25,7 @@ import numpy as np
 from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, kept
 from bioclip_search.boxed.examining import examine
 from bioclip_search.boxed.report import said
-from bioclip_search.boxed.splitting import split_sets, with_whole_parts
+from bioclip_search.boxed.splitting import NEVER_JUDGE, split_sets, with_whole_parts
 from bioclip_search.boxed.writing_yolo import DATA_FILE, TEST, TRAIN, VAL, category_names_of, part_words, write_yolo
 from bioclip_search.errors import TableError
 from bioclip_search.swapping import whole_file
@@ -82,7 +83,8 @@ def lay_out(
         parts = [np.where(of == TEST, TEST, TRAIN) for of in parts[: len(sets)]] + [np.full(len(of), VAL, object) for of in parts[len(sets) :]]
     laid = [replace(boxed, parts=of) for boxed, of in zip(sound, parts, strict=True)]
     if not any((of == VAL).any() for of in parts):  # rule 3
-        laid = _held_back(laid, seed)
+        laid, dealt = _held_back(laid, seed)
+        notes += dealt
         notes.append(f"No picture is marked as val, so {sum(int((boxed.parts == VAL).sum()) for boxed in laid):,} are kept back to watch the training.")
     notes += _left_out(laid)
     laid, told = with_whole_parts(_some(laid, [boxed.parts != "" for boxed in laid]), mend=mend)
@@ -90,7 +92,7 @@ def lay_out(
     result = LaidOut(tuple(laid), names, _fingerprint(laid), (*notes, *told))
     for part, what in ((TRAIN, "learn from"), (VAL, "watch the training by")):
         if not result.counts()[part]["boxes"]:
-            raise TableError(f"No picture with a box is left to {what}. Give more, or check the parts that the sets tell of (train, val, test).")
+            raise TableError(f"No picture with a box is left to {what}. Give more, or check the parts that the sets tell of (train, val, test).{_if_silver(laid)}")
     return result
 
 
@@ -111,11 +113,16 @@ def written(laid: LaidOut, run: Path, categories: str) -> Path:
     return folder
 
 
-def _held_back(sets: Sequence[BoxedSet], seed: int) -> list[BoxedSet]:
-    """Rule 3, with every picture that is no test."""
+def _held_back(sets: Sequence[BoxedSet], seed: int) -> tuple[list[BoxedSet], list[str]]:
+    """Rule 3, with every picture that is no test, and what there is to tell of silver ones."""
     tests = _some(sets, [boxed.parts == TEST for boxed in sets])
     free = _some(sets, [boxed.parts != TEST for boxed in sets])
-    return [*split_sets(free, (1 - KEPT_BACK, KEPT_BACK, 0.0), seed=seed).sets, *tests]
+    dealt = split_sets(free, (1 - KEPT_BACK, KEPT_BACK, 0.0), seed=seed)
+    return [*dealt.sets, *tests], [note for note in dealt.notes if note.endswith(NEVER_JUDGE)]
+
+
+def _if_silver(sets: Sequence[BoxedSet]) -> str:
+    return " Silver pictures only teach: give some with boxes that people drew as well." if any(boxed.silver is not None for boxed in sets) else ""
 
 
 def _left_out(sets: Sequence[BoxedSet]) -> list[str]:

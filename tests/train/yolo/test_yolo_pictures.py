@@ -45,6 +45,26 @@ def test_rule_3_a_fifth_is_kept_back_by_category_and_no_burst_is_parted():
     assert "are kept back to watch the training" in " ".join(laid.notes)
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_rule_3_no_silver_picture_is_kept_back_and_a_fifth_of_the_others_is(seed):
+    silver = replace(squares(60, "silver", "train", first=100), silver=np.ones(60, bool))
+    laid = lay_out([squares(20, part="train"), silver], seed=seed)
+    parts = parts_of(laid)
+    assert {part for name, part in parts.items() if name.startswith("silver")} == {"train"}
+    assert [part for name, part in parts.items() if name.startswith("squares")].count("val") == 4
+    assert any("60 silver pictures are in train" in note for note in laid.notes)
+
+
+def test_silver_pictures_alone_train_nobody():
+    with pytest.raises(TableError, match=r"left to watch the training by.*Silver pictures only teach"):
+        lay_out([replace(squares(20, part="train"), silver=np.ones(20, bool))])
+
+
+def test_silver_pictures_to_watch_by_are_refused():
+    with pytest.raises(TableError, match=r"2 silver pictures are to judge \(others/50 is in val, for example\)"):
+        lay_out([squares(4)], [replace(squares(2, "others", first=50), silver=np.ones(2, bool))])
+
+
 def test_rule_4_the_test_measures_where_there_is_one():
     assert [len(boxed) for boxed in lay_out([squares(4, part=["train", "val", "val", "test"])]).measuring] == [1]
     assert [len(boxed) for boxed in lay_out([squares(4, part=["train", "val", "val", "train"])]).measuring] == [2]
