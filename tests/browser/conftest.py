@@ -44,11 +44,11 @@ def served(browser, tmp_path_factory) -> Iterator[Served]:
 
 @pytest.fixture
 def visit(browser, served) -> Iterator[Callable[..., Any]]:
-    """Opens a page of the app as a new visitor: `visit("lookup", PHONE, dark=True)`; nothing may fail in the page's own script."""
+    """Opens a page of the app as a new visitor: `visit("lookup", language="fr")`; nothing may fail in the page's own script."""
     contexts, faults = [], []
 
-    def open_at(path: str = "", viewport: dict[str, int] = DESKTOP, *, dark: bool = False, language: str = "en-GB") -> Any:
-        context = browser.new_context(viewport=viewport, color_scheme="dark" if dark else "light", locale=language, accept_downloads=True)
+    def open_at(path: str = "", *, language: str = "en-GB") -> Any:
+        context = browser.new_context(viewport=DESKTOP, locale=language, accept_downloads=True)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
