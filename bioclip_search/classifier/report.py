@@ -20,6 +20,7 @@ from bioclip_search.classifier.training import Classifier
 from bioclip_search.classifier.words import gain_in_words, share_in_words
 from bioclip_search.errors import MissingExtraError, RunError
 from bioclip_search.index import Index
+from bioclip_search.markdown import fenced, plain
 from bioclip_search.standards.csv_table import open_to_write, safe, table_writer
 from bioclip_search.swapping import whole_file
 from bioclip_search.taxonomy import Taxon, Taxonomy
@@ -88,10 +89,10 @@ def _group(taxon: Taxon, taxonomy: Taxonomy) -> str:
 
 def _page(found: Classifier, taxonomy: Taxonomy) -> Iterator[str]:
     features, metrics = found.taught.features, found.metrics
-    yield from (f"# What {found.folder.name} learned", "")
-    yield f"{len(features.taxa):,} taxa from {len(features):,} pictures, in {metrics['groups']:,} bursts or alone. Made of the index {found.index}; the head is {found.chosen}."
+    yield from (f"# What {plain(found.folder.name)} learned", "")
+    yield f"{len(features.taxa):,} taxa from {len(features):,} pictures, in {metrics['groups']:,} bursts or alone. Made of the index {plain(found.index)}; the head is {found.chosen}."
     yield "Whatever is told of these pictures was asked of heads that were not taught them, nor any other frame of their burst. Intervals are 95 %, drawn over bursts."
-    yield from ("", *(f"- {note.splitlines()[0]}" for note in found.notes), "", "## What each step gains", "", f"![steps]({STEPS_PNG})", "")
+    yield from ("", *(f"- {plain(note)}" for note in found.notes), "", "## What each step gains", "", f"![steps]({STEPS_PNG})", "")
     yield from ("| step | right | gain over the step before, hundredths | from fold to fold |", "|---|---|---|---|")
     for step in found.steps:
         name = f"step_{step.name}"
@@ -112,7 +113,7 @@ def _page(found: Classifier, taxonomy: Taxonomy) -> Iterator[str]:
     )
     for row in by_class(found.taught.scores, features):
         cells = (f"{value:.3f}" if value == value else "–" for value in (row.recall, row.precision, row.auc, row.average_precision))  # NaN is not itself
-        yield f"| {_plain(row.taxon)} ({row.rank}) | {row.pictures:,} | {row.groups:,} | {' | '.join(cells)} |"
+        yield f"| {plain(row.taxon)} ({row.rank}) | {row.pictures:,} | {row.groups:,} | {' | '.join(cells)} |"
 
 
 def _heads(found: Classifier) -> Iterator[str]:
@@ -139,7 +140,7 @@ def _kept_back(found: Classifier) -> Iterator[str]:
 def _study(found: Classifier) -> Iterator[str]:
     if found.study is None:
         return
-    yield from ("", f"## {_plain(found.study.taxon)} against the rest", "", f"![study]({STUDY_PNG})", "", "```", *found.study.lines(), "```")
+    yield from ("", f"## {plain(found.study.taxon)} against the rest", "", f"![study]({STUDY_PNG})", "", *fenced(found.study.lines()))
 
 
 def _confused(found: Classifier) -> Iterator[str]:
@@ -151,7 +152,7 @@ def _confused(found: Classifier) -> Iterator[str]:
     for row, column in zip(*np.unravel_index(order, counts.shape), strict=True):
         if counts[row, column]:
             often = "once" if counts[row, column] == 1 else f"{counts[row, column]:,} times"
-            yield f"- {_plain(features.taxa[row].name)} taken for {_plain(features.taxa[column].name)} {often}"
+            yield f"- {plain(features.taxa[row].name)} taken for {plain(features.taxa[column].name)} {often}"
 
 
 def _told(found: Classifier) -> dict[str, object]:
@@ -193,11 +194,6 @@ def _rows(asked: Asked, fold: Sequence[int | str], taxonomy: Taxonomy) -> Iterat
 
 def _leaf(leaf: int, taxonomy: Taxonomy) -> str:
     return list(taxonomy.lineage(leaf).values())[-1]
-
-
-def _plain(name: str) -> str:
-    """A name that Markdown takes for nothing but a name."""
-    return name.replace("|", "\\|").replace("*", "\\*").replace("_", "\\_").replace("<", "&lt;")
 
 
 def _write(path: Path, text: str) -> None:

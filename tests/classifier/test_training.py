@@ -202,11 +202,18 @@ def test_a_report_holds_every_figure_and_every_answer(trained, tmp_path):
         stop_if_unwritable(tmp_path / "report" / "report.md")
 
 
-def test_names_that_a_spreadsheet_would_reckon_with_are_written_as_words(trained, tmp_path):
+def test_names_that_mean_something_to_a_spreadsheet_or_to_markdown_are_written_as_words(trained, tmp_path):
     pytest.importorskip("matplotlib")
     parts = np.array(["=2+2", *trained.taught.features.parts[1:]], object)
-    features = replace(trained.taught.features, names=("=1+1", *trained.taught.features.names[1:]), parts=parts)
-    write_report(tmp_path / "report", replace(trained, taught=replace(trained.taught, features=features)))
+    taxa = (replace(trained.taught.features.taxa[0], name="<img src=x>\n| b"), *trained.taught.features.taxa[1:])
+    features = replace(trained.taught.features, names=("=1+1", *trained.taught.features.names[1:]), parts=parts, taxa=taxa)
+    named = replace(trained, taught=replace(trained.taught, features=features), index="a*b*", notes=("walk|1.jpg\n# left out",))
+    write_report(tmp_path / "report", named)
+    page = (tmp_path / "report" / "report.md").read_text(encoding="utf-8")
+    assert r"| &lt;img src=x&gt; \| b (" in page
+    assert r"Made of the index a\*b\*;" in page
+    assert "\n- walk\\|1.jpg # left out\n" in page
+    assert "<img" not in page
     assert "\n'=1+1,'=2+2," in (tmp_path / "report" / "predictions.csv").read_text(encoding="utf-8")
 
 

@@ -21,6 +21,7 @@ from bioclip_search.boxed.survey.suspects import KINDS, UNLABELLED, WORDS, Suspe
 from bioclip_search.errors import PictureError
 from bioclip_search.evaluation.box_errors.sheets import FIND_COLOUR, MOST_TILES, TRUE_COLOUR, Mark, Tile, contact_sheet
 from bioclip_search.images import open_picture
+from bioclip_search.markdown import plain
 from bioclip_search.standards.options import ExportOptions
 from bioclip_search.standards.output import fresh_folder
 
@@ -112,8 +113,8 @@ def _drawn(sets: Sequence[BoxedSet], suspects: Sequence[Suspect], pictures: Mapp
 def _report(
     survey: Survey, metrics: Mapping[str, float], report: BoxReport, suspects: Sequence[Suspect], sheets: Mapping[str, str], detector: str | None
 ) -> list[str]:
-    lines = ["# What these boxes are like", "", *(f"- {line}" for line in report.lines()), ""]
-    lines += [f"- {part}: {count:,} pictures" for part, count in survey.parts.items()] if len(survey.parts) > 1 else []
+    lines = ["# What these boxes are like", "", *(f"- {plain(line)}" for line in report.lines()), ""]
+    lines += [f"- {plain(part)}: {count:,} pictures" for part, count in survey.parts.items()] if len(survey.parts) > 1 else []
     lines += ["", "## In figures", "", "| | 5 % | median | 95 % |", "| --- | ---: | ---: | ---: |"]
     lines += [_row(words, metrics, name) for name, words in VARYING.items() if f"{name}_median" in metrics]
     if len(survey.shares):
@@ -138,7 +139,7 @@ def _report(
     for kind in KINDS:
         count = sum(one.kind == kind for one in suspects)
         if kind != UNLABELLED or detector:
-            by = f" ({detector})" if kind == UNLABELLED else ""
+            by = f" ({plain(detector)})" if kind == UNLABELLED else ""
             lines.append(f"- {kind}: {count:,}; {WORDS[kind]}{by}" + (f" ([sheet]({sheets[kind]}))" if kind in sheets else ""))
     return [*lines, "", f"All of them stand in {SUSPECTS_FILE}, with their boxes as left, top, right, bottom in pixels."]
 
@@ -161,11 +162,7 @@ def _row(words: str, metrics: Mapping[str, float], name: str) -> str:
 
 def _table(kinds: Mapping[str, Kind], what: str) -> list[str]:
     rows = [
-        f"| {_cell(name)} | {kind.boxes:,} | {kind.pictures:,} | {kind.bursts:,} | {kind.deployments:,} |" for name, kind in list(kinds.items())[:MOST_ROWS]
+        f"| {plain(name)} | {kind.boxes:,} | {kind.pictures:,} | {kind.bursts:,} | {kind.deployments:,} |" for name, kind in list(kinds.items())[:MOST_ROWS]
     ]
     more = [f"| … {len(kinds) - MOST_ROWS:,} more, in {METRICS_FILE} | | | | |"] if len(kinds) > MOST_ROWS else []
     return [f"| {what} | boxes | pictures | bursts | deployments |", "| --- | ---: | ---: | ---: | ---: |", *rows, *more]
-
-
-def _cell(words: str) -> str:
-    return " ".join(words.split()).replace("|", "\\|")

@@ -22,6 +22,7 @@ from bioclip_search.evaluation.box_errors.kinds import IN_WORDS, KINDS, MISSED, 
 from bioclip_search.evaluation.box_errors.sheets import FIND_COLOUR, MOST_TILES, TRUE_COLOUR, Mark, Tile, contact_sheet
 from bioclip_search.evaluation.detection import AREAS_PX, Looked, comparable
 from bioclip_search.images import open_picture
+from bioclip_search.markdown import plain, table
 from bioclip_search.swapping import whole_file
 
 REPORT_FILE, ROWS_FILE = "report.md", "errors.csv"
@@ -152,14 +153,14 @@ def _pictures(report: ErrorReport, numbers: set[int]) -> dict[int, Any]:
 def _lines(report: ErrorReport, sheets: Mapping[str, Path]) -> Iterator[str]:
     """The report as Markdown."""
     counts = report.counts()
-    yield f"# What is wrong: {report.detector} on {report.boxed.name}\n"
+    yield f"# What is wrong: {plain(report.detector)} on {plain(report.boxed.name)}\n"
     right, missing = counts[RIGHT], counts[MISSED]
     told = f"{right:,} {'find is' if right == 1 else 'finds are'} right; {missing:,} {'organism has' if missing == 1 else 'organisms have'} no find"
     yield f"{len(report.looked.found):,} pictures. With a confidence of {report.min_confidence:g} or more: {told}."
     yield f"mAP50 is {_percent(report.figures, 'map50')}.\n"
     yield "`gain` is what mAP50 would gain if the errors of that class were mended and all else stayed (TIDE's dAP, Bolya et al., ECCV 2020),"
     yield "over finds of any confidence, with its 95 % interval; start where it is highest. Gains do not add up: an error mended uncovers others.\n"
-    yield from _table(
+    yield from table(
         ["class", "errors", "gain in mAP50", "what it is"], [[k, f"{counts[k]:,}", _percent(report.figures, f"{k}_gain"), IN_WORDS[k]] for k in KINDS]
     )
     yield "\n## By size\n\nBy COCO's areas: small below 32² pixels, large from 96².\n"
@@ -174,13 +175,8 @@ def _split(report: ErrorReport, name: str, values: Sequence[str]) -> Iterator[st
     rows = []
     for value in values:
         counts = report.counts(**{name: value})
-        rows.append([value, *(f"{counts[kind]:,}" for kind in (RIGHT, *KINDS))])
-    yield from _table([name, RIGHT, *KINDS], rows)
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    for row in (header, ["---"] * len(header), *rows):
-        yield f"| {' | '.join(cell.replace('|', '/') for cell in row)} |"
+        rows.append([plain(value), *(f"{counts[kind]:,}" for kind in (RIGHT, *KINDS))])
+    yield from table([name, RIGHT, *KINDS], rows)
 
 
 def _percent(figures: Mapping[str, float], name: str) -> str:

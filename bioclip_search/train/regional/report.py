@@ -13,6 +13,7 @@ from typing import Any
 
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.candidates import INDEX
+from bioclip_search.markdown import code, plain, table
 from bioclip_search.swapping import whole_file
 from bioclip_search.train.regional.gain import OTHERS, REGION, Gain
 
@@ -69,20 +70,21 @@ class RegionalReport:
         return any(gain.pictures == OTHERS for gain in self.gains)
 
     def _markdown(self) -> Iterator[str]:
-        yield f"# {self.start}, adapted ({self.mode})\n"
-        yield f"{self.taught:,} pictures were taught. The result is `{self.model}`, the index `{self.index}`. Of the start's weights {self.kept_of_start:.0%} were kept.\n"
+        yield f"# {plain(self.start)}, adapted ({self.mode})\n"
+        yield f"{self.taught:,} pictures were taught. The result is {code(self.model)}, the index {code(self.index)}. Of the start's weights {self.kept_of_start:.0%} were kept.\n"
         yield "## Gained and lost\n"
-        yield from markdown_table(COLUMNS, rows_of(self.gains))
+        yield from table(COLUMNS, rows_of(self.gains))
         yield f"\nShares of pictures whose nearest name is right at the rank, 95 % intervals in brackets; the gain is drawn in pairs. {NOTE}"
         if not self.has_others:
             yield f"\n{NOT_ASKED}"
         if len(self.tried) > 1:
             yield "\n## Shares of the start that were tried\n"
-            yield from markdown_table(*tried_table(self.tried))
+            header, rows = tried_table(self.tried)
+            yield from table([plain(name) for name in header], rows)
             yield "\nWiSE-FT (Wortsman et al. 2022): right at the label among the labels of the set, on the pictures that choose."
         if self.notes:
             yield "\n## Notes\n"
-            yield from (f"- {note}" for note in self.notes)
+            yield from (f"- {plain(note)}" for note in self.notes)
 
 
 def rows_of(gains: Sequence[Gain]) -> list[list[str]]:
@@ -95,11 +97,6 @@ def tried_table(tried: Sequence[dict[str, Any]]) -> tuple[list[str], list[list[s
     parts = [name for name in tried[0] if name not in ("keep_start", "px")]
     header = ["kept of the start", *("mean" if name == "metric" else name for name in parts)]
     return header, [[f"{row['keep_start']:.0%}", *(f"{row[name]:.3f}" for name in parts)] for row in tried]
-
-
-def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    for cells in (header, ["---"] * len(header), *rows):
-        yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _who(pictures: str) -> str:

@@ -33,7 +33,7 @@ def test_a_folder_with_report_metrics_drawings_and_sheets_is_written(tmp_path):
     report = (out / "report.md").read_text()
     assert "- 10 pictures with 3 boxes of 2 categories; 8 pictures have none" in report
     assert "- unlabelled: 5; a detector is sure of an organism where no box is (red) ([sheet](suspects-unlabelled.png))" in report
-    assert "| Lynx \\| $lynx$ | 1 | 1 | 1 | 1 |" in report
+    assert "| Lynx \\| \\$lynx\\$ | 1 | 1 | 1 | 1 |" in report
     told = json.loads((out / "metrics.json").read_text())
     assert (told["metrics"]["boxes"], told["metrics"]["suspects_unlabelled"], told["categories"]["Puma concolor"]["boxes"]) == (3, 5, 2)
     rows = list(csv.DictReader((out / "suspects.csv").read_text().splitlines()))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import shutil
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,6 +67,15 @@ def test_the_folder_holds_the_report_the_rows_worst_first_and_a_sheet_a_class(tm
     assert "2 finds are right; 1 organism has no find" in text
     assert "| background | 4 |" in text
     assert "![missed](missed.png)" in text
+
+
+def test_a_category_that_means_something_to_markdown_is_a_name_in_the_page(tmp_path):
+    name = "<b>|\nfox"
+    boxed, detector = replace(boxed_set([LEFT]), boxes=((TrueBox(LEFT, name),),)), Always(Detection(LEFT, 0.9, name))
+    report = error_report(boxed, look(detector, boxed, np.ones(1, bool)), "my_detector", by_category=True)
+    text = write_errors(tmp_path, report)[0].read_text(encoding="utf-8")
+    assert text.startswith("# What is wrong: my\\_detector on walk\n")
+    assert "| &lt;b&gt;\\| fox | 1 |" in text
 
 
 def test_a_picture_that_cannot_be_read_does_not_shift_the_others(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,17 @@ def test_a_report_without_other_taxa_says_that_the_loss_is_unknown(pictures, is_
     assert (NOT_ASKED in text) is is_told
     assert "| the region's taxa | 3 taxa of the index | species | 20 | 0.800 | 0.900 | +0.100 [+0.000, +0.250] |" in text
     assert "- a note" in text
+
+
+def test_names_that_mean_something_to_markdown_are_names_in_the_page(tmp_path):
+    tried = tuple(row | {"01-a|b/seen": 0.25} for row in TRIED)
+    named = replace(report("region"), start="<b>|\n# start", model="a`b", notes=("walk: <img src=x>\n- Puma | Lynx",), tried=tried)
+    named.write(tmp_path)
+    lines = (tmp_path / "regional.md").read_text(encoding="utf-8").splitlines()
+    assert lines[0] == r"# &lt;b&gt;\| # start, adapted (lora)"
+    assert r"- walk: &lt;img src=x&gt; - Puma \| Lynx" in lines
+    assert r"| kept of the start | mean | 01-region/seen | 01-a\|b/seen |" in lines
+    assert any("The result is `` a`b ``, the index `mine-index`." in line for line in lines)
 
 
 def test_the_file_holds_every_figure(tmp_path):
