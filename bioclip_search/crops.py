@@ -15,6 +15,7 @@ from bioclip_search.detect import crop_box, is_wildlife
 from bioclip_search.encoder import Encoder
 from bioclip_search.errors import PictureError
 from bioclip_search.images import crop, open_picture
+from bioclip_search.lanes import lanes_of, work_in_lanes
 from bioclip_search.stream import work_ahead
 
 DETECTOR_CONFIDENCE = 0.2
@@ -63,14 +64,8 @@ def cut_crops(images: Iterable[Any], encoder: Encoder, detector: Any = None, wor
     if detector is None:
         yield from work_ahead(lambda item: [_whole(*item, encoder)], numbered, workers)
         return
-    for number, image, picture in work_ahead(lambda item: (*item, _opened(item[1])), numbered, workers):
-        if isinstance(picture, PictureError):
-            yield [Unread(number, picture_name(image, number), str(picture))]
-            continue
-        found = [hit for hit in detector.detect([picture], confidence_of(detector))[0] if is_wildlife(hit.category)]
-        parts = [(hit, crop(picture, crop_box(hit.box_xyxy, picture.size))) for hit in found]
-        crops = [Crop(number, picture_name(image, number), encoder.prepare(part), hit.box_xyxy, hit.confidence) for hit, part in parts]
-        yield crops or [Blank(number, picture_name(image, number), f"{detector.name} saw none at confidence {confidence_of(detector):g}")]
+    opened = work_ahead(lambda item: (*item, _opened(item[1])), numbered, workers)
+    yield from work_in_lanes(lambda one: _cut(*one, encoder, detector), opened, lanes_of(detector))
 
 
 def confidence_of(detector: Any) -> float:
@@ -96,6 +91,16 @@ def _whole(number: int, image: Any, encoder: Encoder) -> Crop | Unread:
         return Crop(number, name, encoder.prepare(open_picture(image, enough_px=encoder.input_px)))
     except PictureError as error:
         return Unread(number, name, str(error))
+
+
+def _cut(number: int, image: Any, picture: Any, encoder: Encoder, detector: Any) -> list[Cut]:
+    name = picture_name(image, number)
+    if isinstance(picture, PictureError):
+        return [Unread(number, name, str(picture))]
+    found = [hit for hit in detector.detect([picture], confidence_of(detector))[0] if is_wildlife(hit.category)]
+    parts = [(hit, crop(picture, crop_box(hit.box_xyxy, picture.size))) for hit in found]
+    crops = [Crop(number, name, encoder.prepare(part), hit.box_xyxy, hit.confidence) for hit, part in parts]
+    return crops or [Blank(number, name, f"{detector.name} saw none at confidence {confidence_of(detector):g}")]
 
 
 def _opened(image: Any) -> Any:

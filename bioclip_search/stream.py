@@ -22,19 +22,22 @@ AHEAD_PER_WORKER = 8
 
 
 def default_workers() -> int:
-    return min(MOST_WORKERS, os.cpu_count() or 1)
+    """One for each core that this process may use, at most `MOST_WORKERS`."""
+    return min(MOST_WORKERS, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
-def work_ahead(work: Callable[[T], R], items: Iterable[T], workers: int | None = None, ahead: int = AHEAD_PER_WORKER) -> Iterator[R]:
+def work_ahead(
+    work: Callable[[T], R], items: Iterable[T], workers: int | None = None, ahead: int = AHEAD_PER_WORKER, *, begin: Callable[[], None] | None = None
+) -> Iterator[R]:
     """`work` of every item, in the order of the items, whatever the threads do.
 
     At most `ahead` results a worker wait at any time, so memory stays flat however long the input is. The items are
     asked for by the thread that asks for the results, and always some before those are needed.
-    An exception of `work` is raised where its result would have come.
+    An exception of `work` is raised where its result would have come. `begin` is called by each thread before its first item.
     """
     workers = workers or default_workers()
     remaining = iter(items)
-    with ThreadPoolExecutor(workers, thread_name_prefix="pictures") as pool:
+    with ThreadPoolExecutor(workers, thread_name_prefix="pictures", initializer=begin) as pool:
         waiting = deque(pool.submit(work, item) for item in islice(remaining, workers * ahead))
         try:
             while waiting:

@@ -5,11 +5,13 @@ Needs the core dependencies only. The network itself is `network`; `train detect
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -60,7 +62,7 @@ class DetectorNote:
 
 @dataclass(frozen=True, eq=False)
 class OrganismDetector:
-    """A detector from a folder; may be shared between threads, which then take turns.
+    """A detector from a folder; may be shared between threads, which take turns on a card and look side by side on cores.
 
     Attributes:
         px: The longer side that pictures are scaled to, which the card's `inference` may have changed.
@@ -87,6 +89,11 @@ class OrganismDetector:
         return [self._found(picture, min_confidence) for picture in pictures]
 
     @property
+    def in_lanes(self) -> bool:
+        """See `lanes.lanes_of`."""
+        return self.device.type == "cpu"
+
+    @property
     def confidence(self) -> float:
         """The least confidence that its card asks for where the caller asks for no other."""
         return self.inference.confidence
@@ -111,9 +118,10 @@ class OrganismDetector:
         pixels, scale_wh = fit_picture(picture, px)
         image = torch.from_numpy(pixels).to(self.device).permute(2, 0, 1).float() / 255  # (3, h, w)
         try:
-            with self.lock, torch.inference_mode():
-                self.network.score_thresh = math.sqrt(min_confidence)
-                (found,) = self.network([image])
+            with nullcontext() if self.in_lanes else self.lock, torch.inference_mode():
+                network = copy.copy(self.network)  # Subtle: the same weights; a threshold of its own, for another thread may ask for another
+                network.score_thresh = math.sqrt(min_confidence)
+                (found,) = network([image])
         except RuntimeError as error:
             raise ModelError(f"The detector {self.name} failed: {error}") from error
         boxes = found["boxes"].cpu().double() / torch.tensor(scale_wh * 2, dtype=torch.float64)  # (n, 4)

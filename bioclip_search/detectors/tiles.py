@@ -72,6 +72,11 @@ class TiledDetector:
         return hashlib.sha256(repr(shaping).encode()).hexdigest()
 
     @property
+    def in_lanes(self) -> bool:
+        """See `lanes.lanes_of`."""
+        return getattr(self.detector, "in_lanes", False)
+
+    @property
     def categories(self) -> Any:
         return self.detector.categories
 

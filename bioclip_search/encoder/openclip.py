@@ -19,6 +19,7 @@ from bioclip_search.encoder import VARIANT_SIGN, unit_rows
 from bioclip_search.encoder.loading import LoadedModel, fingerprint_of
 from bioclip_search.encoder.preprocess import preprocessor
 from bioclip_search.errors import ModelError
+from bioclip_search.lanes import lanes_of, work_in_lanes
 
 BATCH_PICTURES = 32
 CPU_BATCH_PICTURES = 8
@@ -60,6 +61,11 @@ class OpenClipEncoder:
     def fingerprint(self) -> str:
         return fingerprint_of(self._loaded, self.preprocess) + VARIANT_SIGN + self.precision
 
+    @property
+    def in_lanes(self) -> bool:
+        """See `lanes.lanes_of`."""
+        return self.device.type == "cpu"
+
     def encode_prepared(self, prepared: Sequence[torch.Tensor]) -> np.ndarray:
         size = CPU_BATCH_PICTURES if self.device.type == "cpu" else BATCH_PICTURES
         return self._in_batches(prepared, size, _stacked, self.model.encode_image)
@@ -76,11 +82,17 @@ class OpenClipEncoder:
 
     def _in_batches(self, items: Sequence[Any], size: int, collate: Any, encode: Any) -> np.ndarray:
         rows = np.zeros((len(items), self.dim), np.float32)
-        with torch.inference_mode(), self._autocast():
-            for first in range(0, len(items), size):
-                batch = collate(items[first : first + size]).to(self.device)
-                vectors = encode(batch)  # (b, dim)
-                rows[first : first + size] = vectors.float().cpu().numpy()
+
+        def fill(firsts: range) -> None:
+            with torch.inference_mode(), self._autocast():  # Subtle: once for several batches, for it keeps the weights that it has rounded
+                for first in firsts:
+                    vectors = encode(collate(items[first : first + size]).to(self.device))  # (b, dim)
+                    rows[first : first + size] = vectors.float().cpu().numpy()
+
+        firsts = range(0, len(items), size)
+        lanes = max(1, min(lanes_of(self), len(firsts)))
+        for _ in work_in_lanes(fill, [firsts[lane::lanes] for lane in range(lanes)], lanes):
+            pass
         return unit_rows(rows)
 
     def _autocast(self) -> contextlib.AbstractContextManager:

@@ -5,7 +5,7 @@ Answers are made from the vectors as they are kept, in half precision, so that a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
@@ -16,12 +16,14 @@ import numpy as np
 
 from bioclip_search.batches import Batches
 from bioclip_search.geography.occurrences import Occurrences
+from bioclip_search.lanes import lanes_of, work_in_lanes
 from bioclip_search.media import Facts
 from bioclip_search.question import Asked, Question
 from bioclip_search.runs.journal import Journal
 from bioclip_search.runs.looking import Look
 from bioclip_search.runs.record import PERSON, VEHICLE, TaggedCrop, TaggedPicture
 from bioclip_search.searcher import BATCH_CROPS, Searcher
+from bioclip_search.stream import in_blocks
 
 PLACES_KEPT = 256
 """Questions of different places and months that are kept ready."""
@@ -50,9 +52,19 @@ class Deciding:
         self._at = lru_cache(PLACES_KEPT)(self._question_at)
         self._encode = Batches(lambda prepared: list(searcher.encoder.encode_prepared(prepared)), BATCH_CROPS)
 
-    def tagged(self, looks: Sequence[Look], journal: Journal) -> list[TaggedPicture]:
-        """The pictures with vectors and answers, in their order; of copies those of the first."""
-        vectors = self._vectors(looks)
+    def encoded(self, batches: Iterable[Sequence[Look]]) -> Iterator[tuple[Sequence[Look], list[np.ndarray]]]:
+        """Each batch with one (dim,) float16 for every prepared crop of it, in their order; some batches ahead where several lanes encode."""
+        vectors: list[np.ndarray] = []
+        encoder = self.searcher.encoder
+        for batch, some in work_in_lanes(lambda piece: (piece[0], self._encode(piece[1])), _pieces(batches), lanes_of(encoder)):
+            vectors += (vector.astype(np.float16) for vector in some)
+            if batch is not None:
+                yield batch, vectors
+                vectors = []
+
+    def tagged(self, looks: Sequence[Look], of_crops: Sequence[np.ndarray], journal: Journal) -> list[TaggedPicture]:
+        """The pictures of a batch of `encoded` with vectors and answers, in their order; of copies those of the first."""
+        vectors = iter(of_crops)
         fresh: dict[tuple[str | None, int | None], TaggedPicture] = {}
         pictures = []
         for look in looks:
@@ -96,10 +108,13 @@ class Deciding:
         latitude, longitude, month = key
         return self.searcher.question(**self._placeless, occurrences=self._occurrences, near=(latitude, longitude), month=month or None)
 
-    def _vectors(self, looks: Sequence[Look]) -> Iterator[np.ndarray]:
-        """One (dim,) float16 for every prepared crop, in their order."""
-        prepared = [one for look in looks for one in look.prepared]
-        return (vector.astype(np.float16) for vector in self._encode(prepared))
+
+def _pieces(batches: Iterable[Sequence[Look]]) -> Iterator[tuple[Sequence[Look] | None, list[Any]]]:
+    """The prepared crops of each batch as the encoder takes them, in one piece at least; the last comes with its batch."""
+    for batch in batches:
+        pieces = list(in_blocks((one for look in batch for one in look.prepared), BATCH_CROPS)) or [[]]
+        yield from ((None, piece) for piece in pieces[:-1])
+        yield batch, pieces[-1]
 
 
 def _with_vectors(picture: TaggedPicture, vectors: Iterator[np.ndarray]) -> TaggedPicture:

@@ -17,6 +17,7 @@ from bioclip_search.detectors.given import detections_of
 from bioclip_search.encoder import Encoder
 from bioclip_search.errors import PictureError
 from bioclip_search.images import crop
+from bioclip_search.lanes import lanes_of, work_in_lanes
 from bioclip_search.media import Facts, Media
 from bioclip_search.runs.journal import Journal
 from bioclip_search.runs.record import TaggedCrop, TaggedPicture
@@ -26,7 +27,7 @@ OPEN_AHEAD = 2
 """Pictures per decoder that wait opened, in full size."""
 
 DETECT_BATCH = 8
-"""Pictures searched at once; a detector that gains nothing by that takes them one by one."""
+"""Pictures searched at once, by one thread; a detector that gains nothing by that takes them one by one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,15 +64,23 @@ class Looking:
     def looks(self, media: Iterable[Media], journal: Journal) -> Iterator[Look]:
         """One look per picture, in their order; a picture that cannot be opened has an error and no crops.
 
-        Decoders, detector and whoever takes the looks work side by side, each a few pictures ahead of the next.
+        Decoders, detector and whoever takes the looks work side by side, each a few pictures ahead of the next. What must be done in
+        order, telling copies, is done by the thread that takes the looks.
         """
         opened = work_ahead(self._opened, media, self.decoders.workers, OPEN_AHEAD)
-        groups = work_ahead(lambda group: self._group(group, journal), in_blocks(opened, DETECT_BATCH), 1, 1)
-        return (look for group in groups for look in group)
+        blank = ((*pair, self._blank(*pair, journal)) for pair in opened)
+        return (look for group in self._groups(blank) for look in group)
 
     def forget(self, pictures: Sequence[TaggedPicture]) -> None:
         """Told that these are in the journal now."""
         self._seen.difference_update((picture.content_hash, picture.frame_number) for picture in pictures)
+
+    def _groups(self, blank: Iterable[tuple[Media, Opened | PictureError, Look]]) -> Iterator[list[Look]]:
+        """Picture by picture where there are lanes; else several together, which is what a card is there for."""
+        lanes = lanes_of(self.encoder if self.detector is None else self.detector)
+        if lanes == 1:
+            return work_ahead(self._group, in_blocks(blank, DETECT_BATCH), 1, 1)
+        return work_in_lanes(lambda one: self._group([one]), blank, lanes)
 
     def _opened(self, media: Media) -> tuple[Media, Opened | PictureError]:
         is_whole = self.detector is None and media.boxes is None
@@ -80,13 +89,13 @@ class Looking:
         except PictureError as error:
             return media, error
 
-    def _group(self, group: Sequence[tuple[Media, Opened | PictureError]], journal: Journal) -> list[Look]:
-        blank = [self._blank(media, opened, journal) for media, opened in group]
-        searched = [not (look.is_copy or look.picture.error or media.boxes is not None) for (media, _), look in zip(group, blank, strict=True)]
-        pictures = [opened.picture for (_, opened), is_searched in zip(group, searched, strict=True) if is_searched]
+    def _group(self, group: Sequence[tuple[Media, Opened | PictureError, Look]]) -> list[Look]:
+        """The looks of pictures that are searched together, of which is known what `_blank` tells."""
+        searched = [not (look.is_copy or look.picture.error or media.boxes is not None) for media, _, look in group]
+        pictures = [opened.picture for (_, opened, _), is_searched in zip(group, searched, strict=True) if is_searched]
         found = iter(self._detect(pictures) if self._detect else ())
         looks = []
-        for (media, opened), look, is_searched in zip(group, blank, searched, strict=True):
+        for (media, opened, look), is_searched in zip(group, searched, strict=True):
             if look.is_copy or look.picture.error:
                 looks.append(look)
             elif is_searched and self._detect is None:

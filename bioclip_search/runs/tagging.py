@@ -29,7 +29,7 @@ from bioclip_search.runs.settings import settings_hash, settings_of, stop_if_els
 from bioclip_search.sources import Source
 
 BATCH_PICTURES, BATCH_LOOKS = 16, 128
-"""A batch is kept when it has so many pictures, or so many crops: what a kill can cost, at most."""
+"""A batch is kept when it has so many pictures, or so many crops. A kill costs the batches that are not kept yet: one or two for each core."""
 
 Progress = Callable[[int, int | None], None]
 """Called with the pictures gone through so far (a video counts as one), and how many there are, once that is known."""
@@ -99,9 +99,9 @@ def tag_into(journal: Journal, source: Source, equipment: Equipment, decoders: D
     """Tags what the journal does not have yet of the source, batch by batch."""
     looking = Looking(decoders, equipment.deciding.searcher.encoder, equipment.detector, equipment.min_confidence, source.facts_of)
     stream = Stream(source, equipment.choice, decoders, journal, progress)
-    with closing(looking.looks(stream.media(), journal)) as looks:
-        for batch in _batches(looks):
-            pictures = equipment.deciding.tagged(batch, journal)
+    with closing(looking.looks(stream.media(), journal)) as looks, closing(equipment.deciding.encoded(_batches(looks))) as batches:
+        for batch, vectors in batches:
+            pictures = equipment.deciding.tagged(batch, vectors, journal)
             journal.add(pictures)
             looking.forget(pictures)
             stream.told(pictures)

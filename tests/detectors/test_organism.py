@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 
@@ -28,6 +29,7 @@ from bioclip_search.detectors.organism import (
     write_detector,
 )
 from bioclip_search.errors import ModelError
+from bioclip_search.lanes import keep_to
 
 NOTE = DetectorNote("small", Architecture(channels=32, head_convs=1), 64, training="on nothing", licences="none needed")
 
@@ -137,6 +139,16 @@ def test_the_boxes_of_a_loaded_detector_lie_in_the_picture_and_best_first(detect
 def test_the_neighbours_change_nothing(detector):
     pictures = [noise(90, 50, 1), noise(33, 70, 2), noise(90, 50, 3)]
     assert detector.detect(pictures, 0.0) == [detector.detect([picture], 0.0)[0] for picture in pictures]
+
+
+def test_threads_that_ask_for_other_confidences_do_not_disturb_each_other(detector):
+    picture = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8))
+    every = sorted({one.confidence for (found,) in [detector.detect([picture], 0.0)] for one in found})
+    least = [0.0, every[len(every) // 2]]
+    alone = [detector.detect([picture], confidence)[0] for confidence in least]
+    assert len(alone[0]) > len(alone[1]) > 0
+    with ThreadPoolExecutor(4, initializer=keep_to, initargs=(torch.get_num_threads(),)) as pool:
+        assert list(pool.map(lambda turn: detector.detect([picture], least[turn % 2])[0], range(40))) == alone * 20
 
 
 def test_no_pictures_give_no_lists(detector):

@@ -11,7 +11,7 @@ import torch
 
 from bioclip_search.encoder import encode_recipe, same_space
 from bioclip_search.encoder.loading import load_model
-from bioclip_search.encoder.openclip import choose_device, choose_precision
+from bioclip_search.encoder.openclip import CPU_BATCH_PICTURES, choose_device, choose_precision
 from bioclip_search.encoder.opening import open_encoder
 from bioclip_search.errors import ModelError
 from tests.peers.random_models import synthetic_picture
@@ -53,6 +53,18 @@ def test_rows_are_float32_units_in_order_and_none_for_nothing(encoder):
     assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
     assert np.allclose(encoder.encode_images(PICTURES[::-1])[::-1], rows, atol=1e-5)
     assert encoder.encode_images([]).shape == encoder.encode_texts([]).shape == (0, encoder.dim)
+
+
+def test_batches_of_several_lanes_give_the_rows_of_one_core_bit_for_bit(encoder):
+    prepared, before = [encoder.prepare(synthetic_picture(seed)) for seed in range(2 * CPU_BATCH_PICTURES + 3)], torch.get_num_threads()
+    rows = []
+    for cores in (1, 2, 3):  # three batches: in the caller's thread; 1st and 3rd, 2nd; each in a lane of its own
+        torch.set_num_threads(cores)
+        rows.append(encoder.encode_prepared(prepared))
+    torch.set_num_threads(before)
+    assert encoder.in_lanes
+    assert np.array_equal(rows[0], rows[1])
+    assert np.array_equal(rows[0], rows[2])
 
 
 def test_more_than_a_batch_is_encoded_like_one_by_one(encoder):
