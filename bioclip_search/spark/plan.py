@@ -5,6 +5,7 @@ Listing pictures is left to `sources`; what is done with a piece to `worker`.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 import math
@@ -85,6 +86,11 @@ def new_plan(staging: Path) -> Path:
     have another piece of that number.
     """
     return staging / uuid.uuid4().hex / PLAN_FILE
+
+
+def folder_below(staging: Path, out: Path) -> Path:
+    """A folder of its own for what is on its way to `out`, below one that several works share: two of one name in two places do not meet there."""
+    return staging.absolute() / f"bioclip-search-{hashlib.sha256(os.fsencode(out.absolute())).hexdigest()[:16]}"
 
 
 def read_plan(path: Path) -> parquet.ParquetFile:

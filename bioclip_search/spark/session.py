@@ -58,12 +58,12 @@ def spark_session(master: str | None = None, conf: Mapping[str, str] | None = No
         conf: Settings of Spark, such as {"spark.executor.memory": "4g"}.
 
     Raises:
-        SparkError: There is no Java, or too old a one, the master does not answer, no worker is there in time, or the workers lack this package.
+        SparkError: The session that is there has another master or other settings, there is no Java, or too old a one, the master does not answer, no worker is there in time, or the workers lack this package.
         MissingExtraError: pyspark is not installed.
     """
     there = active_session()
     if there is not None:
-        _stop_if_other(there, master)
+        _stop_if_other(there, master, conf or {})
         yield there
         return
     session = open_session(master, conf)
@@ -77,7 +77,7 @@ def open_session(master: str | None = None, conf: Mapping[str, str] | None = Non
     """The session that is there, else a new one that stays open; arguments and errors as of `spark_session`."""
     there = active_session()
     if there is not None:
-        _stop_if_other(there, master)
+        _stop_if_other(there, master, conf or {})
         return there
     is_submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # under spark-submit, which has started Java and chosen a master
     if not is_submitted:
@@ -241,11 +241,19 @@ def told_as_spark_error(error: Exception) -> SparkError:
     return SparkError(f"Spark gave up: {(lines[0] if lines else type(error).__name__)[:500]}")
 
 
-def _stop_if_other(session: SparkSession, master: str | None) -> None:
+def _stop_if_other(session: SparkSession, master: str | None, conf: Mapping[str, str]) -> None:
+    """Raises: SparkError: the session has another master or other settings than were asked for, which it read when it was started."""
     with suppress(AttributeError, NotImplementedError):  # Spark Connect has no context to ask
         its_own = session.sparkContext.master
         if master is not None and its_own not in (master, _master(master)):
             raise SparkError(f"A Spark session on {its_own} is open already, where {master} was asked for. Close it (spark.stop()), or leave the master out.")
+    has = {name: session.conf.get(name, None) for name in conf}
+    others = [f"{name}={value} (it has {has[name] or 'none of its own'})" for name, value in conf.items() if str(has[name]).lower() != str(value).lower()]
+    if others:
+        raise SparkError(
+            f"A Spark session is open already, and was started without {', '.join(others)}. Settings count only when a session starts: "
+            "close it (spark.stop()), set them there, or leave them out."
+        )
 
 
 def _master(master: str) -> str:

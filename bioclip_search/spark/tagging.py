@@ -6,9 +6,7 @@ This machine lists the pictures and takes the rows in their order into the journ
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -32,7 +30,7 @@ from bioclip_search.sources.deployments import placing_for
 from bioclip_search.sources.paths import is_address
 from bioclip_search.spark.addresses import open_address
 from bioclip_search.spark.pieces import done_in_order
-from bioclip_search.spark.plan import PLAN_FILE, new_plan, read_plan, write_plan
+from bioclip_search.spark.plan import PLAN_FILE, folder_below, new_plan, read_plan, write_plan
 from bioclip_search.spark.rows import run_rows
 from bioclip_search.spark.session import cores_of, open_session, spark_session
 from bioclip_search.spark.worker import TOLD_KEY, Tagging, settings_there
@@ -129,9 +127,7 @@ def _opened(source: str | Path, deployments: str | Path | None, columns: dict[st
 
 def staging_folder(out: Path, staging: str | Path | None) -> Path:
     """Where what is on its way lies: in the folder of the run, or in one of its own below another."""
-    if staging is None:
-        return out.absolute() / STAGING
-    return Path(staging).absolute() / f"bioclip-search-{hashlib.sha256(os.fsencode(out.absolute())).hexdigest()[:16]}"
+    return out.absolute() / STAGING if staging is None else folder_below(Path(staging), out)
 
 
 def in_full(name: str, value: Any) -> Any:

@@ -76,6 +76,22 @@ def test_what_one_machine_has_encoded_is_not_encoded_again_on_spark_nor_the_othe
     assert np.array_equal(mixed[np.arange(9)], again[np.arange(9)])
 
 
+def test_two_builds_of_one_name_do_not_meet_in_the_staging_folder_they_share(spark, model_folder, tmp_path):
+    """One is begun, the other made from its beginning to its end, and the first goes on."""
+    from bioclip_search.spark.encoders import EncoderThere
+    from bioclip_search.spark.plan import folder_below
+    from bioclip_search.spark.texts import encoding_on
+
+    there = EncoderThere.of(model_folder, open_encoder(model_folder, device="cpu"), device="cpu")
+    north, south = (encoding_on(spark, there, folder_below(tmp_path / "staging", tmp_path / place / "birds")) for place in ("north", "south"))
+    names = [[["Felis catus"]], [["Lynx lynx"]]]
+    first = north(names)
+    begun = next(first)
+    whole = list(south(names))
+    assert [np.abs(one - other).max() <= SAME for one, other in zip([begun, *first], whole, strict=True)] == [True, True]
+    assert list((tmp_path / "staging").iterdir()) == []
+
+
 def test_a_task_that_outlives_its_driver_writes_nothing_into_the_work_of_the_next(spark, model_folder, tmp_path):
     from bioclip_search.spark.encoders import EncoderThere
     from bioclip_search.spark.pieces import piece_path
@@ -128,6 +144,17 @@ def test_a_worker_with_another_encoder_stops(spark, model_folder, tmp_path):
     there = EncoderThere(str(model_folder), "another", device="cpu")
     with pytest.raises(SparkError, match=r"A worker has another encoder under the name .*not another"):
         next(encoding_on(spark, there, tmp_path / "staging")([[["Felis catus"]]]))
+
+
+def test_settings_that_the_open_session_does_not_have_are_told(spark):
+    from bioclip_search.spark.session import open_session, spark_session
+
+    with pytest.raises(SparkError, match=r"open already, and was started without spark.executor.memory=9g \(it has none of its own\).*spark.stop"):
+        open_session(conf={"spark.executor.memory": "9g"})
+    asked = {"spark.default.parallelism": "3", "spark.ui.enabled": "False", "spark.sql.shuffle.partitions": 2}
+    with pytest.raises(SparkError, match=r"without spark.default.parallelism=3 \(it has 2\)\. Settings"), spark_session(conf=asked):
+        pass
+    assert open_session(conf={**asked, "spark.default.parallelism": 2}) is spark
 
 
 def test_options_of_spark_without_it_and_spark_without_work_are_refused(tmp_path):

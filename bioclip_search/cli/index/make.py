@@ -97,10 +97,12 @@ def _encode_by(encoder: Encoder, target: Path, options: dict[str, Any]) -> Itera
         yield None
         return
     from bioclip_search.spark.encoders import EncoderThere
+    from bioclip_search.spark.plan import folder_below
     from bioclip_search.spark.session import spark_session
     from bioclip_search.spark.texts import encoding_on
 
-    staging = (options["staging"] or target.parent).absolute() / f".{target.name}.texts"
+    shared = options["staging"]
+    staging = folder_below(shared, target) if shared else target.absolute().with_name(f".{target.name}.texts")
     there = EncoderThere.of(options["encoder"], encoder, device=options["device"], preprocess=options["preprocess"])
     with spark_session(options["master"]) as spark:
         yield encoding_on(spark, there, staging)

@@ -91,8 +91,7 @@ def classifier(
     if report is not None:
         stop_if_unwritable(report)
     searcher = Searcher.open(index, device=device, precision=precision)
-    folder = (staging or out.absolute().parent) / f".{out.name}.spark"
-    with progress_steps("pictures") as progress, _work_on(engine, searcher, master, folder, device, precision) as elsewhere:
+    with progress_steps("pictures") as progress, _work_on(engine, searcher, master, staging, out, device, precision) as elsewhere:
         found = train_classifier(
             data,
             out=out,
@@ -121,7 +120,7 @@ def classifier(
 
 
 @contextmanager
-def _work_on(engine: str, searcher: Searcher, master: str | None, folder: Path, device: str, precision: str) -> Iterator[dict[str, Any]]:
+def _work_on(engine: str, searcher: Searcher, master: str | None, staging: Path | None, out: Path, device: str, precision: str) -> Iterator[dict[str, Any]]:
     """What `train_classifier` is told of work that is done elsewhere; nothing for here."""
     if engine == "local":
         yield {}
@@ -131,7 +130,10 @@ def _work_on(engine: str, searcher: Searcher, master: str | None, folder: Path, 
     from bioclip_search.spark.classifying import regressing_on
     from bioclip_search.spark.encoders import EncoderThere
     from bioclip_search.spark.features import looking_on
+    from bioclip_search.spark.plan import folder_below
     from bioclip_search.spark.session import spark_session
+
+    folder = folder_below(staging, out) if staging else out.absolute().with_name(f".{out.name}.spark")
 
     note = searcher.index.card.encoder
     there = EncoderThere.of(searcher.index.encoder_source, searcher.encoder, device=device, precision=precision, preprocess=note.preprocess)
