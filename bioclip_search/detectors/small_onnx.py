@@ -11,7 +11,6 @@ with which the tests compare:
 from __future__ import annotations
 
 import math
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +24,8 @@ from bioclip_search.detectors.boxes import Detection, category_names, drop_dupli
 from bioclip_search.detectors.card import AS_TRAINED, Inference
 from bioclip_search.detectors.exported import ExportNote
 from bioclip_search.detectors.organism import fit_picture
-from bioclip_search.errors import MissingExtraError, ModelError
+from bioclip_search.errors import ModelError
+from bioclip_search.onnx_sessions import open_onnx
 
 STRIDES = (8, 16, 32)
 NMS_MAX_IOU = 0.6
@@ -85,17 +85,7 @@ def load_small_onnx(path: Path, note: ExportNote, threads: int = 0) -> SmallOnnx
         MissingExtraError: onnxruntime is not installed.
         ModelError: The file is damaged, or no export of ours.
     """
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    try:
-        import onnxruntime
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("Looking with an ONNX file", "onnx") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime fails with its own types
-        raise ModelError(f"Expected an exported detector in {path}: {error}") from error
+    session = open_onnx(path, "Looking with an ONNX file", "an exported detector", threads)
     told = [entry.name for entry in session.get_inputs()]
     if told != ["pixels", "size"]:
         raise ModelError(

@@ -20,6 +20,7 @@ from bioclip_search import places
 from bioclip_search.encoder import VARIANT_SIGN, unit_rows
 from bioclip_search.encoder.openclip import BATCH_PICTURES, OpenClipEncoder
 from bioclip_search.errors import MissingExtraError
+from bioclip_search.onnx_sessions import open_onnx
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +45,10 @@ class Int8Encoder:
         Raises:
             MissingExtraError: onnx or onnxruntime is not installed.
         """
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # Subtle: onnxruntime 1.29 and later reads it only at import
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # before the quantiser loads onnxruntime
         try:
             import onnx  # noqa: F401  (the exporter and the quantiser need it)
-            import onnxruntime
+            import onnxruntime  # noqa: F401
         except ImportError as error:
             raise MissingExtraError("The int8 encoder", "onnx") from error
         self._base = base
@@ -58,7 +59,7 @@ class Int8Encoder:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             _export_int8(base, path)
-        self._session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        self._session = open_onnx(path, "The int8 encoder", "the int8 encoder")
 
     def encode_prepared(self, prepared: Sequence[torch.Tensor]) -> np.ndarray:
         rows = np.zeros((len(prepared), self.dim), np.float32)

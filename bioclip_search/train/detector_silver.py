@@ -7,7 +7,6 @@ Filtering is strict, as one wrong box teaches more harm than one missing picture
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +14,8 @@ import numpy as np
 from PIL import Image
 
 from bioclip_search.detectors.boxes import Box, box_iou
-from bioclip_search.errors import MissingExtraError, ModelError
+from bioclip_search.errors import ModelError
+from bioclip_search.onnx_sessions import open_onnx
 
 ORGANISMS = (14, 15, 16, 17, 18, 19, 20, 21, 22, 23)
 """Numbers of bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe among COCO's eighty classes."""
@@ -43,17 +43,7 @@ class YoloxTeacher:
     """
 
     def __init__(self, path: Path, threads: int = 1):
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        try:
-            import onnxruntime
-        except ModuleNotFoundError as error:
-            raise MissingExtraError("Proposing boxes", "onnx") from error
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime fails with its own types
-            raise ModelError(f"Expected a YOLOX model in {path}: {error}") from error
+        self.session = open_onnx(path, "Proposing boxes", "a YOLOX model", threads)
         (entry,) = self.session.get_inputs()
         self.input_name, self.px = entry.name, int(entry.shape[-1])
         self.centres, self.cell_px = _grid(self.px)
