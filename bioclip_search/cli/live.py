@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -40,6 +41,8 @@ class LiveLine:
 
 
 def _done(row: Mapping[str, Any]) -> str:
+    if "decoded" in row:
+        return f"{row['decoded']:,} of {row['n']:,} pictures decoded into {Path(row['file']).parent}, in all {row['bytes'] / 1e9:,.1f} GB"
     if "view" in row:
         return f"view {row['view']} of {row['views']}: {row['seen']:,} of {row['n']:,} pictures looked at"
     return f"step {row['step']:,} of {row['steps']:,}  loss {row['loss']:.3f}"

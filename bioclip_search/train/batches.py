@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -17,6 +18,7 @@ from bioclip_search.train.config import EncoderConfig
 from bioclip_search.train.distil import Lesson, LessonBook
 from bioclip_search.train.names import NameBank
 from bioclip_search.train.pictures import TRAIN, LabelledPicture, decode_pictures
+from bioclip_search.train.squares import SquareFile
 from bioclip_search.train.texts import TextBank, draw_sentences
 
 
@@ -75,15 +77,24 @@ class Share:
 
 
 class PictureStore:
-    """The training pictures in memory, as squares, with the cut-outs of their boxes where those are shown at times."""
+    """The training pictures as squares, with the cut-outs of their boxes where those are shown at times.
 
-    def __init__(self, config: EncoderConfig, taught: Sequence[LabelledPicture], mean: Sequence[float] = MEAN, std: Sequence[float] = STD):
-        self.mean, self.std = mean, std
+    Args:
+        squares: Those of `with_cut_outs`, (n + k, s, s, 3) uint8: an array, or what reads like one; decoded into memory by default.
+    """
+
+    def __init__(
+        self,
+        config: EncoderConfig,
+        taught: Sequence[LabelledPicture],
+        mean: Sequence[float] = MEAN,
+        std: Sequence[float] = STD,
+        squares: np.ndarray | SquareFile | None = None,
+    ):
+        self.mean, self.std, self.device = mean, std, torch.device("cpu")
         share = {entry.name: entry.box_share for entry in config.sets}
-        cut = [i for i, picture in enumerate(taught) if picture.box_xyxy and share[picture.set_name]]
-        crops = [replace(taught[i], crop_xyxy=taught[i].box_xyxy) for i in cut]
-        decoded = decode_pictures([*taught, *crops], config.schedule.store_px, config.threads)
-        self.pixels = torch.from_numpy(decoded)  # (n + k, s, s, 3)
+        shown, cut = with_cut_outs(config, taught)
+        self.squares = decode_pictures(shown, config.schedule.store_px, config.threads) if squares is None else squares
         self.is_studio = torch.tensor([picture.is_studio for picture in taught])  # (n,)
         self.crop_of = torch.arange(len(taught))  # (n,) where the cut-out stands; the picture itself if there is none
         self.crop_of[cut] = len(taught) + torch.arange(len(cut))
@@ -102,13 +113,24 @@ class PictureStore:
 
     def images(self, views: torch.Tensor, is_studio: torch.Tensor, changes: Changes, rows: slice) -> torch.Tensor:
         """(b', s, s, 3) uint8, the pixels of these rows, a studio picture's black replaced."""
-        pixels = self.pixels[views[rows]]
+        pixels = self._squares_of(views[rows])
         studio = is_studio[rows].nonzero().flatten()
         if len(studio):
-            others = self.pixels[views[changes.partner[rows][studio]]]
+            others = self._squares_of(views[changes.partner[rows][studio]])
             random = changes.background[rows][studio].to(pixels.device)
             pixels[studio] = replace_background(pixels[studio], others, random)
         return pixels
+
+    def _squares_of(self, views: torch.Tensor) -> torch.Tensor:
+        """(b', s, s, 3) uint8, on the device."""
+        return torch.from_numpy(self.squares[views.numpy()]).to(self.device)
+
+
+def with_cut_outs(config: EncoderConfig, taught: Sequence[LabelledPicture]) -> tuple[list[LabelledPicture], list[int]]:
+    """The pictures and behind them the cut-outs of boxes that are shown at times; and of which pictures these are."""
+    share = {entry.name: entry.box_share for entry in config.sets}
+    cut = [i for i, picture in enumerate(taught) if picture.box_xyxy and share[picture.set_name]]
+    return [*taught, *(replace(taught[i], crop_xyxy=taught[i].box_xyxy) for i in cut)], cut
 
 
 class BatchSource:
@@ -160,9 +182,9 @@ class BatchSource:
         return batch._replace(tokens=torch.cat(tokens), is_true=bank.is_true[:, drawn], is_open=bank.is_open[:, drawn], is_related=is_related)
 
     def to(self, device: torch.device) -> BatchSource:
-        """Keeps the pixels on the device, so that pictures are changed there; takes effect in place."""
+        """Brings the pixels of each step to the device, so that pictures are changed there; takes effect in place."""
         if isinstance(self.store, PictureStore):
-            self.store.pixels = self.store.pixels.to(device)
+            self.store.device = device
         return self
 
 

@@ -9,7 +9,8 @@ import io
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -21,7 +22,8 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from bioclip_search.detectors.boxes import Box
-from bioclip_search.errors import TableError
+from bioclip_search.errors import PictureError, TableError
+from bioclip_search.images import open_picture, size_of
 from bioclip_search.train.detector_config import BoxSetConfig, DetectorConfig
 from bioclip_search.train.pictures import hash_fraction
 
@@ -32,23 +34,48 @@ SILVER_FILE = "silver.parquet"
 
 @dataclass(frozen=True, eq=False)
 class BoxedPicture:
-    """Encoded bytes and every organism's box in pixels; `taught` is False for a picture that is kept back."""
+    """A picture and every organism's box in pixels; `taught` is False for a picture that is kept back.
 
-    data: bytes
+    Attributes:
+        data: Its file, whose boxes are those of the upright picture, or its encoded bytes, with boxes as they lie there.
+    """
+
+    data: bytes | Path
     boxes_xyxy: tuple[Box, ...]
     set_name: str
     source_id: str
     taught: bool
 
     def open(self) -> Image.Image:
-        """The decoded picture in RGB."""
+        """The decoded picture in RGB.
+
+        Raises:
+            PictureError: Its file is gone or damaged.
+        """
+        if isinstance(self.data, Path):
+            with self._named():
+                return open_picture(self.data)
         with Image.open(io.BytesIO(self.data)) as picture:
             return picture.convert("RGB")
 
     def size_wh(self) -> tuple[int, int]:
-        """The size that the header states; nothing is decoded."""
+        """The size that the header states; nothing is decoded.
+
+        Raises:
+            PictureError: Its file is gone or damaged.
+        """
+        if isinstance(self.data, Path):
+            with self._named():
+                return size_of(self.data)
         with Image.open(io.BytesIO(self.data)) as picture:
             return picture.size
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except PictureError as error:
+            raise PictureError(f"{self.data} {error}. The pictures of a run must stay as they are until it is done.") from error
 
 
 def read_boxed(data_root: Path, sets: Sequence[BoxSetConfig]) -> list[BoxedPicture]:

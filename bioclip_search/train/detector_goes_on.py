@@ -5,7 +5,6 @@ The training is that of `detector`, by the settings of the starter's; dealing pi
 
 from __future__ import annotations
 
-import io
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -13,18 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from bioclip_search.boxed.boxed_set import BoxedSet
-from bioclip_search.boxed.writing_yolo import TRAIN, VAL
+from bioclip_search.boxed.writing_yolo import TRAIN, VAL, picture_files
 from bioclip_search.detectors.organism import load_organism_detector, read_note
-from bioclip_search.images import ORIENTATION, open_picture
 from bioclip_search.train.detector import METRICS_FILE, train_detector
 from bioclip_search.train.detector_config import BoxSetConfig, DetectorConfig
 from bioclip_search.train.detector_data import BoxedPicture
-from bioclip_search.train.run_folder import named, stop_if_begun
+from bioclip_search.train.run_folder import begin, named, stop_if_begun
 from bioclip_search.train.yolo.measure import measure
-from bioclip_search.train.yolo.pictures import LaidOut, lay_out
+from bioclip_search.train.yolo.pictures import LaidOut, lay_out, written
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +56,8 @@ def go_on(
 ) -> Path:
     """The detector folder `out`, of the small kind, trained on the sets from the weights of another.
 
-    All boxes are of organisms: this kind knows no categories. Beside it, `out.run` holds the checkpoint and the log.
+    All boxes are of organisms: this kind knows no categories. Beside it, `out.run` holds the pictures (as links where they lie on the same
+    disk), from which they are read one by one, the checkpoint and the log.
 
     Args:
         watching, resume, overwrite, mend: As for `yolo.train.train_yolo`.
@@ -74,9 +72,11 @@ def go_on(
     laid = lay_out(sets, watching, categories="one", seed=settings.seed, mend=mend)
     for note in laid.notes:
         tell(note)
-    pictures = _pictures(laid)
+    place = written(laid, begin(out, resume=resume, overwrite=overwrite), "one")
+    pictures = _pictures(laid, place)
     config = _config(settings, laid, sum(one.taught for one in pictures))
     tell(f"Goes on from the detector in {settings.start}: {config.steps:,} steps of {config.batch_size} pictures, at {config.train_px} px.")
+    tell(f"The pictures are read from {place}, where they stand as links or copies; the folder can go when the training is done.")
     folder = train_detector(config, out, resume=resume, overwrite=overwrite, progress=tell, pictures=pictures)
     figures = measure(load_organism_detector(folder, device="cpu"), laid.measuring, by_category=False)
     path = folder / METRICS_FILE
@@ -118,24 +118,13 @@ def _config(settings: GoingOn, laid: LaidOut, n_taught: int) -> DetectorConfig:
     )
 
 
-def _pictures(laid: LaidOut) -> list[BoxedPicture]:
-    """All pictures with boxes, as encoded bytes; the test is never among them, and what watches is never taught."""
+def _pictures(laid: LaidOut, folder: Path) -> list[BoxedPicture]:
+    """All pictures with boxes, as their files in the folder; the test is never among them, and what watches is never taught."""
+    files = picture_files(folder, len(laid.sets))
     found = []
     for part in (TRAIN, VAL):
-        for boxed in laid.of(part):
-            has_boxes = np.array([any(not box.is_crowd for box in several) for several in boxed.boxes])
-            for row, picture in zip(np.flatnonzero(has_boxes).tolist(), boxed.pictures(has_boxes), strict=True):
-                boxes = tuple(box.box_xyxy for box in boxed.boxes[row] if not box.is_crowd)
-                found.append(BoxedPicture(_upright_bytes(picture), boxes, boxed.name, boxed.names[row], part == TRAIN))
+        for place, boxed in enumerate(laid.sets):
+            for row in np.flatnonzero(boxed.parts == part).tolist():
+                if boxes := tuple(box.box_xyxy for box in boxed.boxes[row] if not box.is_crowd):
+                    found.append(BoxedPicture(files[place, row], boxes, boxed.name, boxed.names[row], part == TRAIN))
     return found
-
-
-def _upright_bytes(picture: bytes | str | Path) -> bytes:
-    """The bytes of the picture as they are; one that lies on its side is turned, and stored anew without loss."""
-    data = picture if isinstance(picture, bytes) else Path(picture).read_bytes()
-    with Image.open(io.BytesIO(data)) as opened:
-        if opened.getexif().get(ORIENTATION, 1) == 1:
-            return data
-    buffer = io.BytesIO()
-    open_picture(data).save(buffer, "PNG")
-    return buffer.getvalue()

@@ -21,7 +21,7 @@ import torch
 
 from bioclip_search.encoder.openclip import choose_precision
 from bioclip_search.errors import ModelError
-from bioclip_search.train.batches import Batch, BatchSource, PictureStore, Store, batches_of
+from bioclip_search.train.batches import Batch, BatchSource, PictureStore, Store, batches_of, with_cut_outs
 from bioclip_search.train.config import SCRATCH, EncoderConfig
 from bioclip_search.train.curves import CURVES_FILE, draw_curves
 from bioclip_search.train.distil import LessonBook, TeacherKnowledge
@@ -36,6 +36,7 @@ from bioclip_search.train.pictures import TRAIN, LabelledPicture, read_pictures
 from bioclip_search.train.run_folder import begin, named
 from bioclip_search.train.schedule import learning_rate, picture_px
 from bioclip_search.train.scratch import start_from_scratch
+from bioclip_search.train.squares import SquareFile, decode_into, squares_at
 from bioclip_search.train.start import Start, check_sizes, open_start
 from bioclip_search.train.state import TrainingState
 from bioclip_search.train.step import add_gradients
@@ -50,6 +51,14 @@ METRICS_FILE = "metrics.json"
 
 
 @dataclass(frozen=True, eq=False)
+class Squares:
+    """The pictures that are shown, and the file of their squares, which is made when the first step needs it."""
+
+    file: SquareFile
+    pictures: Sequence[LabelledPicture]
+
+
+@dataclass(frozen=True, eq=False)
 class Run:
     """What a run works with and does not change."""
 
@@ -60,6 +69,7 @@ class Run:
     objective: Objective
     validation: Validation | None
     folder: Path
+    squares: Squares | None
 
 
 def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, overwrite: bool = False, progress: Listener | None = None) -> Path:
@@ -71,8 +81,8 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, ove
     Args:
         resume: Go on from the checkpoint of an earlier call with the same settings, if there is one.
         overwrite: Begin anew where there is one.
-        progress: Called now and then with a row: step of steps, losses, images_per_s and left_s; while a locked tower looks at
-            the pictures, view of views and seen of n instead.
+        progress: Called now and then with a row: step of steps, losses, images_per_s and left_s; while pictures are decoded, decoded of n,
+            the file and its bytes instead; while a locked tower looks at them, view of views and seen of n.
 
     Raises:
         RunError: There is a checkpoint, and it was said neither to go on from it nor to begin anew.
@@ -90,11 +100,16 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, ove
         journal = Journal(folder, state.progress.step, progress) if world.is_first else None
         if not is_resumed and run.validation and config.model.start != SCRATCH:
             journal.watch({"step": 0, **run.validation.watch(state.model.eval())})
+        if run.squares and not state.is_done:
+            with world.first_alone():
+                decode_into(run.squares.file, run.squares.pictures, config.threads, progress if world.is_first else None)
         with _own_chance(world.device):
             _train(run, state, journal)
         if journal:
             journal.close()
             _write_result(run, state, out)
+            if run.squares:
+                run.squares.file.remove()
     return out
 
 
@@ -120,12 +135,12 @@ def _prepare(config: EncoderConfig, world: World, folder: Path, tell: Listener |
     taught = [picture for picture in pictures if picture.part == TRAIN and picture.data]
     with world.first_alone():
         knowledge = read_knowledge(config, taught, folder)
-        store = _store(config, start, pictures, taught, folder, tell)
+        store, squares = _store(config, start, pictures, taught, folder, tell)
     source, names = _source(config, world, start, pictures, labels, torch.from_numpy(label_ids), knowledge, store)
     objective = Objective(config.loss, labels, source.is_taught, knowledge, start.dim, config.seed, names.log_weight if names else 0.0).to(world.device)
     distractors = read_taxa(root / config.distractors) if config.distractors else []
     validation = Validation(config, pictures, start, distractors) if world.is_first else None
-    return Run(config, world, start, source, objective, validation, folder)
+    return Run(config, world, start, source, objective, validation, folder, squares)
 
 
 def read_knowledge(config: EncoderConfig, taught: Sequence[LabelledPicture], folder: Path) -> list[TeacherKnowledge]:
@@ -135,14 +150,16 @@ def read_knowledge(config: EncoderConfig, taught: Sequence[LabelledPicture], fol
 
 def _store(
     config: EncoderConfig, start: Start, pictures: Sequence[LabelledPicture], taught: Sequence[LabelledPicture], folder: Path, tell: Listener | None
-) -> Store:
-    """What shows the pictures of a step: the pictures, or what a locked tower saw of them."""
+) -> tuple[Store, Squares | None]:
+    """What shows the pictures of a step: their squares, which are yet to be decoded, or what a locked tower saw of them."""
     if not config.tune.views:
         preprocess = start.settings["preprocess_cfg"]
-        return PictureStore(config, taught, preprocess["mean"], preprocess["std"])
+        shown, _ = with_cut_outs(config, taught)
+        squares = Squares(squares_at(folder, shown, config.schedule.store_px), shown)
+        return PictureStore(config, taught, preprocess["mean"], preprocess["std"], squares.file), squares
     features = look_once(config, start, taught, folder, tell)
     standardise(start.model, features[0])
-    return FeatureStore(features, listen(config, pictures, features[0]))
+    return FeatureStore(features, listen(config, pictures, features[0])), None
 
 
 def _source(
@@ -170,7 +187,7 @@ def _train(run: Run, state: TrainingState, journal: Journal | None) -> None:
     precision = choose_precision(run.config.precision, run.world.device)
     began, drawn = time.monotonic(), 0
     left = batches_of(run.source, lambda step: picture_px(schedule, step), progress.step, schedule.steps, run.config.workers)
-    for batch in left if not progress.is_over else ():
+    for batch in left if not state.is_done else ():
         train_mode(state.model)
         _learn(run, state, batch, precision == "bf16")
         drawn += schedule.batch_size

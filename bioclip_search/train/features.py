@@ -24,7 +24,7 @@ from bioclip_search.train.batches import PictureStore
 from bioclip_search.train.config import EncoderConfig
 from bioclip_search.train.hearsay import Hearsay
 from bioclip_search.train.journal import Listener
-from bioclip_search.train.pictures import LabelledPicture, decode_pictures
+from bioclip_search.train.pictures import LabelledPicture, decode_pictures, fingerprint_of
 from bioclip_search.train.start import Start
 from bioclip_search.train.vectors import has_trunk, pictures_at_once, trunk_features
 
@@ -71,7 +71,7 @@ def look_once(config: EncoderConfig, start: Start, taught: Sequence[LabelledPict
     Args:
         tell: Called after each chunk with view and views, seen of n pictures, images_per_s and left_s.
     """
-    kept = folder / f"features-{_key(config)}"
+    kept = folder / f"features-{_key(config, taught)}"
     kept.mkdir(parents=True, exist_ok=True)
     views, began, n_looked = [], time.monotonic(), 0
     for view in range(config.tune.views):
@@ -156,8 +156,8 @@ def _save(path: Path, features: np.ndarray) -> None:
     os.replace(part, path)
 
 
-def _key(config: EncoderConfig) -> str:
+def _key(config: EncoderConfig, taught: Sequence[LabelledPicture]) -> str:
     """Differs whenever the pictures, the way they are changed, or the tower that looks at them would."""
-    what = [config.seed, config.data_root, [asdict(entry) | {"weight": 0} for entry in config.sets]]
+    what = [config.seed, fingerprint_of(taught), [asdict(entry) | {"weight": 0} for entry in config.sets]]
     what += [config.model.start, config.model.vision, config.model.vision_weights, config.schedule.store_px, config.schedule.end_px]
     return sha256(json.dumps(what).encode()).hexdigest()[:12]

@@ -1,11 +1,13 @@
-"""Reads labelled pictures from Parquet into one array in memory and keeps some of them back for validation.
+"""Reads what is labelled in Parquet files, keeps some of it back for validation, and decodes pictures to squares.
 
-Turning taxa into sentences is left to `texts`, changing pictures at random to `augment`.
+The bytes of a picture are read when it is decoded, by `picture_rows`. Turning taxa into sentences is left to `texts`, changing pictures at
+random to `augment`.
 """
 
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -13,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 from torchvision.transforms import functional as tv
@@ -20,6 +23,7 @@ from torchvision.transforms import functional as tv
 from bioclip_search.errors import PictureError, TableError
 from bioclip_search.prompts import RANKS
 from bioclip_search.train.config import PictureSetConfig
+from bioclip_search.train.picture_rows import PictureRow, PictureRows
 from bioclip_search.train.taxa import Taxon, read_named_taxa
 
 TRAIN, SEEN, UNSEEN = "train", "seen", "unseen"
@@ -35,20 +39,24 @@ MIN_BOX_PX = 8
 """A box with a shorter side shows nothing and is passed over."""
 
 SQUASH = "squash"
+READ_ROWS = 1024
+"""Rows whose labels are made Python's own at once."""
+
 
 Box = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """One picture of a set: the encoded bytes, what it shows, and its part.
+    """One picture of a set: the encoded bytes or where they stand, what it shows, and its part.
 
     Attributes:
+        data: b"" for what is taught without a picture.
         crop_xyxy: The part of the image that the picture is, in pixels; None for all of it.
         box_xyxy: Where in the image the organism is, if known.
     """
 
-    data: bytes
+    data: bytes | PictureRow
     taxon: Taxon
     source_id: str
     set_name: str
@@ -61,6 +69,14 @@ class LabelledPicture:
     def is_studio(self) -> bool:
         return STUDIO_MARK in self.source_id
 
+    def encoded(self) -> bytes:
+        """The encoded bytes.
+
+        Raises:
+            PictureError: They cannot be read.
+        """
+        return self.data if isinstance(self.data, bytes) else self.data.read()
+
 
 def read_pictures(data_root: Path, sets: Sequence[PictureSetConfig]) -> list[LabelledPicture]:
     """Every picture of every set with its part, in the order of sets, file names and rows.
@@ -68,7 +84,8 @@ def read_pictures(data_root: Path, sets: Sequence[PictureSetConfig]) -> list[Lab
     Raises:
         TableError: A set has no files, or a file lacks one of the columns image, source_id, split or the ranks.
     """
-    pictures = [picture for entry in sets for picture in _read_set(data_root, entry)]
+    rows = PictureRows()
+    pictures = [picture for entry in sets for picture in _read_set(data_root, entry, rows)]
     return assign_parts(pictures, sets)
 
 
@@ -90,6 +107,24 @@ def assign_parts(pictures: Sequence[LabelledPicture], sets: Sequence[PictureSetC
 def hash_fraction(key: str) -> float:
     """A number in [0, 1) that depends on the text alone: the same on every machine and in every run."""
     return int.from_bytes(sha256(key.encode()).digest()[:8], "big") / 2**64
+
+
+def fingerprint_of(pictures: Sequence[LabelledPicture]) -> str:
+    """Sixteen hex digits that differ when any picture, its place in the order, or what is cut out of it does.
+
+    Subtle: of files the size and the time of the last change are asked, for reading all of them would take as long as decoding.
+    """
+    digest, files = sha256(), set()
+    for picture in pictures:
+        told = [picture.set_name, picture.source_id, picture.crop_xyxy, picture.box_xyxy]
+        if isinstance(picture.data, bytes):
+            told.append(sha256(picture.data).hexdigest())
+        else:
+            files.add(picture.data.path)
+            told += [picture.data.path.name, picture.data.row]
+        digest.update(json.dumps(told).encode())
+    digest.update(json.dumps(sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)).encode())
+    return digest.hexdigest()[:16]
 
 
 def decode_pictures(pictures: Sequence[LabelledPicture], px: int, threads: int = 2, resize_mode: str = SQUASH) -> np.ndarray:
@@ -120,9 +155,9 @@ def open_picture(picture: LabelledPicture) -> Image.Image:
         PictureError: It cannot be decoded; the message names it.
     """
     try:
-        with Image.open(io.BytesIO(picture.data)) as image:
+        with Image.open(io.BytesIO(picture.encoded())) as image:
             whole = image.convert("RGB")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, PictureError) as error:
         raise PictureError(f"Cannot decode {picture.source_id} of set {picture.set_name}: {error}") from error
     if picture.crop_xyxy is None:
         return whole
@@ -137,37 +172,43 @@ def _part(picture: LabelledPicture, entry: PictureSetConfig, held_species: set[s
     return SEEN if picture.split != TRAIN or is_drawn else TRAIN
 
 
-def _read_set(data_root: Path, entry: PictureSetConfig) -> Iterable[LabelledPicture]:
+def _read_set(data_root: Path, entry: PictureSetConfig, rows: PictureRows) -> Iterable[LabelledPicture]:
     files = sorted(data_root.glob(entry.files))
     if not files:
         raise TableError(f"Picture set {entry.name!r}: nothing matches {entry.files!r} under {data_root}; check data_root.")
     taxa = read_named_taxa(data_root, entry.taxa) if entry.boxes else {}
     for file in files:
-        yield from _read_boxes(file, entry, taxa) if entry.boxes else _read_rows(file, entry)
+        yield from _read_boxes(file, entry, taxa, rows) if entry.boxes else _read_rows(file, entry, rows)
 
 
-def _read_rows(file: Path, entry: PictureSetConfig) -> Iterable[LabelledPicture]:
-    for row in _rows(file, entry, ["image", "source_id", *RANKS, "common_name", "split"], "box_xyxy"):
+def _read_rows(file: Path, entry: PictureSetConfig, rows: PictureRows) -> Iterable[LabelledPicture]:
+    known: dict[tuple[str | None, ...], Taxon] = {}  # one for all pictures of a taxon
+    for number, row in _rows(file, entry, ["source_id", *RANKS, "common_name", "split"], "box_xyxy"):
         taxon = {rank: row[rank] for rank in (*RANKS, "common_name")}
+        taxon = known.setdefault(tuple(taxon.values()), taxon)
         box = _widened(row["box_xyxy"]) if row.get("box_xyxy") else None
-        yield LabelledPicture(row["image"]["bytes"], taxon, row["source_id"], entry.name, row["split"], box_xyxy=box)
+        yield LabelledPicture(PictureRow(rows, file, number), taxon, row["source_id"], entry.name, row["split"], box_xyxy=box)
 
 
-def _read_boxes(file: Path, entry: PictureSetConfig, taxa: dict[str, Taxon]) -> Iterable[LabelledPicture]:
+def _read_boxes(file: Path, entry: PictureSetConfig, taxa: dict[str, Taxon], rows: PictureRows) -> Iterable[LabelledPicture]:
     """Each box as a picture; all of one image carry its name, so that they fall into one part."""
-    for row in _rows(file, entry, ["image", "source_id", "objects", "split"]):
+    for number, row in _rows(file, entry, ["source_id", "objects", "split"]):
         for (x, y, width, height), category in zip(row["objects"]["bbox"], row["objects"]["category"], strict=True):
             if category not in taxa:
                 raise TableError(f"Picture set {entry.name!r}: no taxon {category!r} in {entry.taxa}; set `taxa` to the tables that hold it.")
             crop = _widened((x, y, x + width, y + height))
             if crop:
-                yield LabelledPicture(row["image"]["bytes"], taxa[category], row["source_id"], entry.name, row["split"], crop_xyxy=crop)
+                yield LabelledPicture(PictureRow(rows, file, number), taxa[category], row["source_id"], entry.name, row["split"], crop_xyxy=crop)
 
 
-def _rows(file: Path, entry: PictureSetConfig, columns: list[str], *optional: str) -> list[dict]:
+def _rows(file: Path, entry: PictureSetConfig, columns: list[str], *optional: str) -> Iterable[tuple[int, dict]]:
+    """What the rows say, with their numbers; all but the pictures."""
     try:
-        found = set(pq.read_schema(file).names)
-        return pq.read_table(file, columns=[*columns, *(name for name in optional if name in found)]).to_pylist()
+        schema = pq.read_schema(file)
+        if "image" not in schema.names or not pa.types.is_struct(kind := schema.field("image").type) or kind.get_field_index("bytes") < 0:
+            raise TableError(f"Picture set {entry.name!r}: {file} has no column image with bytes.")
+        table = pq.read_table(file, columns=[*columns, *(name for name in optional if name in schema.names)])
+        return enumerate(row for batch in table.to_batches(READ_ROWS) for row in batch.to_pylist())
     except (OSError, ValueError) as error:
         raise TableError(f"Picture set {entry.name!r}: cannot read {file}: {error}") from error
 

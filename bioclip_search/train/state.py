@@ -75,6 +75,11 @@ class TrainingState:
     def learners(self) -> list[nn.Parameter]:
         return [entry for module in (self.model, self.objective) for entry in module.parameters() if entry.requires_grad]
 
+    @property
+    def is_done(self) -> bool:
+        """Whether no step is left, or none would help."""
+        return self.progress.is_over or self.progress.step >= self.config.schedule.steps
+
     def update(self) -> None:
         """Moves the weights along their gradients, and the running average after them."""
         rate = learning_rate(self.config.schedule, self.progress.step)

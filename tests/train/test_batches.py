@@ -80,7 +80,7 @@ def test_a_box_is_shown_now_and_then_in_place_of_its_picture(make, tiny_config):
     pictures = [replace(p, box_xyxy=(0, 0, 16, 16)) if i % 2 else p for i, p in enumerate(read_pictures(Path(tiny_config.data_root), tiny_config.sets)[:10])]
     config = replace(tiny_config, sets=(replace(tiny_config.sets[0], box_share=0.5),))
     store = PictureStore(config, pictures)
-    assert len(store.pixels) == 15
+    assert len(store.squares) == 15
     views = store.views(torch.arange(10).repeat(40), torch.Generator().manual_seed(0)).reshape(40, 10)
     assert (views[:, ::2] == torch.arange(0, 10, 2)).all()
     assert 0.3 < (views[:, 1::2] >= 10).float().mean() < 0.7
@@ -89,7 +89,7 @@ def test_a_box_is_shown_now_and_then_in_place_of_its_picture(make, tiny_config):
 
 def test_the_black_of_studio_pictures_is_replaced_before_they_are_changed(make):
     source = make()
-    source.store.pixels.zero_()
+    source.store.squares.fill(0)
     source.store.is_studio[:] = True
     changed = source.draw(0, 32).images.amax(dim=(1, 2, 3))
     source.store.is_studio[:] = False

@@ -1,10 +1,13 @@
 """What a detector learns from: boxes as read, what is kept back, the strips without organisms."""
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
-from bioclip_search.errors import TableError
+from bioclip_search.errors import PictureError, TableError
+from bioclip_search.images import ORIENTATION
 from bioclip_search.train.detector_config import BoxSetConfig, DetectorConfig
 from bioclip_search.train.detector_data import BoxedPicture, background_of, read_boxed, read_silver
 from bioclip_search.train.pictures import hash_fraction
@@ -31,6 +34,22 @@ def test_both_ways_of_writing_boxes_give_the_same(tmp_path):
         split, number = picture.source_id.split("/")
         assert picture.boxes_xyxy == (square_picture(int(number) + (100 if split == "val" else 0))[1],)
         assert picture.size_wh() == picture.open().size == (48, 48)
+
+
+def test_a_file_gives_the_upright_picture_and_one_that_is_gone_is_named(tmp_path):
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # to be turned by a quarter, so that what is left lies above
+    colours = np.zeros((4, 6, 3), np.uint8)
+    colours[:, :3] = (255, 0, 0)
+    Image.fromarray(colours).resize((60, 40), Image.Resampling.NEAREST).save(tmp_path / "turned.jpg", exif=exif)
+    picture = BoxedPicture(tmp_path / "turned.jpg", ((0, 0, 40, 30),), "set", "turned", True)
+    assert picture.size_wh() == picture.open().size == (40, 60)
+    seen = np.asarray(picture.open())
+    assert seen[:25, :, 0].min() > 200 > 50 > seen[35:, :, 0].max()
+    (tmp_path / "turned.jpg").unlink()
+    for look in (picture.open, picture.size_wh):
+        with pytest.raises(PictureError, match=r"turned\.jpg no such file\. The pictures of a run must stay"):
+            look()
 
 
 def test_rows_of_another_split_are_kept_back(tmp_path):

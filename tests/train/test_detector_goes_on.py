@@ -1,31 +1,24 @@
 """Going on with a small detector from its folder: from its weights, on any sets of boxes, and so that a stopped run goes on."""
 
-import io
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import load_file
 
 from bioclip_search.detectors.network import Architecture, build_network
 from bioclip_search.detectors.organism import DetectorNote, load_organism_detector, write_detector
 from bioclip_search.errors import ModelError, RunError, TableError
-from bioclip_search.images import ORIENTATION
-from bioclip_search.train.detector_goes_on import GoingOn, _upright_bytes, go_on
+from bioclip_search.train.detector_goes_on import GoingOn, _pictures, go_on
+from bioclip_search.train.yolo.pictures import lay_out, written
 from tests.train.yolo.small_squares import squares
 
 PARTS = ["train"] * 6 + ["val"] * 3
 
 
-@pytest.fixture(autouse=True)
-def threads():
-    """Training sets the number of threads of the process; the other tests keep theirs."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("own_threads")
 
 
 @pytest.fixture(scope="module")
@@ -96,16 +89,19 @@ def test_a_damaged_checkpoint_is_refused_in_words(start, tmp_path):
         go_on(settings(start), [squares(9, part=PARTS)], tmp_path / "mine", resume=True)
 
 
-def test_a_picture_on_its_side_is_turned_and_another_stays_as_it_is():
-    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (4, 6, 3), dtype=np.uint8))
-    plain, turned = io.BytesIO(), io.BytesIO()
-    picture.save(plain, "jpeg")
-    exif = Image.Exif()
-    exif[ORIENTATION] = 6
-    picture.save(turned, "jpeg", exif=exif)
-    assert _upright_bytes(plain.getvalue()) == plain.getvalue()
-    with Image.open(io.BytesIO(_upright_bytes(turned.getvalue()))) as upright:
-        assert (upright.size, upright.format) == ((4, 6), "PNG")
+@pytest.mark.parametrize("n_sets", [1, 2])
+def test_each_picture_is_the_file_that_its_row_was_written_to(tmp_path, n_sets):
+    sets = [squares(9, name="7-b/x-1", part=PARTS), squares(9, name="other", part=["val"] * 3 + ["train"] * 6, first=20)][:n_sets]
+    sets[0] = replace(sets[0], boxes=((), *sets[0].boxes[1:]))  # nothing to learn from in the first
+    laid = lay_out(sets, categories="one")
+    place = written(laid, tmp_path, "one")
+    (place / "images" / "train" / "Thumbs.db").write_bytes(b"of a file manager")
+    pictures = _pictures(laid, place)
+    data = {name: data for one in sets for name, data in zip(one.names, one.pictures(np.ones(len(one), bool)), strict=True)}
+    assert [picture.data.read_bytes() == data[picture.source_id] for picture in pictures] == [True] * (9 * n_sets - 1)
+    boxes = {name: tuple(box.box_xyxy for box in several) for one in sets for name, several in zip(one.names, one.boxes, strict=True)}
+    assert all(picture.boxes_xyxy == boxes[picture.source_id] for picture in pictures)
+    assert [picture.taught for picture in pictures] == [True] * (5 if n_sets == 1 else 5 + 6) + [False] * (3 * n_sets)
 
 
 def test_no_boxes_to_learn_from_is_told(start, tmp_path):

@@ -133,7 +133,7 @@ def test_pictures_are_squashed_or_cut_to_their_middle(tmp_path, boxes):
     assert [row[0].argmax() for row in (squashed[:, 0], squashed[:, -1], cut[:, 0], cut[:, -1])] == [0, 1, 0, 1]
     assert squashed.shape == cut.shape == (8, 8, 3)
     # In the cut, 20 px of each half are left; both halves are there, but a picture with a mark at its edge would lose it.
-    edge = Image.open(io.BytesIO(whole.data))
+    edge = Image.open(io.BytesIO(whole.encoded()))
     edge.paste((0, 0, 255), (0, 0, 10, 40))
     edge.save(buffer := io.BytesIO(), "PNG")
     marked = replace(whole, data=buffer.getvalue())

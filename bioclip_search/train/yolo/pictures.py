@@ -15,6 +15,7 @@ Which picture is for what:
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -107,6 +108,8 @@ def written(laid: LaidOut, run: Path, categories: str) -> Path:
     if note.is_file() and note.read_text(encoding="ascii", errors="replace") == wanted and (folder / DATA_FILE).is_file():
         return folder
     note.unlink(missing_ok=True)
+    for torn in run.glob(".*.part"):  # an earlier call was killed while it wrote
+        shutil.rmtree(torn, ignore_errors=True)
     write_yolo(laid.sets, folder, categories="one" if categories == "one" else "own", overwrite=True)
     with whole_file(note) as part:
         part.write_text(wanted, encoding="ascii")

@@ -111,6 +111,12 @@ def test_written_pictures_are_taken_again_only_if_they_are_the_same(tmp_path):
     assert "organism" in (folder / "data.yaml").read_text()
 
 
+def test_what_a_killed_writing_left_goes_when_the_pictures_are_written(tmp_path):
+    (tmp_path / ".0123.part" / "images").mkdir(parents=True)
+    written(lay_out([squares(6)]), tmp_path, "own")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pictures", "pictures.sha256"]
+
+
 def test_the_fingerprint_of_the_pictures_tells_boxes_parts_and_bytes_apart():
     one = squares(3, part=["train", "val", "train"])
     prints = {lay_out([one]).fingerprint, lay_out([squares(3, part=["train", "train", "val"])]).fingerprint}
