@@ -10,8 +10,9 @@ ENV := HF_HUB_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
 demo: $(VENV)/.demo
 	$(ENV) $(BIN)/bioclip-search demo --out demo
 
+# A process a core, each with one thread: threads that wait for one another are slow wherever cores are shared.
 test: $(VENV)/.dev
-	$(ENV) $(BIN)/python -m pytest $(ARGS)
+	$(ENV) OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal --durations 20 $(ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
