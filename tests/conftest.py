@@ -92,6 +92,24 @@ def own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monke
     monkeypatch.setenv("BIOCLIP_SEARCH_HOME", str(tmp_path_factory.getbasetemp() / "home"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ultralytics_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """ultralytics writes its settings once per process, where the first to load it says; not into the user's folders."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("YOLO_CONFIG_DIR", str(tmp_path_factory.mktemp("ultralytics")))
+        yield
+
+
+@pytest.fixture
+def own_threads() -> Iterator[None]:
+    """Training sets the number of threads of the process; the other tests keep theirs."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of random weights in the hub's own layout."""

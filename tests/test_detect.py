@@ -37,14 +37,6 @@ needs_ultralytics = pytest.mark.skipif(
 needs_shared_data = pytest.mark.skipif(not COCO_INT8.is_file(), reason="../shared/data is not here")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def settings_folder(tmp_path_factory):
-    """ultralytics writes its settings once per process; not into the user's folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("YOLO_CONFIG_DIR", str(tmp_path_factory.mktemp("ultralytics")))
-        yield
-
-
 @pytest.fixture
 def models(tmp_path, monkeypatch):
     """An empty folder where detectors are found by name."""

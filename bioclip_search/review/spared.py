@@ -26,6 +26,7 @@ from bioclip_search.calibration.promise import CONFIDENCE, MIN_ANSWERS, answers_
 from bioclip_search.detectors.repeats import read_repeats
 from bioclip_search.errors import RunError
 from bioclip_search.evaluation.resample import share, with_intervals
+from bioclip_search.evaluation.verdicts import RIGHT, UNDECIDED, WRONG
 from bioclip_search.results import Answer, percent
 from bioclip_search.review.decisions import ACCEPTED, CORRECTED, WHOLE, ReviewDecision, standing_decisions
 from bioclip_search.review.queue import Doubt, doubts_at
@@ -101,9 +102,10 @@ def spared(run: Run, target: float) -> Spared:
     crops = _Crops(run)
     believed = _believed(crops.chances, target)
     order = np.argsort(crops.keys, kind="stable")
-    is_right = _judged(run, crops)[order]  # -1: not decided
-    drawn = int(np.argmax(is_right < 0)) if (is_right < 0).any() else len(is_right)
-    chances, right = crops.chances[order[:drawn]], is_right[:drawn] == 1
+    verdicts = _judged(run, crops)[order]
+    is_open = verdicts == UNDECIDED
+    drawn = int(np.argmax(is_open)) if is_open.any() else len(verdicts)
+    chances, right = crops.chances[order[:drawn]], verdicts[:drawn] == RIGHT
     above = chances[None] >= THRESHOLDS[:, None]  # (s, drawn)
     answers, hits = above.sum(axis=1), (above & right).sum(axis=1)
     place = boldest(hits, answers, target)
@@ -153,9 +155,9 @@ def mixed(ids: np.ndarray, numbers: np.ndarray) -> np.ndarray:
 
 
 def _judged(run: Run, crops: _Crops) -> np.ndarray:
-    """Whether each answer is right by what was decided, (n,) int8: 1, 0, or -1 where nobody decided."""
+    """Whether each answer is right by what was decided, (n,) int8 verdicts: `UNDECIDED` where nobody decided."""
     standing = standing_decisions(run.folder)
-    verdicts = np.full(len(crops), -1, np.int8)
+    verdicts = np.full(len(crops), UNDECIDED)
     if not standing:
         return verdicts
     wanted = pa.array(sorted({name for name, _ in standing}), pa.string())
@@ -169,7 +171,7 @@ def _judged(run: Run, crops: _Crops) -> np.ndarray:
             place = place_of.get((row["media_id"], row["crop"]))
             if place is not None:
                 decision = standing.get((row["media_id"], row["crop"])) or standing[row["media_id"], WHOLE]
-                verdicts[place] = _is_right(row, decision)
+                verdicts[place] = RIGHT if _is_right(row, decision) else WRONG
     return verdicts
 
 

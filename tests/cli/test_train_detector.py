@@ -18,13 +18,7 @@ from bioclip_search.detectors.organism import DetectorNote, load_organism_detect
 from bioclip_search.errors import ModelError
 from tests.train.yolo.small_squares import squares
 
-
-@pytest.fixture(autouse=True)
-def threads():
-    """Training sets the number of threads of the process; the other tests keep theirs."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("own_threads")
 
 
 @pytest.fixture(scope="module")

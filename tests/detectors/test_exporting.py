@@ -30,14 +30,6 @@ LEAST = 1e-4
 """Untrained networks are sure of nothing."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def settings_folder(tmp_path_factory):
-    """ultralytics writes its settings once per process; not into the user's folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("YOLO_CONFIG_DIR", str(tmp_path_factory.mktemp("ultralytics")))
-        yield
-
-
 def noise(width, height, seed=0):
     return PIL.Image.fromarray(np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8))
 

@@ -23,14 +23,6 @@ LEAST = 1e-4
 """Untrained networks are sure of nothing."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def settings_folder(tmp_path_factory):
-    """ultralytics writes its settings once per process; not into the user's folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("YOLO_CONFIG_DIR", str(tmp_path_factory.mktemp("ultralytics")))
-        yield
-
-
 def untrained(folder, architecture="yolo11n", **told):
     torch.manual_seed(3)
     model = build_model(architecture, ("Panthera uncia", "person"))

@@ -17,13 +17,7 @@ from bioclip_search.train.detector_config import BoxSetConfig, DetectorConfig
 from bioclip_search.train.detector_data import read_boxed
 from tests.train.boxed_files import write_settings, write_squares
 
-
-@pytest.fixture(autouse=True)
-def threads():
-    """Training sets the number of threads of the process; the other tests keep theirs."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("own_threads")
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,6 @@ from bioclip_search.train.yolo.start import find_start
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("ultralytics") is None, reason="ultralytics is not installed")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def settings_folder(tmp_path_factory):
-    """ultralytics writes its settings once per process; not into the user's folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("YOLO_CONFIG_DIR", str(tmp_path_factory.mktemp("ultralytics")))
-        yield
-
-
 @pytest.fixture
 def models(tmp_path, monkeypatch):
     """An empty folder where models are found by name."""

@@ -28,14 +28,6 @@ SETTINGS = YoloSettings("yolo11n", epochs=3, image_px=64, batch=4, device="cpu",
 PARTS = ["train"] * 8 + ["val"] * 3 + ["test"] * 2
 
 
-@pytest.fixture(scope="module", autouse=True)
-def settings_folder(tmp_path_factory):
-    """ultralytics writes its settings once per process; not into the user's folders."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("YOLO_CONFIG_DIR", str(tmp_path_factory.mktemp("ultralytics")))
-        yield
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A run of three epochs, unbroken, and what was told of it."""
