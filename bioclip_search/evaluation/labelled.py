@@ -161,7 +161,7 @@ def read_set(name: str, files: Sequence[Path], ranks: Sequence[str] = RANKS) -> 
 def sets_of_training(config: EncoderConfig, ranks: Sequence[str] = RANKS) -> list[LabelledSet]:
     """The picture sets of a training run, with the parts that the run kept apart: train, seen and unseen.
 
-    Subtle: the run's own reader decides what its pictures and parts are, so these pictures are all in memory.
+    Subtle: the run's own reader decides what its pictures and parts are.
 
     Raises:
         TableError: A set has no files, or a file lacks what is needed.
@@ -190,10 +190,13 @@ def _pictures_of_training(pictures: Sequence[LabelledPicture], wanted: np.ndarra
     from bioclip_search.train.pictures import open_picture
 
     for picture in (pictures[row] for row in np.flatnonzero(wanted)):
+        data = b""
         try:
-            yield picture.data if picture.crop_xyxy is None else open_picture(picture)
+            data = picture.encoded()
+            opened = data if picture.crop_xyxy is None else open_picture(picture)
         except PictureError:
-            yield picture.data
+            opened = data
+        yield opened
 
 
 def pictures_of_files(files: Sequence[tuple[Path, pa.Table]], wanted: np.ndarray) -> Iterator[Any]:
