@@ -17,6 +17,7 @@ from bioclip_search.heads.blending import Blend
 from bioclip_search.heads.fitting import fit_head, prototypes_left_out
 from bioclip_search.heads.reach import Reach
 from bioclip_search.heads.relatives import FEW_SHOTS, nearest_relatives, weigh_by_relatives
+from bioclip_search.heads.trusting import heard, judge_names, lifts_of_names
 from bioclip_search.heads.weighing import weigh_head
 from bioclip_search.text_vectors import TextVectors
 
@@ -55,26 +56,37 @@ class Names:
         """As `by_names`, by the logits of `heads.blending`: prototypes of the pictures taught beside the names."""
         of = np.searchsorted(classes, self.classes.of[taught])
         head = fit_head("prototypes", self.embedded.vectors[taught], of, len(classes))
-        blend = self.blend(taught, classes, of, head.scores(self.embedded.vectors[taught]))
+        if np.bincount(of).min() <= FEW_SHOTS:
+            by_names = self._logits(queries, classes)
+            blend = self._by_relatives(taught, classes, of, head.scores(self.embedded.vectors[taught]))
+        else:
+            by_names, blend = self._by_leaving_out(taught, queries, classes, of)
         self.blends.append(blend)
-        by_names = self.logit_scale * self.cosines[np.ix_(queries, classes)].astype(np.float64)
         return (by_names + blend.weight * head.scores(self.embedded.vectors[queries])).argmax(axis=1)
 
-    def blend(self, taught: np.ndarray, classes: np.ndarray, of: np.ndarray, scores: np.ndarray) -> Blend:
-        """How far the prototypes are believed: by relatives where classes have up to two pictures, else leaving each picture out in turn.
+    def _logits(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Of pictures with names, (b, c) float64, before any temperature."""
+        return self.logit_scale * self.cosines[np.ix_(rows, classes)].astype(np.float64)
 
-        The latter errs on the side of the names already, for every prototype is then of one picture less; so no further caution is added.
+    def _by_relatives(self, taught: np.ndarray, classes: np.ndarray, of: np.ndarray, scores: np.ndarray) -> Blend:
+        """How far prototypes of one or two pictures are believed, of which none can be left out, or hardly."""
+        highest = self.ranks.index(HIGHEST_OF_RELATIVES) if HIGHEST_OF_RELATIVES in self.ranks else 0
+        related = nearest_relatives(self.classes.lineages.take(classes).codes, highest)
+        return weigh_by_relatives(self.cosines[np.ix_(taught, classes)], scores, of, related, self.logit_scale, temperature=self.temperature)
+
+    def _by_leaving_out(self, taught: np.ndarray, queries: np.ndarray, classes: np.ndarray, of: np.ndarray) -> tuple[np.ndarray, Blend]:
+        """What the names count for the queries, each as far as it is known, and how far prototypes are believed: leaving each picture out in turn.
+
+        That errs on the side of the names already, for every prototype is then of one picture less; so no further caution is added.
         """
-        cosines = self.cosines[np.ix_(taught, classes)]
-        if np.bincount(of).min() <= FEW_SHOTS:
-            highest = self.ranks.index(HIGHEST_OF_RELATIVES) if HIGHEST_OF_RELATIVES in self.ranks else 0
-            related = nearest_relatives(self.classes.lineages.take(classes).codes, highest)
-            return weigh_by_relatives(cosines, scores, of, related, self.logit_scale, temperature=self.temperature)
         left_out = prototypes_left_out(self.embedded.vectors[taught], of, len(classes))
+        shown, asked = (lifts_of_names(self._logits(rows, classes) / self.temperature) for rows in (taught, queries))
+        judged = judge_names(shown, left_out, of)
+        counted = (heard(shown, judged.of_pictures(of)) / self.logit_scale).astype(np.float32)  # (t, c), in the place of cosines
         leaves = np.arange(len(classes))
         reach = Reach(np.stack([leaves, leaves + 1], axis=1))
-        how = {"temperature": self.temperature, "keeps_temperature": False, "is_cautious": False}
-        return weigh_head(lambda rows: cosines[rows], left_out, of, reach, self.logit_scale, **how).blend
+        blend = weigh_head(lambda rows: counted[rows], left_out, of, reach, self.logit_scale, keeps_temperature=False, is_cautious=False).blend
+        return heard(asked, judged.known), blend
 
 
 def names_of(embedded: EmbeddedSet, classes: Classes, ranks: Sequence[str], texts: TextVectors, logit_scale: float, temperature: float = 1.0) -> Names:
