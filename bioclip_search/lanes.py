@@ -3,8 +3,9 @@
 What is done in a lane is left to `runs.looking`, `runs.deciding`, `crops` and `encoder`; order and bound are `stream`'s.
 
 Small networks are many short operations. Shared among cores, each waits for the slowest, and two models that both take all cores
-wait for each other: a second core then made `tag` 1.16 times as fast, with a lane for each core it is about twice as fast. torch lets go
-of Python's lock while it computes, so lanes are threads, and all of them share one copy of the weights.
+wait for each other: a second core then made `tag` only 1.16 times as fast (`python -m tests.benchmarks tag`). torch lets go of Python's
+lock while it computes, so lanes are threads, and all of them share one copy of the weights. And where each lane has one core, a picture's
+numbers are the same to the last bit however many lanes there are; torch adds up in another order where several cores share a sum.
 """
 
 from __future__ import annotations

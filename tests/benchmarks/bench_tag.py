@@ -1,4 +1,4 @@
-"""Memory and speed of `tag`: a run of ten times as many pictures beside a short one, and the whole beside its two models alone.
+"""Memory and speed of `tag`: a run of ten times as many pictures beside a short one, the whole beside its two models alone, and all cores beside one.
 
     python -m tests.benchmarks tag                              200 and 2,000 pictures
     python -m tests.benchmarks tag --pictures 10000             1,000 and 10,000, some 20 minutes on two cores
@@ -9,6 +9,7 @@ Memory is that of the process and all its children together, at its highest; the
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -22,9 +23,10 @@ from typing import Any
 import numpy as np
 import psutil
 
+from bioclip_search.stream import default_workers
 from tests.benchmarks.measure import in_turns, print_table, ratio
 
-AIM_MEMORY, AIM_SPEED = 1.10, 0.85
+AIM_MEMORY, AIM_SPEED, AIM_GAIN = 1.10, 0.85, 0.85
 POLL_S = 0.2
 BATCH = 32
 
@@ -40,6 +42,7 @@ def main(arguments: list[str]) -> None:
         if not options.only_speed:
             _print_memory(folder, pictures, options.pictures)
         _print_speed(folder, pictures, options.sample, options.rounds)
+        _print_gain(folder, pictures, options.sample, options.rounds)
     finally:
         if not options.folder:
             shutil.rmtree(folder, ignore_errors=True)
@@ -135,6 +138,21 @@ def _print_speed(folder: Path, pictures: Path, sample: int, rounds: int) -> None
     ]
     title = f"{len(paths)} pictures, {len(tensors)} crops, {rounds} rounds in turns, {os.cpu_count()} cores (aim for tag: {AIM_SPEED})"
     print_table(title, ("", "pictures/s", "× both models alone", "CPU ms a picture, children too", "× both models' CPU"), rows)
+
+
+def _print_gain(folder: Path, pictures: Path, count: int, rounds: int) -> None:
+    """One core beside all that there are, in turns; each run is a process of its own that is held to its cores, with models at hand."""
+    taken: dict[int, list[float]] = {1: [], default_workers(): []}
+    for turn in range(rounds):
+        for cores in sorted(taken)[:: -1 if turn % 2 else 1]:
+            command = [sys.executable, "-m", "tests.benchmarks.spark_step", "local", str(cores), str(pictures), str(folder / f"on-{cores}"), str(count)]
+            told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
+            taken[cores].append(json.loads(told.stdout.splitlines()[-1])["seconds"])
+    rows = []
+    for cores, spent in taken.items():
+        gain = ratio(np.array(taken[1]), np.array(spent))
+        rows.append((f"{cores} {'core' if cores == 1 else 'cores'}", f"{count / np.median(spent):.1f}", f"{gain:.2f}", f"{AIM_GAIN * cores:.2f}"))
+    print_table(f"tag, {count} pictures, {rounds} rounds in turns", ("", "pictures/s", "× one core", "aim, at least"), rows)
 
 
 def _counting_all_cpu(work: Callable[[], None], spent: list[float]) -> Callable[[], None]:
