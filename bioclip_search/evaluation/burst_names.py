@@ -21,6 +21,7 @@ import os
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -197,7 +198,7 @@ class _Clues:
 
     def _take_row(self, row: int, sequence: str | None, station: str | None, when: str | None, image: str | None, home: str) -> None:
         """Rules 1 to 3."""
-        project = _folder(f"{home}/table")
+        project = _project(home)
         if sequence is not None:
             self.keys[row] = ("sequence", project, station, sequence)
             self.days[row] = None if when is None else (station, sequence, when[:_DAY_LETTERS])
@@ -219,6 +220,12 @@ class _Clues:
 def _folder(image: str | None) -> str:
     """The folder of a picture without the names of parts."""
     return "/".join(part for part in PurePosixPath((image or "").replace("\\", "/")).parts[:-1] if part.lower() not in SPLITS)
+
+
+@lru_cache(maxsize=16)
+def _project(home: str) -> str:
+    """The folder of a table likewise; the same for all of its rows."""
+    return _folder(f"{home}/table")
 
 
 def _by_time(places: Sequence[str], moments: Sequence[datetime]) -> list[str]:

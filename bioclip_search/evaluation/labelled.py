@@ -221,7 +221,7 @@ def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:
     """Where every file and picture is, how large, and when it was last changed."""
     lines = []
     for file, table in files:
-        pictures = [_place(file, place) for place in table["image"].to_pylist() if place]
+        pictures = [path for path in _places(file, table) if path is not None]
         for path in ([] if file.is_dir() else [file]) + pictures:
             try:
                 told = path.stat()
@@ -232,17 +232,16 @@ def _state_of(files: Sequence[tuple[Path, pa.Table]]) -> str:
 
 
 def _paths_of(files: Sequence[tuple[Path, pa.Table]]) -> list[Path | None]:
-    return [_place(file, place) if place else None for file, table in files for place in table["image"].to_pylist()]
+    return [path for file, table in files for path in _places(file, table)]
 
 
 def _taken_of(files: Sequence[tuple[Path, pa.Table]]) -> list[tuple[str | None, ...]]:
     """`LabelledSet.taken`, places as full paths with `/`."""
     rows = []
     for file, table in files:
-        home = file if file.is_dir() else file.parent
-        images = [_full(_place(file, image)) if image else None for image in table["image"].to_pylist()]
+        images = [None if path is None else _full(path) for path in _places(file, table)]
         told = (table[name].to_pylist() for name in TAKEN_COLUMNS)
-        rows += zip(*told, images, [_full(home)] * len(table), strict=True)
+        rows += zip(*told, images, [_full(_home(file))] * len(table), strict=True)
     return rows
 
 
@@ -250,9 +249,19 @@ def _full(path: Path) -> str:
     return os.path.abspath(path).replace(os.sep, "/")
 
 
-def _place(file: Path, image: str) -> Path:
-    """Where a picture is whose path is told from a folder of taxa or from where a table lies, by whatever system it was written."""
-    home = file if file.is_dir() else file.parent
+def _home(file: Path) -> Path:
+    """From where the pictures of a folder of taxa, or of a table, are told."""
+    return file if file.is_dir() else file.parent
+
+
+def _places(file: Path, table: pa.Table) -> list[Path | None]:
+    """Where the pictures of the rows are, None where a row does not say."""
+    home = _home(file)
+    return [_place(home, image) if image else None for image in table["image"].to_pylist()]
+
+
+def _place(home: Path, image: str) -> Path:
+    """Where a picture is, by whatever system its path was written."""
     is_foreign = "\\" in image and not (home / image).exists()
     return home / (image.replace("\\", "/") if is_foreign else image)
 
@@ -269,7 +278,8 @@ def cut_out(picture: bytes | Path, box_xyxy: Sequence[float]) -> Any:
 def _pictures_of(file: Path, table: pa.Table, wanted: np.ndarray) -> Iterator[bytes | Path]:
     """The wanted pictures of one file as they are kept: bytes, or where they are."""
     if file.suffix.lower() not in PARQUET_SUFFIXES:
-        yield from (_place(file, place or "") for place in table["image"].filter(pa.array(wanted)).to_pylist())
+        home = _home(file)
+        yield from (_place(home, place or "") for place in table["image"].filter(pa.array(wanted)).to_pylist())
         return
     opened, row = open_parquet(file), 0
     column = next(name for name in opened.schema_arrow.names if name.lower() in IMAGE_COLUMNS)
