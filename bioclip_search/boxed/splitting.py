@@ -43,7 +43,7 @@ FEW = "{name} is in {count} only, so it cannot be in each of the {parts} parts"
 
 
 NEVER_JUDGE = "boxes that a detector drew teach, and never judge"
-SILVER = "{count:,} silver pictures are in train with all pictures of their bursts: " + NEVER_JUDGE
+SILVER = "All silver pictures ({count:,}) are in train with all pictures of their bursts: " + NEVER_JUDGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ def _stop_if_silver_judges(parts: np.ndarray, is_silver: np.ndarray, names: Sequ
     judging = np.flatnonzero(is_silver & np.isin(part_words(parts), (VAL, TEST))).tolist()
     if judging:
         raise TableError(
-            f"{len(judging):,} silver pictures are to judge ({names[judging[0]]} is in {parts[judging[0]]}, for example). Boxes that a detector drew tell nothing "
+            f"Silver pictures are to judge ({len(judging):,}; {names[judging[0]]} is in {parts[judging[0]]}, for example). Boxes that a detector drew tell nothing "
             f"of how right another is: mark them as {TRAIN}, and judge by pictures with boxes that people drew."
         )
 

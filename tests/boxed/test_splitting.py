@@ -110,7 +110,7 @@ def test_silver_pictures_and_their_bursts_are_in_train_and_the_others_are_shared
     parts = dealt.sets[0].parts
     assert set(parts[:11].tolist()) == {"train"}
     assert sorted((parts[11:] == part).sum() for part in ("train", "val", "test")) == [3, 3, 23]
-    assert dealt.notes == ("10 silver pictures are in train with all pictures of their bursts: boxes that a detector drew teach, and never judge",)
+    assert dealt.notes == ("All silver pictures (10) are in train with all pictures of their bursts: boxes that a detector drew teach, and never judge",)
 
 
 def test_a_burst_of_silver_pictures_and_others_is_mended_into_train(tmp_path):
@@ -125,5 +125,5 @@ def test_a_burst_of_silver_pictures_and_others_is_mended_into_train(tmp_path):
 
 def test_a_silver_picture_that_is_to_judge_is_refused(tmp_path):
     told = small_set(tmp_path, [boxes((0, 0, 8, 8))] * 2, parts=np.array(["train", "Validation"], object), silver=np.array([False, True]))
-    with pytest.raises(TableError, match=r"1 silver pictures are to judge \(small/1.png is in Validation"):
+    with pytest.raises(TableError, match=r"Silver pictures are to judge \(1; small/1.png is in Validation"):
         with_whole_parts([told])

@@ -52,7 +52,7 @@ def test_rule_3_no_silver_picture_is_kept_back_and_a_fifth_of_the_others_is(seed
     parts = parts_of(laid)
     assert {part for name, part in parts.items() if name.startswith("silver")} == {"train"}
     assert [part for name, part in parts.items() if name.startswith("squares")].count("val") == 4
-    assert any("60 silver pictures are in train" in note for note in laid.notes)
+    assert any("All silver pictures (60) are in train" in note for note in laid.notes)
 
 
 def test_silver_pictures_alone_train_nobody():
@@ -61,7 +61,7 @@ def test_silver_pictures_alone_train_nobody():
 
 
 def test_silver_pictures_to_watch_by_are_refused():
-    with pytest.raises(TableError, match=r"2 silver pictures are to judge \(others/50 is in val, for example\)"):
+    with pytest.raises(TableError, match=r"Silver pictures are to judge \(2; others/50 is in val, for example\)"):
         lay_out([squares(4)], [replace(squares(2, "others", first=50), silver=np.ones(2, bool))])
 
 
