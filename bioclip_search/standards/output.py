@@ -66,5 +66,7 @@ def _told(out: Path) -> Iterator[None]:
 
 
 def _refuse_existing(out: Path, options: ExportOptions) -> None:
+    if out.name in ("", ".."):  # Subtle: it would be exchanged for another, and who stands in it would stand in one that is gone
+        raise ExportError(f"{str(out)!r}: is a folder without a name of its own. Give a new name in it, such as {out / 'export'}.")
     if out.exists() and not options.overwrite and not (out.is_dir() and not any(out.iterdir())):
         raise ExportError(f"{out}: is there already. Give another path, or --overwrite to replace it.")

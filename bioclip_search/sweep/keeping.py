@@ -52,6 +52,12 @@ def trained_px(folder: Path) -> int:
     return int(content["px"] if is_small(folder) else content["image_px"])
 
 
+def stop_if_taken(out: Path) -> None:
+    """For those who ask before the work: raises ModelError if `out` is there already."""
+    if out.exists():
+        raise ModelError(f"{out}: is there already. Give another --out, or leave it out to change the detector's own card.")
+
+
 def keep_settings(folder: Path, inference: Inference, out: Path | None = None) -> Path:
     """Writes the settings into the card of the folder, or of a copy of it at `out`; gives the folder that has them now.
 
@@ -59,8 +65,7 @@ def keep_settings(folder: Path, inference: Inference, out: Path | None = None) -
         ModelError: `out` is there already, or cannot be written.
     """
     if out is not None:
-        if out.exists():
-            raise ModelError(f"{out}: is there already. Give another --out, or leave it out to change the detector's own card.")
+        stop_if_taken(out)
         fresh = out.with_name(f".{out.name}.part")
         try:
             shutil.rmtree(fresh, ignore_errors=True)

@@ -128,6 +128,15 @@ def test_a_yolo_set_of_somebody_else_is_never_replaced_and_one_of_ours_is(tmp_pa
         assert write_sets(sets, tmp_path / "out", "yolo", overwrite=True).is_file()
 
 
+@pytest.mark.parametrize("kind", ["coco", "yolo"])
+def test_the_folder_that_one_stands_in_is_not_exchanged_for_another(tmp_path, monkeypatch, kind):
+    sets, _ = examine([small_set(tmp_path / "a", [()], parts=np.array(["train"], object))])
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    with pytest.raises(ExportError, match=r"'\.': is a folder without a name of its own\. Give a new name in it, such as export"):
+        write_sets(sets, Path(), kind)
+
+
 @pytest.mark.parametrize("kind", ["coco", "parquet"])
 def test_parts_that_differ_behind_a_dot_stay_two(tmp_path, kind):
     sets, _ = examine([small_set(tmp_path / "a", [(), ()], parts=np.array(["fold.1", "fold.2"], object))])

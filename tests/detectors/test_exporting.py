@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -135,6 +136,15 @@ def test_what_is_not_installed_is_told_with_the_line_that_installs_it(yolo, tmp_
         pytest.skip(f"{to} is installed")
     with pytest.raises(MissingExtraError, match=r"pip install 'bioclip-search\[(edge|tflite)\]'"):
         export_detector(yolo, to, tmp_path / "hill")
+
+
+@needs_onnx
+@pytest.mark.parametrize("out", [".", ".."])
+def test_a_folder_without_a_name_of_its_own_is_told_to_have_one(small, tmp_path, monkeypatch, out):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ModelError, match=r"Expected the name of an export .*detector\.onnx"):
+        export_detector(small, "onnx", Path(out), overwrite=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 @needs_onnx

@@ -32,6 +32,12 @@ def test_a_copy_gets_the_settings_and_the_detector_itself_keeps_its_own(detector
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy", "mine"]
 
 
+def test_a_name_that_is_taken_is_told_before_any_picture_is_looked_at(detector):
+    told = CliRunner().invoke(root, ["train", "sweep", str(detector), "there-are-no-such.json", "--out", "."])
+    assert isinstance(told.exception, ModelError)
+    assert "there already. Give another --out" in str(told.exception)
+
+
 def test_a_detector_looks_by_its_card_from_then_on(detector):
     picture = Image.effect_noise((300, 200), 80).convert("RGB")
     tried = load_with(detector, OTHER, "cpu")

@@ -53,11 +53,13 @@ def sweep(
     from bioclip_search.evaluation.box_gain import gain_in_words
     from bioclip_search.sweep.choosing import in_words, rows_of, sweep_settings
     from bioclip_search.sweep.halves import halves_of
-    from bioclip_search.sweep.keeping import folder_of, keep_settings, load_with, trained_px
+    from bioclip_search.sweep.keeping import folder_of, keep_settings, load_with, stop_if_taken, trained_px
 
     folder = folder_of(detector)
     if detector.lower() == STARTER and out is None and not dry_run:
         raise click.UsageError("The starter stays as it is. Give --out for a copy of it, or --dry-run.")
+    if out is not None and not dry_run:
+        stop_if_taken(out)
     halves = halves_of(_sets(datasets, images, parts), seed)
     before, px = read_inference(folder), trained_px(folder)
     progress = _tell_step if sys.stderr.isatty() else None
