@@ -12,13 +12,17 @@ is worth. From "mobilenet" only the backbone was taught before, on ImageNet; "yo
 from __future__ import annotations
 
 import argparse
+import shutil
+import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bioclip_search.index.replacing import ABANDONED_S
 from tests.benchmarks.measure import print_table
 from tests.conftest import SHARED
 
@@ -30,6 +34,10 @@ SETS = ("raccoon", "kangaroo")
 BACKBONE = "models/mobilenet_v2_1.0_224_quant.tflite"
 SOME = 20
 """Hidden pictures of each set by which the teacher's usual confidence is told."""
+
+SCRATCH = "bioclip-silver-"
+EXIT_TERMINATED = 143
+"""What a shell says of a program that SIGTERM ended."""
 
 FIGURES = {"mAP50": "map50", "mAP75": "map75", "mAP": "map"}
 
@@ -46,10 +54,21 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", type=Path, help="folder for the detectors and the silver set")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(prefix="bioclip-silver-") as folder:
-        home = options.keep or Path(folder)
-        home.mkdir(parents=True, exist_ok=True)
-        _run(home, options)
+    if options.keep:
+        options.keep.mkdir(parents=True, exist_ok=True)
+        _run(options.keep, options)
+        return
+    _clear_abandoned()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))  # so that `timeout` leaves no folder behind
+    with tempfile.TemporaryDirectory(prefix=SCRATCH) as folder:
+        _run(Path(folder), options)
+
+
+def _clear_abandoned() -> None:
+    """Removes the folders of measurements that were killed, which nobody else would."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH}*"):
+        if time.time() - folder.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(home: Path, options: argparse.Namespace) -> None:
