@@ -23,7 +23,7 @@ import pyarrow as pa
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.burst_names import groups_in
 from bioclip_search.evaluation.picture_vectors import EmbeddedSet
-from bioclip_search.evaluation.resample import Figure, share, with_intervals
+from bioclip_search.evaluation.resample import Figure, ratio, share, with_intervals
 from bioclip_search.evaluation.verdicts import RIGHT, Lineages, judge_at_rank
 
 SHOTS = (1, 5)
@@ -116,13 +116,14 @@ def few_shot(
     """The figures of SimpleShot for each number of shots k; classes with k pictures or fewer are left out, and told.
 
     `simpleshot_K`: share right, mean over the draws, with `_low` and `_high` over the pictures (bootstrap), and
-    `_draws_low`, `_draws_high` over the draws (t). `simpleshot_K_RANK`: share of nearest classes that are right at the rank,
+    `_draws_low`, `_draws_high` over the draws (t). `simpleshot_K_macro`: its mean over classes, however many pictures of each are asked.
+    `simpleshot_K_RANK`: share of nearest classes that are right at the rank,
     where labels name it. `simpleshot_K_classes`, `simpleshot_K_asked`: classes, and pictures asked in each draw.
     A number of shots for which fewer than two classes are left has no figures.
 
     Args:
         besides: Others that are asked the same queries after the same draws, by name; `NAME_K` is the share right of each. If `few_shot_blend`'s
-            two are among them, `blend_K_gain` is what the blend has more right than the better of SimpleShot and the names.
+            two are among them, `blend_K_gain` is what the blend has more right than the better of SimpleShot and the names, `blend_K_macro_gain` by classes.
 
     Raises:
         TableError: A number of shots or repeats is below 1, or no two classes have enough pictures for any.
@@ -222,14 +223,27 @@ def _measured(asking: _Asking, tellers: Mapping[str, Teller], ranks: Sequence[st
                 verdicts = judge_at_rank(lineages.take(kept[found]), lineages.take(of[queries]), depth)
                 at_rank[depth, queries] += verdicts == RIGHT
                 decided[depth, queries] += verdicts >= 0
-    figures: dict[str, Figure] = {f"{name}_{k}": share(hits, asked) for name, hits in right.items()}
-    if {ZERO_SHOT, BLEND} <= set(tellers):
-        figures[f"{BLEND}_{k}_gain"] = _gain(*(figures[f"{name}_{k}"] for name in (BLEND, SIMPLE_SHOT, ZERO_SHOT)))
+    figures = _of_pictures_and_of_classes(right, asked, dense, k)
     figures |= {f"{SIMPLE_SHOT}_{k}_{rank}": share(at_rank[depth], decided[depth]) for depth, rank in enumerate(ranks)}
     told = with_intervals(figures, int(groups.max()) + 1, picture_of_row=groups)
     counts = {f"{SIMPLE_SHOT}_{k}_classes": len(kept), f"{SIMPLE_SHOT}_{k}_asked": round(asked.sum() / asking.repeats)}
     over_draws = [_over_draws(f"{name}_{k}", np.array(several)) for name, several in shares.items()]
     return counts | told | {name: value for one in over_draws for name, value in one.items()}
+
+
+def _of_pictures_and_of_classes(right: Mapping[str, np.ndarray], asked: np.ndarray, of: np.ndarray, k: int) -> dict[str, Figure]:
+    """The share right of every teller, by pictures and by classes, and the gain of a blend in both.
+
+    Args:
+        right, asked: (n,) how often each picture was told rightly, and asked, over the draws; `of` (n,) its class from 0.
+    """
+    per_class = 1 / np.maximum(np.bincount(of, asked), 1)[of]  # (n,)
+    figures: dict[str, Figure] = {f"{name}_{k}": share(hits, asked) for name, hits in right.items()}
+    figures |= {f"{name}_{k}_macro": ratio(hits * per_class, asked * per_class) for name, hits in right.items()}
+    if {ZERO_SHOT, BLEND} <= set(right):
+        for end in ("", "_macro"):
+            figures[f"{BLEND}_{k}{end}_gain"] = _gain(*(figures[f"{name}_{k}{end}"] for name in (BLEND, SIMPLE_SHOT, ZERO_SHOT)))
+    return figures
 
 
 def _gain(blend: Figure, *others: Figure) -> Figure:

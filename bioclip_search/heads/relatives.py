@@ -16,7 +16,9 @@ what would have been best for the very pictures asked: 98 species that it never 
 and .88, 61 classes of Tiny ImageNet .64 and .65. No fixed weight does for all: one that gives the first .35 leaves .56 of the last, one that
 gives the last .65 leaves .09 of the first. With two pictures a class this gives .43 of those species, where leaving one out, which knows the
 head by single pictures only, gives .35. Where names of some classes are known to the encoder and others not, one w cannot suit both: of all 149
-wild species together .15, by pictures alone .22.
+wild species together .15, by pictures alone .22, for 85 in 100 of the pictures asked are of the 98; each species counting alike .20 and .19. (With
+three pictures or more each name is judged for itself: `trusting`. One picture does not tell enough of its name: where it was
+judged by how far the own picture stands out among all others', the wild species gained .00 and Tiny ImageNet lost .06.)
 """
 
 from __future__ import annotations

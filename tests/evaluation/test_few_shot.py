@@ -79,6 +79,15 @@ def test_the_figures_are_the_same_each_time_and_others_with_another_seed():
     assert few_shot(found, RANKS).metrics != few_shot(found, RANKS, seed=1).metrics
 
 
+def test_by_classes_each_counts_alike_however_many_of_its_pictures_are_asked():
+    """One who always names the first of two classes is right for all 8 pictures of it that are asked and none of the 2 of the other: 8/10, and 1/2."""
+    embedded = clouds(2, 9, 0.1)
+    few = embedded.take(np.r_[np.arange(9), np.arange(9, 12)])
+    found = few_shot(few, RANKS, shots=(1,), besides={"first": lambda taught, queries, classes: np.zeros(len(queries), int)}).metrics
+    assert (found["first_1"], found["first_1_macro"]) == (0.8, 0.5)
+    assert found["first_1_macro_low"] <= 0.5 <= found["first_1_macro_high"]
+
+
 def test_a_single_draw_has_no_interval_over_draws():
     figures = few_shot(clouds(3, 4, spread=1), RANKS, shots=(1,), repeats=1).metrics
     assert "simpleshot_1_draws_low" not in figures
