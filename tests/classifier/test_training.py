@@ -114,13 +114,19 @@ def with_bursts(tmp_path, taxonomy, split) -> Path:
     return tmp_path / "list.csv"
 
 
-def test_a_split_that_parts_a_burst_is_refused_or_mended_with_a_message(searcher, tmp_path, taxonomy):
-    table = with_bursts(tmp_path, taxonomy, lambda frame: "test" if frame == 2 else "train")
+@pytest.mark.parametrize("are_two_tables", [False, True], ids=["one table", "two tables"])
+def test_a_split_that_parts_a_burst_is_refused_or_mended_with_a_message(searcher, tmp_path, taxonomy, are_two_tables):
+    tables = [with_bursts(tmp_path, taxonomy, lambda frame: "test" if frame == 2 else "train")]
+    if are_two_tables:
+        header, *rows = tables[0].read_text().splitlines()
+        tables = [tmp_path / "taught.csv", tmp_path / "asked.csv"]
+        for table, part in zip(tables, ("train", "test"), strict=True):
+            table.write_text("\n".join([header, *(row for row in rows if row.endswith(part))]))
     with pytest.raises(TableError, match="--mend-split"):
-        train_classifier([table], out=tmp_path / "mine", index=searcher, heads=("ridge",), views="none")
+        train_classifier(tables, out=tmp_path / "mine", index=searcher, heads=("ridge",), views="none")
     assert not (tmp_path / "mine").exists()
     told = []
-    found = train_classifier([table], out=tmp_path / "mine", index=searcher, heads=("ridge",), views="none", mend=True, say=told.append)
+    found = train_classifier(tables, out=tmp_path / "mine", index=searcher, heads=("ridge",), views="none", mend=True, say=told.append)
     assert any("Mended" in line for line in told)
     assert found.kept_back is None  # two of three frames are train, so all are
 
