@@ -186,7 +186,7 @@ BEYOND = {"box": 1e39}
 
 
 def test_a_loss_that_is_no_number_is_told_with_what_to_do(tmp_path):
-    with pytest.raises(ModelError, match=r"in epoch 1\. Train anew with a lower learning rate"):
+    with pytest.raises(ModelError, match=r"in epoch 1\. Train anew \(--overwrite\) with a lower learning rate"):
         train_yolo(replace(SETTINGS, recipe=BEYOND), [squares(8, part=["train"] * 6 + ["val"] * 2)], tmp_path / "mine")
     assert not (tmp_path / "mine").exists()
 
