@@ -7,6 +7,7 @@ import os
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,15 @@ def tiny_home(tmp_path_factory, model_folder, taxonomy) -> Path:
     recipe = TextRecipe(templates=BARE_TEMPLATE)
     build_index(home / "data" / "index" / "starter", taxonomy, encoder, recipe=recipe, encoder_folder=model_folder)
     return home
+
+
+@pytest.fixture(scope="session", autouse=True)
+def scanned_once() -> Iterator[None]:
+    """Lets Streamlit look once for components among the installed packages; at every start of the app that is most of its time."""
+    scanner = pytest.importorskip("streamlit.components.v2.manifest_scanner")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scanner, "scan_component_manifests", cache(scanner.scan_component_manifests))
+        yield
 
 
 @pytest.fixture
