@@ -48,7 +48,9 @@ def export_detector(folder: Path, to: str, out: Path, *, overwrite: bool = False
     if missing:
         raise MissingExtraError(f"Exporting to {to} ({', '.join(missing)})", EXTRAS[to])
     if out.name in ("", ".."):
-        raise ModelError(f"Expected the name of an export to write, got the folder {str(out)!r}. Give one in it, such as --out {out / f'detector{ENDINGS[to]}'}.")
+        raise ModelError(
+            f"Expected the name of an export to write, got the folder {str(out)!r}. Give one in it, such as --out {out / f'detector{ENDINGS[to]}'}."
+        )
     out = out if out.name.endswith(ENDINGS[to]) else out.with_name(out.name + ENDINGS[to])
     if out.exists() and not overwrite:
         raise ModelError(f"There is something at {out} already. Choose another --out, or add --overwrite.")

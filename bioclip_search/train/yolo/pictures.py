@@ -93,7 +93,9 @@ def lay_out(
     result = LaidOut(tuple(laid), names, _fingerprint(laid), (*notes, *told))
     for part, what in ((TRAIN, "learn from"), (VAL, "watch the training by")):
         if not result.counts()[part]["boxes"]:
-            raise TableError(f"No picture with a box is left to {what}. Give more, or check the parts that the sets tell of (train, val, test).{_if_silver(laid)}")
+            raise TableError(
+                f"No picture with a box is left to {what}. Give more, or check the parts that the sets tell of (train, val, test).{_if_silver(laid)}"
+            )
     return result
 
 
