@@ -37,7 +37,7 @@ class Trial:
     """One kind of head, asked about every picture once.
 
     Attributes:
-        scores: (n, k) float64, logarithms of probabilities; NaN for a class that the head was not taught (rule 3).
+        scores: (n, k) float64, as `Head.scores` gives them; NaN for a class that the head was not taught (rule 3).
         strangers: (n, k) as `heads.kept_back` gives them, None where they were not asked for or there are too few classes.
         options: What `fit_head` was told beside the kind.
     """
@@ -49,8 +49,8 @@ class Trial:
 
     @property
     def known(self) -> np.ndarray:
-        """The scores as numbers throughout: what was not taught has `UNTAUGHT`."""
-        return np.nan_to_num(self.scores, nan=UNTAUGHT)
+        """Logarithms of probabilities among the classes taught, (n, k), numbers throughout: what was not taught has `UNTAUGHT`."""
+        return among_taught(self.scores)
 
 
 def deal(features: Features, folds: int, seed: int) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -75,7 +75,7 @@ def teach(kind: str, features: Features, is_taught: np.ndarray, *, balance: bool
     vectors, numbers = features.taught(is_taught)
     known, of = np.unique(features.of[numbers], return_inverse=True)
     weights = balanced_weights(of, len(known)) if balance else None
-    return fit_head(kind, vectors, of.reshape(-1), len(known), weights=weights, seed=seed, **options), known
+    return fit_head(kind, vectors, of.reshape(-1), len(known), weights=weights, groups=features.groups[numbers], seed=seed, **options), known
 
 
 def try_head(
@@ -112,7 +112,8 @@ def with_strangers(trial: Trial, features: Features, *, balance: bool = False, s
 def _kept_back(kind: str, features: Features, fold: np.ndarray, balance: bool, seed: int, options: Mapping[str, Any], *, strangers: bool) -> KeptBack:
     """Subtle: looks are taught with the fold of their picture, and what is said of them is left out."""
     vectors, numbers = features.taught(np.ones(len(features), bool))
-    found = kept_back(kind, vectors, features.of[numbers], len(features.taxa), fold[numbers], is_balanced=balance, seed=seed, strangers=strangers, **options)
+    of, groups = features.of[numbers], features.groups[numbers]
+    found = kept_back(kind, vectors, of, len(features.taxa), fold[numbers], groups=groups, is_balanced=balance, seed=seed, strangers=strangers, **options)
     n = len(features)
     return KeptBack(found.scores[:n], None if found.stranger_scores is None else found.stranger_scores[:n])
 
@@ -123,10 +124,21 @@ def _strength(features: Features, fold: np.ndarray, balance: bool, seed: int, so
     losses = []
     for strength in STRENGTHS:
         head, known = teach("logistic", features, ~asked, balance=balance, seed=seed, strength=strength, **sought)
-        scores = np.full((int(asked.sum()), len(features.taxa)), UNTAUGHT)
+        scores = np.full((int(asked.sum()), len(features.taxa)), np.nan)
         scores[:, known] = head.scores(features.vectors[asked])
+        scores = among_taught(scores)
         losses.append(-scores[np.arange(len(scores)), features.of[asked]].mean())
     return STRENGTHS[int(np.argmin(losses))]
+
+
+def among_taught(scores: np.ndarray) -> np.ndarray:
+    """What heads say, (n, k), as logarithms of probabilities among the classes that each was taught: without its gate; `UNTAUGHT` in place of NaN.
+
+    >>> np.exp(among_taught(np.log([[0.2, 0.2, 0.1]]))).round(3).tolist()  # the gate let .5 through
+    [[0.4, 0.4, 0.2]]
+    """
+    sums = np.logaddexp.reduce(np.nan_to_num(scores, nan=-np.inf), axis=1, keepdims=True)
+    return np.where(np.isnan(scores), UNTAUGHT, scores - sums)
 
 
 def measured(name: str, scores: np.ndarray, features: Features, fold: np.ndarray) -> dict[str, float]:

@@ -4,7 +4,8 @@ Pure numpy; how much it shall count is found by `weighing`, the leaves of a clas
 
 1. A leaf has the logit s · cosine, with s the encoder's scale; one that the head was taught has w · h + b more, where h is the
    logarithm of the probability that the head gives to its class, over that of guessing among its k classes: log(k p). So a head that knows
-   nothing of a picture changes nothing. All leaves, taught or not, share one softmax, at one temperature.
+   nothing of a picture changes nothing; where its gate lets a picture through with the probability g only, p holds it, and all its classes
+   are less likely by log g. All leaves, taught or not, share one softmax, at one temperature.
 2. So the text and the head are two witnesses that know different things, and their product is the answer (Hinton, "Training products of
    experts by minimizing contrastive divergence", Neural Computation 2002); w says how far the second is to be believed, b how much likelier a
    taxon is for having been taught. Where w and b are nought nothing is changed at all.

@@ -1,6 +1,7 @@
 """Teaches a head on the vectors of labelled pictures, in one of four ways.
 
-Which pictures teach is left to the caller, the scale of a head's scores to `scaling`, what becomes of the head to `blending` and `storing`.
+Which pictures teach is left to the caller, the scale of a head's scores to `scaling`, of which pictures it may speak to `gate`, what becomes of
+the head to `blending` and `storing`.
 
 1. `logistic`: multinomial logistic regression; of `STRENGTHS` the C with the least log loss on a quarter of the pictures kept back.
 2. `prototypes`: SimpleShot (Wang et al., 2019): the mean is taken off, vectors are brought back to length one, a class is the mean of its own.
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bioclip_search.errors import MissingExtraError, TableError
+from bioclip_search.heads.gate import fit_gate
 from bioclip_search.heads.head import HEADS, Head, centred, log_softmax
 from bioclip_search.heads.scaling import fit_scale
 
@@ -37,7 +39,17 @@ PENALTIES = tuple(float(penalty) for penalty in np.geomspace(1e-4, 10, 11))
 """Tried for `ridge`, as parts of the mean variance of a vector's numbers, a picture."""
 
 
-def fit_head(kind: str, vectors: np.ndarray, of: np.ndarray, k: int, *, weights: np.ndarray | None = None, seed: int = 0, **options: Any) -> Head:
+def fit_head(
+    kind: str,
+    vectors: np.ndarray,
+    of: np.ndarray,
+    k: int,
+    *,
+    weights: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Head:
     """The head that pictures teach; name its classes with `Head.named`.
 
     Args:
@@ -45,6 +57,7 @@ def fit_head(kind: str, vectors: np.ndarray, of: np.ndarray, k: int, *, weights:
         vectors: (n, d) unit rows.
         of: (n,) int, the class of each from 0 to k - 1.
         weights: (n,) how much each picture counts, above 0; `balanced_weights` gives some.
+        groups: (n,) int, pictures that belong together, which the gate leaves out together; each for itself unless given.
         options: `strength` (logistic: C instead of choosing it), `regress` (logistic: seeks weight and bias elsewhere), `scale` (prototypes:
             instead of fitting it), `penalty` (ridge), `hidden`, `epochs` (mlp).
 
@@ -57,7 +70,9 @@ def fit_head(kind: str, vectors: np.ndarray, of: np.ndarray, k: int, *, weights:
     vectors, of = np.asarray(vectors), np.asarray(of)
     weights = np.ones(len(of)) if weights is None else np.asarray(weights, np.float64)
     stop_if_unteachable(vectors, of, k, weights)
-    fitted, told = FITTING[kind](vectors, of, k, weights * (len(of) / weights.sum()), seed, **options)
+    weights = weights * (len(of) / weights.sum())
+    fitted, told = FITTING[kind](vectors, of, k, weights, seed, **options)
+    fitted |= fit_gate(vectors, of, k, weights, groups)
     return Head(kind, {name: np.asarray(array, np.float32) for name, array in fitted.items()}, about={"pictures": len(of), **told})
 
 

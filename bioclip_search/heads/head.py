@@ -1,6 +1,7 @@
 """A head: how likely each of some taught classes is, from a picture's vector alone.
 
-Pure numpy. Teaching one is left to `fitting`, what it counts beside the names of taxa to `blending`, files to `storing`.
+Pure numpy. Teaching one is left to `fitting`, of which pictures it may speak to `gate`, what it counts beside the names of taxa to `blending`,
+files to `storing`.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from typing import Any
 import numpy as np
 
 from bioclip_search.errors import ModelError
+from bioclip_search.heads.gate import log_let_through, nearness
 
 HEADS = ("logistic", "prototypes", "ridge", "mlp")
 
-SHAPES = {"mean": "d", "weight": "k×w", "bias": "k", "hidden_weight": "w×d", "hidden_bias": "w"}
+SHAPES = {"mean": "d", "weight": "k×w", "bias": "k", "hidden_weight": "w×d", "hidden_bias": "w", "centres": "k×d", "gate": "2"}
 """The arrays of a head of k classes over vectors of d numbers: w is d, but for `mlp`, where it is the number of hidden units."""
 
 LINEAR, LAYERED = ("mean", "weight", "bias"), ("mean", "weight", "bias", "hidden_weight", "hidden_bias")
+GATED = ("centres", "gate")
+"""Those that a head may lack: both, or neither."""
 
 TINY = 1e-12
 MOST_OF_A_NUMBER = 1e6
@@ -76,8 +80,12 @@ class Head:
         return replace(self, taxa=tuple(dict(lineage) for lineage in taxa), about={**self.about, **about})
 
     def scores(self, vectors: np.ndarray) -> np.ndarray:
-        """The logarithm of the probability of each class, the picture being of one of them: (n, d) unit rows → (n, k) float64."""
-        return log_softmax(self.logits(vectors))
+        """The logarithm of the probability of each class: (n, d) unit rows → (n, k) float64.
+
+        They sum to the probability that the gate lets the picture through; to one where the head has none.
+        """
+        told = log_softmax(self.logits(vectors))
+        return told + log_let_through(nearness(vectors, self.arrays["centres"]), self.arrays["gate"])[:, None] if "gate" in self.arrays else told
 
     def logits(self, vectors: np.ndarray) -> np.ndarray:
         """What the probabilities are made of: (n, d) unit rows → (n, k) float64."""
@@ -107,7 +115,7 @@ def stop_if_odd(head: Head) -> None:
     """
     if head.kind not in HEADS:
         raise ModelError(f"A head is one of {', '.join(HEADS)}, not {head.kind!r}.")
-    expected = LAYERED if head.kind == "mlp" else LINEAR
+    expected = (LAYERED if head.kind == "mlp" else LINEAR) + (GATED if set(GATED) & set(head.arrays) else ())
     if sorted(head.arrays) != sorted(expected):
         raise ModelError(
             f"A head of the kind {head.kind} has the arrays {', '.join(expected)}, not {', '.join(sorted(head.arrays)) or 'none'}. Train it again."
@@ -127,7 +135,7 @@ def _shapes(arrays: Mapping[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     """The shape that every array must have, by the lengths of those with one axis."""
     (d,), (k,) = (array.shape if array.ndim == 1 else (-1,) for array in (arrays["mean"], arrays["bias"]))
     width = len(arrays["hidden_bias"]) if "hidden_bias" in arrays and arrays["hidden_bias"].ndim == 1 else d
-    return {"mean": (d,), "bias": (k,), "weight": (k, width), "hidden_weight": (width, d), "hidden_bias": (width,)}
+    return {"mean": (d,), "bias": (k,), "weight": (k, width), "hidden_weight": (width, d), "hidden_bias": (width,), "centres": (k, d), "gate": (2,)}
 
 
 def _stop_if_misnamed(taxa: Taxa, classes: int) -> None:

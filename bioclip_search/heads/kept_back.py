@@ -19,7 +19,7 @@ CLASS_FOLDS = 5
 
 @dataclass(frozen=True, eq=False)
 class KeptBack:
-    """Log probabilities of the classes, (n, k) float64, NaN for a class that the head was not taught.
+    """What `Head.scores` says of the classes, (n, k) float64, NaN for a class that the head was not taught.
 
     Attributes:
         scores: By a head that was taught the other folds.
@@ -37,6 +37,7 @@ def kept_back(
     k: int,
     folds: np.ndarray,
     *,
+    groups: np.ndarray | None = None,
     is_balanced: bool = False,
     strangers: bool = True,
     seed: int = 0,
@@ -46,7 +47,7 @@ def kept_back(
     """What heads say that were taught a part of the pictures.
 
     Args:
-        vectors, of, k, options: As `fitting.fit_head` takes them.
+        vectors, of, k, groups, options: As `fitting.fit_head` takes them.
         folds: (n,) int, the fold of each picture, as `splits.folds.stratified_folds` gives it.
         strangers: Teach heads without some classes as well.
         progress: Called with the heads taught and the heads in all.
@@ -65,7 +66,8 @@ def kept_back(
         if is_asked.any() and len(taught) > 1:
             dense = np.searchsorted(taught, of[found])
             weights = balanced_weights(dense, len(taught)) if is_balanced else None
-            head = fit_head(kind, vectors[found], dense, len(taught), weights=weights, seed=seed, **options)
+            of_groups = None if groups is None else groups[found]
+            head = fit_head(kind, vectors[found], dense, len(taught), weights=weights, groups=of_groups, seed=seed, **options)
             asked[np.ix_(np.flatnonzero(is_asked), taught)] = head.scores(vectors[is_asked])
         if progress:
             progress(done, len(rounds))

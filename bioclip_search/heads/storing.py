@@ -31,8 +31,8 @@ from bioclip_search.taxonomy import Taxonomy
 METADATA = "bioclip_search"
 FORMAT = 1
 HEAD_FILE = f"{HEAD_PREFIX}1.safetensors"
-MAX_HEAD_BYTES = 1 << 30
-"""1 GiB: 100,000 classes over 2,560 numbers."""
+MAX_HEAD_BYTES = 1 << 31
+"""2 GiB: 100,000 classes over 2,560 numbers, with their centres."""
 
 GET_AGAIN = "Get the index again, or train the head again."
 

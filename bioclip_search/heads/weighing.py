@@ -28,7 +28,8 @@ from bioclip_search.heads.reach import Reach
 
 STRANGERS = 0.3
 """Share of pictures that are taken to show a taxon of the index that was not taught. It is a bargain: of 98 wild species that the starter never
-saw, three pictures each, the text alone named .003 right, with .1 or .3 strangers .40 and .39; of the monkeys it knows .83 alone, then .31 and .52."""
+saw, three pictures each, the text alone named .003 right, with .1 or .3 strangers .40 and .39; of the monkeys it knows .83 alone, then .31 and .52,
+all by heads without a `gate`."""
 
 MOST_PICTURES = 1000
 """Pictures after which the weights do not change any more."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bioclip_search.classifier.features import Features, Look
-from bioclip_search.classifier.trials import UNTAUGHT, deal, mean_of_bursts, measured, over_folds, teach, try_head, with_strangers
+from bioclip_search.classifier.trials import UNTAUGHT, Trial, deal, mean_of_bursts, measured, over_folds, teach, try_head, with_strangers
 from bioclip_search.classifier.views import PLAIN
 from bioclip_search.taxonomy import Taxon
 
@@ -64,6 +64,22 @@ def test_a_mirror_image_is_taught_and_asked_only_with_its_picture():
     head, known = teach("prototypes", features, fold != 0)
     assert known.tolist() == [0, 1, 2]
     np.testing.assert_allclose(trial.scores[fold == 0], head.scores(features.vectors[fold == 0]))
+
+
+def test_a_picture_and_its_mirror_image_are_left_out_of_the_gate_together():
+    """The mirror images are the pictures themselves: were they parted, every picture would lie near its class by its own double."""
+    pictures = clouds(3, 10, 0.3)
+    doubled = features_of(pictures.vectors, pictures.of, mirrored=pictures.vectors)
+    gates = [teach("prototypes", features, np.ones(30, bool))[0].arrays["gate"] for features in (pictures, doubled)]
+    np.testing.assert_allclose(gates[1], gates[0], rtol=1e-5)
+
+
+def test_what_is_known_of_a_picture_is_told_without_the_gate():
+    """The gate let .1 and, for the second, next to nothing through: .06 and .03 and .01 are .6, .3 and .1 of it; of the last class nobody was taught."""
+    scores = np.log([[0.06, 0.03, 0.01], [3e-12, 1e-12, np.nan]])
+    known = Trial("ridge", scores).known
+    np.testing.assert_allclose(np.exp(known[0]), [0.6, 0.3, 0.1])
+    np.testing.assert_allclose(np.exp(known[1]), [0.75, 0.25, np.exp(UNTAUGHT)])
 
 
 def test_a_class_that_is_in_one_fold_only_is_missed_there_and_told():

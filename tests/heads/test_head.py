@@ -37,6 +37,14 @@ def test_hidden_units_below_nought_are_silent():
     assert head.logits(np.array([[1.0, 0.0]], np.float32)) == pytest.approx(np.array([[1.5, 0.0]]))
 
 
+def test_the_gate_takes_the_same_from_all_classes_of_a_picture_that_is_far_from_what_was_taught():
+    """(1, 0) is itself a centre, nearness 1: 1 / (1 + e**-(4 (1 - .5))) = .8808; (-.8, .6) lies .6 from (0, 1): 1 / (1 + e**-.4) = .5987."""
+    arrays = {**plain().arrays, "centres": np.eye(2, dtype=np.float32), "gate": np.array([4.0, 0.5], np.float32)}
+    vectors = np.array([[1.0, 0.0], [-0.8, 0.6]], np.float32)
+    lost = Head("logistic", arrays).scores(vectors) - plain().scores(vectors)
+    assert np.exp(lost) == pytest.approx(np.array([[0.8808, 0.8808], [0.5987, 0.5987]]), abs=1e-4)
+
+
 def test_no_pictures_give_no_rows():
     assert plain().scores(np.empty((0, 2), np.float32)).shape == (0, 2)
 
@@ -68,6 +76,21 @@ def test_the_fingerprint_follows_the_numbers_and_the_taxa():
 def test_what_is_odd_is_refused(changes, told):
     with pytest.raises(ModelError, match=told):
         plain(**changes)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "told"),
+    [
+        pytest.param({"gate": [1.0, 0.5]}, "arrays mean, weight, bias, centres, gate, not bias, gate, mean", id="no centres"),
+        pytest.param({"centres": np.eye(2)}, "arrays mean, weight, bias, centres, gate, not bias, centres", id="no gate"),
+        pytest.param({"gate": [1.0], "centres": np.eye(2)}, "gate of a head is 2, here \\(2,\\)", id="a number short"),
+        pytest.param({"gate": [1.0, 0.5], "centres": np.eye(3)}, "centres of a head is k×d, here \\(2, 2\\)", id="a centre too many"),
+        pytest.param({"gate": [np.nan, 0.5], "centres": np.eye(2)}, "gate of a head holds what is no number", id="NaN"),
+    ],
+)
+def test_an_odd_gate_is_refused(arrays, told):
+    with pytest.raises(ModelError, match=told):
+        Head("logistic", {**plain().arrays, **{name: np.asarray(array, np.float32) for name, array in arrays.items()}})
 
 
 def test_a_head_of_another_kind_or_with_other_arrays_is_refused():

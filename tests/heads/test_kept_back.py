@@ -19,6 +19,17 @@ def test_scores_are_those_of_heads_taught_the_other_folds():
         assert found[folds == fold] == pytest.approx(head.scores(vectors[folds == fold]))
 
 
+def test_pictures_of_one_group_are_left_out_of_the_gate_of_every_head_together():
+    """Each picture and its double: as near as itself were it not left out with it."""
+    vectors, of = clouds(48, k=6)
+    vectors, of, groups, folds = np.concatenate([vectors] * 2), np.tile(of, 2), np.tile(np.arange(48), 2), np.tile(np.arange(48) // 6 % 2, 2)
+    found = kept_back("ridge", vectors, of, 6, folds, groups=groups).scores
+    head = fit_head("ridge", vectors[folds == 1], of[folds == 1], 6, groups=groups[folds == 1])
+    assert found[folds == 0] == pytest.approx(head.scores(vectors[folds == 0]))
+    alone = fit_head("ridge", vectors[folds == 1], of[folds == 1], 6)
+    assert alone.arrays["gate"][1] > head.arrays["gate"][1] + 0.01
+
+
 def test_strangers_are_asked_of_a_head_without_their_class_and_no_other_picture_goes_by():
     vectors, of = clouds(48, k=6)
     found = kept_back("prototypes", vectors, of, 6, np.arange(48) % 2).stranger_scores
@@ -28,7 +39,8 @@ def test_strangers_are_asked_of_a_head_without_their_class_and_no_other_picture_
     assert missing.sum(axis=1).min() >= 1
     assert (missing.sum(axis=1) <= -(-6 // CLASS_FOLDS)).all()
     told = np.exp(np.where(missing, -np.inf, found)).sum(axis=1)
-    assert told == pytest.approx(np.ones(48))
+    assert told.max() < 1  # what is told sums to what the gate lets through
+    assert told.mean() < 0.2  # and that is little of a picture of a class that was not taught
 
 
 def test_a_class_that_the_other_folds_lack_is_not_told_of():

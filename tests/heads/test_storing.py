@@ -60,6 +60,24 @@ def test_a_head_comes_back_as_it_was_kept(with_head, taxonomy):
     assert taught.head.scores(vectors).tobytes() == head_for(taxonomy).scores(vectors).tobytes()
 
 
+def test_a_gate_is_kept_with_the_head_and_one_without_stays_as_it_was(small_index, taxonomy, with_head, tmp_path):
+    """A file without `centres` and `gate`, as those from before there were gates, is answered from as ever; the card is of the same format."""
+    head = head_for(taxonomy)
+    centres = np.eye(3, 32, dtype=np.float32)
+    gated = replace(head, arrays={**head.arrays, "centres": centres, "gate": np.array([20.0, 0.6], np.float32)})
+    kept = attach_head(Index(small_index), tmp_path / "gated", gated, BLEND)
+    vectors = np.concatenate([centres, -centres])
+    assert sorted(load_file(with_head.folder / HEAD_FILE)) == ["bias", "mean", "weight"]
+    assert head_of(kept)[0].scores(vectors).tobytes() == gated.scores(vectors).tobytes()
+    assert kept.card.head.fingerprint == gated.fingerprint != head.fingerprint
+    names_alone, without, with_gate = (Catalogue(index).scores(vectors) for index in (Index(small_index), with_head, kept))
+    leaves = Catalogue(kept).taught.reach.leaves
+    assert with_gate[:3] == pytest.approx(without[:3], abs=1e-3)  # nearness 1: let through by .9997
+    assert (with_gate[3:, leaves] < names_alone[3:, leaves]).all()  # nearness 0 at most: no taxon of the head gains
+    assert np.delete(with_gate, leaves, axis=1) == pytest.approx(np.delete(names_alone, leaves, axis=1))
+    assert json.loads((kept.folder / "card.json").read_text())["format_version"] == FORMAT_WITH_HEAD
+
+
 def test_the_card_tells_of_the_head_in_a_format_that_older_programs_refuse(with_head, small_index):
     """A program that knows format 1 alone stops at the version; an index without a head stays in that format, with no word of heads."""
     told = json.loads((with_head.folder / "card.json").read_text())
