@@ -15,7 +15,10 @@ import pytest
 from bioclip_search.errors import SparkError
 
 SIDE_PX = 96
-PICTURES = 320
+PICTURES = 144
+
+SHORT_LIVED = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""For Java that lives for seconds: it compiles quickly and not well, and leaves the cores to the work."""
 
 
 def why_not() -> str | None:
@@ -40,9 +43,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def has_spark() -> None:
+def has_spark() -> Iterator[None]:
     if reason := why_not():
         pytest.skip(reason)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", SHORT_LIVED)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +73,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         small = random.integers(0, 256, (6, 6, 3), np.uint8)
         PIL.Image.fromarray(small).resize((SIDE_PX, SIDE_PX)).save(path)
     (folder / "a" / "0101.jpg").write_bytes((folder / "a" / "0001.jpg").read_bytes())
-    (folder / "a" / "0131.jpg").write_bytes(b"no picture")
-    (folder / "b" / "0200.jpg").write_bytes(b"")
+    (folder / "a" / "0111.jpg").write_bytes(b"no picture")
+    (folder / "b" / "0100.jpg").write_bytes(b"")
     return folder

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from bioclip_search.runs.tag import tag
+from tests.spark.conftest import PICTURES
 from tests.spark.same import assert_same
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow, pytest.mark.usefixtures("has_spark")]
@@ -52,7 +53,7 @@ class Driver:
     def to_the_end(self) -> None:
         told, errors = self.process.communicate(timeout=300)
         assert self.process.returncode == 0, errors[-3000:]
-        assert told.splitlines()[-1] == "finished 320"
+        assert told.splitlines()[-1] == f"finished {PICTURES}"
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)

@@ -12,6 +12,7 @@ from pyarrow import parquet
 from bioclip_search.errors import RunError, SparkError
 from bioclip_search.runs.folder import Run
 from bioclip_search.runs.tag import tag
+from tests.spark.conftest import PICTURES
 from tests.spark.same import assert_same, rows_of
 
 pytestmark = [pytest.mark.spark, pytest.mark.slow]
@@ -33,8 +34,8 @@ def test_rows_are_those_of_the_local_engine_in_its_order(spark, photos, whole, t
     told = []
     run = on_spark(spark, photos, tmp_path / "run", progress=lambda done, total: told.append((done, total)))
     assert_same(run.folder, whole)
-    assert told[-1] == (320, 320)
-    assert len(told) == 7  # 320 / (2 cores · 4) = 40, in steps of 16 that is 48 pictures a piece: 6 of 48, and 32
+    assert told[-1] == (PICTURES, PICTURES)
+    assert len(told) == 5  # 144 / (2 cores · 4) = 18, in steps of 16 that is 32 pictures a piece: 4 of 32, and 16
     assert not (run.folder / "spark").exists()
     assert [one.name for one in run.parts] == [one.name for one in Run.open(whole).parts]
 
@@ -42,7 +43,7 @@ def test_rows_are_those_of_the_local_engine_in_its_order(spark, photos, whole, t
 def test_broken_pictures_are_rows_with_their_reason(spark, photos, whole, tmp_path):
     assert Run.open(whole).note["counts"]["failed"] == 2
     run = on_spark(spark, photos / "b", tmp_path / "run")
-    assert [one["image"] for one in run.note["failures"]] == ["0200.jpg"]
+    assert [one["image"] for one in run.note["failures"]] == ["0100.jpg"]
 
 
 def test_boxes_deployments_and_bursts_of_real_pictures_are_those_of_the_local_engine(spark, shared, tmp_path):
@@ -64,19 +65,19 @@ def test_pictures_of_an_archive_are_tagged_too(spark, photos, tmp_path):
 def test_what_is_new_is_added_and_nothing_is_done_twice(spark, photos, tmp_path):
     source = tmp_path / "photos"
     shutil.copytree(photos / "a", source)
-    late = source / "0319.jpg"
+    late = source / f"{PICTURES - 1:04}.jpg"
     kept = late.read_bytes()
     late.unlink()
     run = on_spark(spark, source, tmp_path / "run")
-    assert run.note["counts"]["pictures"] == 159
+    assert run.note["counts"]["pictures"] == PICTURES // 2 - 1
     late.write_bytes(kept)
     with pytest.raises(RunError, match="--resume"):
         on_spark(spark, source, tmp_path / "run")
     told = []
     run = on_spark(spark, source, tmp_path / "run", resume=True, progress=lambda done, total: told.append((done, total)))
-    assert told == [(160, 160)]
+    assert told == [(PICTURES // 2, PICTURES // 2)]
     images = rows_of(run.folder)["image"].to_pylist()
-    assert len(images) == len(set(images)) == 160
+    assert len(images) == len(set(images)) == PICTURES // 2
 
 
 def test_who_stops_it_goes_on_where_it_was(spark, photos, whole, tmp_path):
@@ -87,14 +88,14 @@ def test_who_stops_it_goes_on_where_it_was(spark, photos, whole, tmp_path):
         on_spark(spark, photos, tmp_path / "run", progress=stop)
     told = []
     run = on_spark(spark, photos, tmp_path / "run", resume=True, progress=lambda done, total: told.append(done))
-    assert told[0] == 96  # 48 were taken before it was stopped
+    assert told[0] == 64  # 32 were taken before it was stopped
     assert_same(run.folder, whole)
 
 
 def test_a_run_that_was_begun_on_one_machine_is_gone_on_with_on_spark(spark, photos, tmp_path):
     source = tmp_path / "photos"
     shutil.copytree(photos / "a", source)
-    halves = sorted(source.iterdir())[80:]
+    halves = sorted(source.iterdir())[PICTURES // 4 :]
     aside = tmp_path / "aside"
     aside.mkdir()
     for one in halves:
@@ -121,8 +122,8 @@ def test_rows_come_as_a_data_frame(spark, photos, tmp_path):
     import bioclip_search as bs
 
     rows = bs.spark.tag(photos / "b", tmp_path / "run", detector="none")
-    assert rows.count() == 160
-    assert rows.where("status = 'failed'").first()["image"] == "0200.jpg"
+    assert rows.count() == PICTURES // 2
+    assert rows.where("status = 'failed'").first()["image"] == "0100.jpg"
     assert rows.where("taxon is not null").first()["probability"] > 0
 
 
