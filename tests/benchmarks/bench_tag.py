@@ -145,7 +145,7 @@ def _print_gain(folder: Path, pictures: Path, count: int, rounds: int) -> None:
     taken: dict[int, list[float]] = {1: [], default_workers(): []}
     for turn in range(rounds):
         for cores in sorted(taken)[:: -1 if turn % 2 else 1]:
-            command = [sys.executable, "-m", "tests.benchmarks.spark_step", "local", str(cores), str(pictures), str(folder / f"on-{cores}"), str(count)]
+            command = [sys.executable, "-m", "tests.benchmarks.spark_step", "local", str(cores), str(pictures), str(folder / f"on-{cores}-{turn}"), str(count)]
             told = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True)
             taken[cores].append(json.loads(told.stdout.splitlines()[-1])["seconds"])
     rows = []
