@@ -76,8 +76,10 @@ def lifts_of_names(logits: np.ndarray) -> np.ndarray:
     >>> np.exp(lifts_of_names(np.log([[6.0, 1.0, 1.0]]))).round(3).tolist()
     [[2.25, 0.375, 0.375]]
     """
-    highest = logits.max(axis=1, keepdims=True)
     found = (logits > -np.inf).sum(axis=1, keepdims=True)
+    if not found.all():  # not one name of the draw has a vector
+        return np.full(logits.shape, -np.inf)
+    highest = logits.max(axis=1, keepdims=True)
     return logits - highest - np.log(np.exp(logits - highest).sum(axis=1, keepdims=True) / found)
 
 

@@ -28,7 +28,7 @@ from bioclip_search.train.box_metrics import average_precision_score, recall_sco
 from bioclip_search.train.detector_config import DetectorConfig
 from bioclip_search.train.detector_data import BoxedPicture, read_boxed, read_silver
 from bioclip_search.train.detector_scenes import SceneSource
-from bioclip_search.train.run_folder import CHECKPOINT, begin, named
+from bioclip_search.train.run_folder import CHECKPOINT, begin, clear, named
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,8 @@ def train_detector(
     if not scenes.pictures:
         raise TableError("No picture with a box is left to learn from; check the sets of the settings and their `split`.")
     state = TrainingState(config, run)
+    if overwrite:
+        clear(run)
     if resume:
         state.load()
     _keep_rows(run / LOG_FILE, state.step)

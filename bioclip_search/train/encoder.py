@@ -33,7 +33,7 @@ from bioclip_search.train.model_folder import load_model_folder, write_model_fol
 from bioclip_search.train.names import NameBank
 from bioclip_search.train.objective import Objective
 from bioclip_search.train.pictures import TRAIN, LabelledPicture, read_pictures
-from bioclip_search.train.run_folder import begin, named
+from bioclip_search.train.run_folder import begin, clear, named
 from bioclip_search.train.schedule import learning_rate, picture_px
 from bioclip_search.train.scratch import start_from_scratch
 from bioclip_search.train.squares import SquareFile, decode_into, squares_at
@@ -96,6 +96,8 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, ove
     with join_world(config.device) as world:
         run = _prepare(config, world, folder, progress if world.is_first else None)
         state = TrainingState(run.config, run.start.model, run.objective, folder)
+        if overwrite:
+            clear(folder)
         is_resumed = resume and state.load()
         journal = Journal(folder, state.progress.step, progress) if world.is_first else None
         if not is_resumed and run.validation and config.model.start != SCRATCH:

@@ -21,12 +21,12 @@ def run_of(out: Path) -> Path:
 
 
 def begin(out: Path, *, resume: bool, overwrite: bool, kept: Sequence[str] = (CHECKPOINT,)) -> Path:
-    """The folder of the training that leaves `out`; made unless it is there.
+    """The folder of the training that leaves `out`; made unless it is there. Nothing in it goes before `clear` is called.
 
     Args:
         out: As `named` gives it.
         resume: What stands there is gone on with.
-        overwrite: What stands there goes; caches that others would make alike stay.
+        overwrite: What stands there may go.
         kept: Names of files and folders that hours of learning leave; nothing but them is looked for.
 
     Raises:
@@ -36,11 +36,22 @@ def begin(out: Path, *, resume: bool, overwrite: bool, kept: Sequence[str] = (CH
     run = run_of(out)
     try:
         run.mkdir(parents=True, exist_ok=True)
-        for name in kept if overwrite else ():
-            shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink(missing_ok=True)
     except OSError as error:
         raise RunError(f"{run}: cannot be the folder of a training ({error.strerror or error}). Choose another --out.") from error
     return run
+
+
+def clear(run: Path, kept: Sequence[str] = (CHECKPOINT,)) -> None:
+    """Takes away what an earlier training learned, once it is known that the new one can begin; caches that others would make alike stay.
+
+    Raises:
+        RunError: It cannot be deleted.
+    """
+    try:
+        for name in kept:
+            shutil.rmtree(run / name) if (run / name).is_dir() else (run / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise RunError(f"{run}: the earlier training cannot be deleted ({error.strerror or error}). Choose another --out.") from error
 
 
 def stop_if_begun(out: Path, *, resume: bool, overwrite: bool, kept: Sequence[str] = (CHECKPOINT,)) -> None:

@@ -7,6 +7,7 @@ the training is done.
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -106,6 +107,7 @@ def _append(file: SquareFile, part: Path, pictures: Sequence[LabelledPicture], t
                 speed = (done - first) / max(time.monotonic() - began, 1e-9)
                 told = {"decoded": done, "n": file.n, "file": str(file.path), "bytes": file.n * file.bytes_each}
                 tell(told | {"images_per_s": round(speed, 1), "left_s": round((file.n - done) / speed)})
+        os.fsync(out.fileno())  # Subtle: the size alone tells that it is whole, which a power cut could leave with zeros in it
 
 
 def _stop_if_full(file: SquareFile, done: int) -> None:

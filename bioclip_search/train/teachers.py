@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from bioclip_search.errors import MissingExtraError, ModelError
 from bioclip_search.train.augment import MEAN, STD, normalise
 from bioclip_search.train.config import EncoderConfig, TeacherConfig
 from bioclip_search.train.distil import TeacherKnowledge
-from bioclip_search.train.pictures import LabelledPicture, decode_pictures
+from bioclip_search.train.pictures import LabelledPicture, decode_pictures, fingerprint_of
 from bioclip_search.train.taxa import Taxon, read_named_taxa
 
 ZERO_POINT, SCALE = 128.0, 128.0
@@ -51,7 +52,7 @@ def read_teacher(config: EncoderConfig, teacher: TeacherConfig, taught: Sequence
     """
     root = Path(config.data_root)
     named = class_taxa(root / teacher.labels, species_of(config)) if teacher.labels else []
-    path = folder / f"teacher-{teacher.name}.npz"
+    path = folder / f"teacher-{teacher.name}-{_key(root / teacher.file, taught)}.npz"
     if not path.is_file():
         part = path.with_suffix(".part")
         with part.open("wb") as file:
@@ -62,7 +63,7 @@ def read_teacher(config: EncoderConfig, teacher: TeacherConfig, taught: Sequence
     if len(features) != len(taught) or (named and len(named) != probabilities.shape[1]):
         raise ModelError(
             f"Teacher {teacher.name}: {len(features)} pictures and {probabilities.shape[1]} classes in {path}, expected {len(taught)} and "
-            f"{len(named)}; check its `labels`, and delete the file if the picture sets have changed."
+            f"{len(named)}; check its `labels`."
         )
     return TeacherKnowledge(teacher.name, features, probabilities if named else None, tuple(named), teacher.features, teacher.classes)
 
@@ -70,6 +71,15 @@ def read_teacher(config: EncoderConfig, teacher: TeacherConfig, taught: Sequence
 def species_of(config: EncoderConfig) -> dict[str, Taxon]:
     """Every name of the settings' vocabulary tables with its lineage."""
     return {name: taxon for table in config.model.vocabulary for name, taxon in read_named_taxa(Path(config.data_root), table).items()}
+
+
+def _key(path: Path, taught: Sequence[LabelledPicture]) -> str:
+    """Differs for another teacher, and for other pictures."""
+    try:
+        weights = sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror or error}).") from error
+    return sha256(f"{weights} {fingerprint_of(taught)}".encode()).hexdigest()[:16]
 
 
 @torch.inference_mode()

@@ -82,6 +82,10 @@ def test_names_that_are_known_for_sure_are_the_text_as_it_was():
     assert counted - counted[:, :1] == pytest.approx(logits - logits[:, :1], abs=1e-6)
 
 
+def test_where_no_name_has_a_vector_none_says_anything():
+    assert (heard(lifts_of_names(np.full((2, 3), -np.inf)), np.full(3, 0.5)) == 0).all()
+
+
 def test_a_name_without_a_vector_counts_as_one_that_says_nothing():
     logits = np.array([[1.0, -np.inf, 0.0], [0.0, -np.inf, 1.0], [0.5, -np.inf, 0.5]])
     lifts = lifts_of_names(logits)

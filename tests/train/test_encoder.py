@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from bioclip_search.encoder.opening import open_encoder
-from bioclip_search.errors import ModelError, RunError
+from bioclip_search.errors import ModelError, RunError, TableError
 from bioclip_search.train import tokenizer
 from bioclip_search.train.config import LossConfig, ModelConfig, TextsConfig, TuneConfig
 from bioclip_search.train.curves import CURVES_FILE
@@ -120,6 +120,14 @@ def test_a_damaged_checkpoint_is_told_and_one_begins_anew_when_asked_to(tiny_con
     rows = []
     train_encoder(config, tmp_path / "model", overwrite=True, progress=rows.append)
     assert [row["step"] for row in rows if "step" in row] == [1]
+
+
+def test_who_begins_anew_and_cannot_begin_keeps_what_there_was(tiny_config, tmp_path):
+    config = replace(tiny_config, schedule=replace(tiny_config.schedule, steps=1))
+    train_encoder(config, tmp_path / "model")
+    with pytest.raises(TableError):
+        train_encoder(replace(config, data_root=str(tmp_path / "elsewhere")), tmp_path / "model", overwrite=True)
+    assert (tmp_path / "model.run" / CHECKPOINT).exists()
 
 
 def test_a_finished_run_that_is_resumed_learns_nothing_more(tiny_config, tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bioclip_search.errors import RunError
-from bioclip_search.train.run_folder import CHECKPOINT, begin, named, stop_if_begun
+from bioclip_search.train.run_folder import CHECKPOINT, begin, clear, named, stop_if_begun
 
 
 @pytest.fixture
@@ -38,7 +38,10 @@ def test_what_is_gone_on_with_stays(stopped):
 
 
 def test_beginning_anew_takes_away_what_was_learned_and_leaves_what_would_be_computed_alike(stopped):
-    run = begin(stopped, resume=False, overwrite=True, kept=(CHECKPOINT, "tries", "evolution.jsonl"))
+    before, kept = names_in(stopped.parent), (CHECKPOINT, "tries", "evolution.jsonl")
+    run = begin(stopped, resume=False, overwrite=True, kept=kept)
+    assert names_in(stopped.parent) == before
+    clear(run, kept)
     assert names_in(run) == {"train.csv", "features.npy"}
 
 

@@ -1,12 +1,17 @@
+import io
+from dataclasses import replace
+
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 
 from bioclip_search.encoder.towers import mobilenetv2_100_plain
 from bioclip_search.errors import ModelError
 from bioclip_search.train.augment import MEAN, STD
+from bioclip_search.train.config import TeacherConfig
 from bioclip_search.train.pictures import LabelledPicture, decode_pictures
-from bioclip_search.train.teachers import class_taxa, classifier_weights, mobilenet_weights, open_interpreter, read_layers
+from bioclip_search.train.teachers import class_taxa, classifier_weights, mobilenet_weights, open_interpreter, read_layers, read_teacher
 from tests.conftest import SHARED
 
 BIRDS = SHARED / "data" / "models" / "mobilenet_v2_1.0_224_inat_bird_quant.tflite"
@@ -19,6 +24,12 @@ def bird_pictures(n: int) -> torch.Tensor:
 
     rows = pq.read_table(sorted((SHARED / "data" / "birds").glob("*.parquet"))[0], columns=["image"]).slice(0, n).to_pylist()
     return torch.from_numpy(decode_pictures([LabelledPicture(row["image"]["bytes"], {}, "bird", "birds", "train") for row in rows], 224))
+
+
+def one_colour(shade: int) -> bytes:
+    out = io.BytesIO()
+    PIL.Image.new("RGB", (32, 32), (shade, shade, shade)).save(out, "PNG")
+    return out.getvalue()
 
 
 @needs_teachers
@@ -37,6 +48,16 @@ def test_the_tower_sees_what_the_tflite_model_sees():
         interpreter.invoke()
         theirs.append(int(np.argmax(interpreter.get_tensor(interpreter.get_output_details()[0]["index"]))))
     assert (ours == torch.tensor(theirs)).float().mean() >= 0.75
+
+
+@needs_teachers
+def test_other_pictures_are_asked_about_anew_though_they_are_as_many(tiny_config, tmp_path):
+    config = replace(tiny_config, data_root=str(SHARED / "data"))
+    teacher = TeacherConfig("birds", f"models/{BIRDS.name}")
+    grey, white = ([LabelledPicture(one_colour(shade), {}, "one", "set", "train")] for shade in (120, 255))
+    first, other = (read_teacher(config, teacher, pictures, tmp_path).features for pictures in (grey, white))
+    assert (first != other).any()
+    assert (read_teacher(config, teacher, grey, tmp_path).features == first).all()
 
 
 @needs_teachers

@@ -22,7 +22,7 @@ from bioclip_search.detectors.folder import WEIGHTS_FILE, load_folder, write_fol
 from bioclip_search.detectors.yolo import import_ultralytics, threads_kept
 from bioclip_search.errors import BioclipSearchError, ModelError
 from bioclip_search.train.journal import Journal
-from bioclip_search.train.run_folder import CHECKPOINT, begin, named, stop_if_begun
+from bioclip_search.train.run_folder import CHECKPOINT, begin, clear, named, stop_if_begun
 from bioclip_search.train.yolo.budget import check_size, check_speed, frames_per_second
 from bioclip_search.train.yolo.evolve import JOURNAL, evolve
 from bioclip_search.train.yolo.measure import measure
@@ -104,6 +104,8 @@ def train_yolo(
     check_size(start.architecture, laid.categories, settings.max_mb)
     _check_untrained_speed(settings, start, laid, device)
     run = begin(out, resume=resume, overwrite=overwrite, kept=KEPT)
+    if overwrite:
+        clear(run, KEPT)
     pictures = written(laid, run, settings.categories)
     work = _Work(start, laid, pictures, device, tell, listen)
     settings = _evolved(settings, evolution, work, run, resume)
