@@ -60,34 +60,24 @@ class Driver:
         self.process.communicate(timeout=60)
 
 
-def test_a_killed_executor_of_a_local_cluster_loses_nothing(photos, whole, tmp_path):
-    from tests.spark.clusters import executors_below
-
-    driver = Driver(photos, tmp_path / "run", "local-cluster[2,1,1024]")
-    driver.until_some_are_done()
-    executors = executors_below(driver.process.pid)
-    assert len(executors) == 2
-    executors[0].kill()
-    driver.to_the_end()
-    assert_same(tmp_path / "run", whole)
-
-
-def test_a_killed_worker_of_a_standalone_cluster_loses_nothing(photos, whole, tmp_path):
-    from tests.spark.clusters import standalone
+def test_an_executor_and_a_worker_of_a_standalone_cluster_are_killed_and_nothing_is_lost(photos, whole, tmp_path):
+    from tests.spark.clusters import executors_below, standalone
 
     with standalone(tmp_path / "cluster", workers=2) as cluster:
         driver = Driver(photos, tmp_path / "run", cluster.url)
         driver.until_some_are_done()
+        (executor,) = executors_below(cluster.workers[0].pid)
+        executor.kill()
         os.kill(cluster.workers[1].pid, signal.SIGKILL)
         driver.to_the_end()
     assert_same(tmp_path / "run", whole)
 
 
-def test_a_killed_driver_loses_nothing_and_the_rows_keep_their_order(photos, whole, tmp_path):
-    driver = Driver(photos, tmp_path / "run", "local[2]")
+def test_a_killed_driver_of_a_local_cluster_loses_nothing_and_the_rows_keep_their_order(photos, whole, tmp_path):
+    driver = Driver(photos, tmp_path / "run", "local-cluster[2,1,1024]")
     driver.until_some_are_done()
     driver.kill()
     time.sleep(1)  # Java and the workers end by themselves when nobody holds the other end of their pipes
     assert list((tmp_path / "run" / "spark").glob("*/plan.parquet"))
-    Driver(photos, tmp_path / "run", "local[2]", **{"tag.resume": "true"}).to_the_end()
+    Driver(photos, tmp_path / "run", "local-cluster[2,1,1024]", **{"tag.resume": "true"}).to_the_end()
     assert_same(tmp_path / "run", whole)
