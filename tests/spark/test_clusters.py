@@ -51,7 +51,7 @@ class Driver:
         return done
 
     def to_the_end(self) -> None:
-        told, errors = self.process.communicate(timeout=300)
+        told, errors = self.process.communicate(timeout=900)
         assert self.process.returncode == 0, errors[-3000:]
         assert told.splitlines()[-1] == f"finished {PICTURES}"
 
