@@ -101,7 +101,8 @@ def _regional(start: str, out: Path, resume: bool, overwrite: bool, options: dic
     names = ("mode", "epochs", "batch_size", "accumulate", "learning_rate", "threads", "seed", "device", "precision")
     wish = Wish(start, keep_start=options["keep_start"] or KEEP_START, **{name: options[name] for name in names})
     region, others = find_sets(options["data"]), find_sets(options["others"])
-    out_index = options["out_index"] or named(out).with_name(named(out).name + "-index")
+    out = named(out)
+    out_index = options["out_index"] or out.with_name(out.name + "-index")
     going = {"mend": options["mend"], "resume": resume, "overwrite": overwrite}
     with LiveLine() as learning:
         telling = Telling(lambda line: click.echo(line, err=True), learning)
