@@ -18,6 +18,9 @@ collect_ignore = [] if all(map(find_spec, ("streamlit", "playwright", "websocket
 PATIENCE_MS, TELLING_MS = 60_000, 200
 """How long to wait for what should come, and what the page takes to tell the server of a click."""
 
+PAGES = pytest.StashKey[list[Any]]()
+"""The pages that a test opened."""
+
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -25,6 +28,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Tells what a person would have seen where a test failed."""
+    report = yield
+    if call.when == "call" and call.excinfo:
+        for page in item.stash.get(PAGES, []):
+            report.sections.append((f"The page at {page.url}", page.locator("body").inner_text()))
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -43,15 +56,17 @@ def served(browser, tmp_path_factory) -> Iterator[Served]:
 
 
 @pytest.fixture
-def visit(browser, served) -> Iterator[Callable[..., Any]]:
+def visit(browser, served, request) -> Iterator[Callable[..., Any]]:
     """Opens a page of the app as a new visitor: `visit("lookup", language="fr")`; nothing may fail in the page's own script."""
     contexts, faults = [], []
+    request.node.stash[PAGES] = pages = []
 
     def open_at(path: str = "", *, language: str = "en-GB") -> Any:
         context = browser.new_context(viewport=DESKTOP, locale=language, accept_downloads=True)
         context.set_default_timeout(PATIENCE_MS)
         contexts.append(context)
         page = context.new_page()
+        pages.append(page)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.goto(f"{served.url}/{path}")
         page.get_by_role("heading", level=1).wait_for()
@@ -65,13 +80,13 @@ def visit(browser, served) -> Iterator[Callable[..., Any]]:
 
 
 def settle(page: Any) -> None:
-    """Waits until the server has nothing more to say, nothing on the page is stale or moves, and the app's own style is there."""
+    """Waits until the server has nothing more to say, nothing on the page is stale, still to be loaded or moves, and the app's own style is there."""
     page.wait_for_timeout(TELLING_MS)
     page.wait_for_function(
         """() => {
             const app = document.querySelector('[data-testid="stApp"]');
             return app && app.getAttribute('data-test-script-state') === 'notRunning'
-                && app.getAttribute('data-test-connection-state') === 'CONNECTED' && !document.querySelector('[data-stale="true"]')
+                && app.getAttribute('data-test-connection-state') === 'CONNECTED' && !document.querySelector('[data-stale="true"], [data-testid="stSkeleton"]')
                 && [...document.querySelectorAll('style')].some(one => one.textContent.includes('bioclip-search'))
                 && document.getAnimations().every(one => one.playState !== 'running' || one.effect.getTiming().iterations === Infinity);
         }""",

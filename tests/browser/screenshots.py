@@ -44,7 +44,6 @@ def take(url: str, out: Path, pages: list[str]) -> None:
                     page.get_by_role("heading", level=1).wait_for()
                     settle(page)
                     _fill(page)
-                    page.get_by_test_id("stSkeleton").first.wait_for(state="hidden")  # parts of Streamlit's page that the browser loads when first needed
                     page.screenshot(path=out / f"{name}-{width}-{theme}.png")
                     page.close()
                 context.close()

@@ -11,7 +11,7 @@ from tests.browser.world import picture_of, picture_of_nothing_known
 def upload(page: Any, *pictures: tuple[str, bytes]) -> None:
     """Gives pictures to the page's own field for them."""
     files = [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in pictures]
-    page.get_by_test_id("stMain").locator("input[type=file]").first.set_input_files(files)
+    page.locator(".st-key-uploads input[type=file]").set_input_files(files)
 
 
 def name_told(page: Any) -> Any:
