@@ -5,11 +5,11 @@ the head to `blending` and `storing`.
 
 1. `logistic`: multinomial logistic regression; of `STRENGTHS` the C with the least log loss on a quarter of the pictures kept back.
 2. `prototypes`: SimpleShot (Wang et al., 2019): the mean is taken off, vectors are brought back to length one, a class is the mean of its own.
-3. `ridge`: least squares to one column a class, 1 for its pictures and 0 for others; the penalty with the least error of pictures left out
-   one at a time, which has a closed form (Allen, "The relationship between variable selection and data augmentation", Technometrics 1974).
+3. `ridge`: least squares to one column a class, 1 for its pictures and 0 for others.
 4. `mlp`: one hidden layer (`layered`).
 
-Scores of 2 and 3 are no logits of themselves: they are multiplied by the number with which pictures left out one at a time are likeliest.
+Scores of 2 and 3 are no logits of themselves: they are multiplied by the number with which pictures left out (`left_out`) are likeliest, and
+so is the penalty of 3 chosen.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bioclip_search.errors import MissingExtraError, TableError
+from bioclip_search.heads import left_out
 from bioclip_search.heads.gate import fit_gate
 from bioclip_search.heads.head import HEADS, Head, centred, log_softmax
 from bioclip_search.heads.scaling import fit_scale
@@ -32,7 +33,7 @@ Regress = Callable[[np.ndarray, np.ndarray, int, np.ndarray, float], tuple[np.nd
 """Centred vectors (n, d), the class of each, k, the weight of each and C in; weight (k, d) and bias (k,) out."""
 
 CHOOSING = 4
-"""One in so many pictures is held back to choose C."""
+"""One in so many pictures, or groups of them, is held back to choose C."""
 
 MAX_ITERATIONS = 300
 PENALTIES = tuple(float(penalty) for penalty in np.geomspace(1e-4, 10, 11))
@@ -57,7 +58,7 @@ def fit_head(
         vectors: (n, d) unit rows.
         of: (n,) int, the class of each from 0 to k - 1.
         weights: (n,) how much each picture counts, above 0; `balanced_weights` gives some.
-        groups: (n,) int, pictures that belong together, which the gate leaves out together; each for itself unless given.
+        groups: (n,) int, pictures that belong together, which are left out together; each for itself unless given.
         options: `strength` (logistic: C instead of choosing it), `regress` (logistic: seeks weight and bias elsewhere), `scale` (prototypes:
             instead of fitting it), `penalty` (ridge), `hidden`, `epochs` (mlp).
 
@@ -71,7 +72,8 @@ def fit_head(
     weights = np.ones(len(of)) if weights is None else np.asarray(weights, np.float64)
     stop_if_unteachable(vectors, of, k, weights)
     weights = weights * (len(of) / weights.sum())
-    fitted, told = FITTING[kind](vectors, of, k, weights, seed, **options)
+    groups = np.arange(len(of)) if groups is None else np.asarray(groups)
+    fitted, told = FITTING[kind](vectors, of, k, weights, groups, seed, **options)
     fitted |= fit_gate(vectors, of, k, weights, groups)
     return Head(kind, {name: np.asarray(array, np.float32) for name, array in fitted.items()}, about={"pictures": len(of), **told})
 
@@ -81,8 +83,9 @@ def prototypes_left_out(vectors: np.ndarray, of: np.ndarray, k: int) -> np.ndarr
     mean = vectors.mean(axis=0)
     moved, sums = centred(vectors, mean, to_length_one=True), np.zeros((k, vectors.shape[1]))
     np.add.at(sums, of, moved)
-    scores = _left_out_of_prototypes(moved, of, np.ones(len(of)), sums, np.bincount(of, minlength=k).astype(np.float64))
-    return log_softmax(scores * fit_scale(scores, of, np.ones(len(of))))
+    scores = left_out.of_prototypes(moved, of, np.ones(len(of)), sums, np.bincount(of, minlength=k).astype(np.float64), np.arange(len(of)))
+    scale, _ = fit_scale(scores, of, np.ones(len(of)))
+    return log_softmax(scores * scale)
 
 
 def balanced_weights(of: np.ndarray, k: int) -> np.ndarray:
@@ -95,11 +98,10 @@ def balanced_weights(of: np.ndarray, k: int) -> np.ndarray:
     return len(of) / np.count_nonzero(counts) / counts[of]
 
 
-def held_back(n: int, seed: int) -> np.ndarray:
-    """Which of n pictures choose the strength of `logistic`, (n,) bool: one in `CHOOSING`, by lot."""
-    held = np.zeros(n, bool)
-    held[np.random.default_rng(seed).permutation(n)[: n // CHOOSING]] = True
-    return held
+def held_back(groups: np.ndarray, seed: int) -> np.ndarray:
+    """Which pictures choose the strength of `logistic`, (n,) bool: one group (n,) in `CHOOSING`, by lot."""
+    found, group = np.unique(groups, return_inverse=True)
+    return np.isin(group, np.random.default_rng(seed).permutation(len(found))[: len(found) // CHOOSING])
 
 
 def stop_if_unteachable(vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray) -> None:
@@ -118,18 +120,25 @@ def stop_if_unteachable(vectors: np.ndarray, of: np.ndarray, k: int, weights: np
 
 
 def _logistic(
-    vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int, strength: float | None = None, regress: Regress | None = None
+    vectors: np.ndarray,
+    of: np.ndarray,
+    k: int,
+    weights: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+    strength: float | None = None,
+    regress: Regress | None = None,
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     mean = np.average(vectors, axis=0, weights=weights)
     moved, regress = centred(vectors, mean), regress or _regressed
-    chosen = _strength(moved, of, k, weights, seed, regress) if strength is None else float(strength)
+    chosen = _strength(moved, of, k, weights, groups, seed, regress) if strength is None else float(strength)
     weight, bias = regress(moved, of, k, weights, chosen)
     return {"mean": mean, "weight": weight, "bias": bias}, {"strength": chosen}
 
 
-def _strength(moved: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int, regress: Regress) -> float:
+def _strength(moved: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, groups: np.ndarray, seed: int, regress: Regress) -> float:
     """The C with the least log loss on pictures of classes that have another to teach; of equal ones, or where none has, the smallest."""
-    is_held = held_back(len(of), seed)
+    is_held = held_back(groups, seed)
     taught = np.unique(of[~is_held])
     asked = np.flatnonzero(is_held & np.isin(of, taught))
     if not len(asked) or len(taught) < 2:
@@ -162,33 +171,19 @@ def _regressed(moved: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, s
 
 
 def _prototypes(
-    vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int, scale: float | None = None
+    vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, groups: np.ndarray, seed: int, scale: float | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     mean = np.average(vectors, axis=0, weights=weights)
     moved = centred(vectors, mean, to_length_one=True)
     sums, held = np.zeros((k, vectors.shape[1])), np.bincount(of, weights, minlength=k)
     np.add.at(sums, of, moved * weights[:, None])
     centres = sums / held[:, None]  # (k, d)
-    factor = fit_scale(_left_out_of_prototypes(moved, of, weights, sums, held), of, weights) if scale is None else float(scale)
+    factor = fit_scale(left_out.of_prototypes(moved, of, weights, sums, held, groups), of, weights)[0] if scale is None else float(scale)
     return {"mean": mean, "weight": factor * centres, "bias": -factor * (centres**2).sum(axis=1) / 2}, {"scale": factor}
 
 
-def _left_out_of_prototypes(moved: np.ndarray, of: np.ndarray, weights: np.ndarray, sums: np.ndarray, held: np.ndarray) -> np.ndarray:
-    """The scores of each picture with all classes, (n, k), its own class being the mean of its other pictures; NaN where it has none.
-
-    Subtle: the mean that was taken off holds the picture still, by one part in n.
-    """
-    centres = sums / held[:, None]
-    scores = moved @ centres.T - (centres**2).sum(axis=1) / 2  # (n, k), half the squared distance but for a constant
-    is_alone = np.bincount(of, minlength=len(held))[of] < 2
-    rest = np.where(is_alone, np.nan, held[of] - weights)
-    others = (sums[of] - moved * weights[:, None]) / rest[:, None]  # (n, d)
-    scores[np.arange(len(of)), of] = (moved * others).sum(axis=1) - (others**2).sum(axis=1) / 2
-    return scores
-
-
 def _ridge(
-    vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int, penalty: float | None = None
+    vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, groups: np.ndarray, seed: int, penalty: float | None = None
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     mean = np.average(vectors, axis=0, weights=weights)
     root = np.sqrt(weights)[:, None]
@@ -199,22 +194,17 @@ def _ridge(
     toward = turned.T @ ((targets - base) * root)  # (d, k)
     unit = max(float(spread.sum()) / len(spread), np.finfo(np.float64).tiny)
     tried = PENALTIES if penalty is None else (float(penalty),)
-    found = [_left_out_of_ridge(turned, toward, np.maximum(spread, 0) + one * unit, targets, base, weights) for one in tried]
-    best = int(np.argmin([np.average(((left_out - targets) ** 2).sum(axis=1), weights=weights) for left_out in found]))
-    factor = fit_scale(found[best], of, weights)
+    found = [left_out.of_ridge(turned, toward, np.maximum(spread, 0) + one * unit, targets, base, weights, groups) for one in tried]
+    scales, losses = zip(*(fit_scale(foretold, of, weights) for foretold in found), strict=True)
+    best = int(np.argmin(losses))
+    factor = scales[best]
     weight = (axes @ (toward / (np.maximum(spread, 0) + tried[best] * unit)[:, None])).T  # (k, d)
     return {"mean": mean, "weight": factor * weight, "bias": factor * base}, {"penalty": tried[best], "scale": factor}
 
 
-def _left_out_of_ridge(turned: np.ndarray, toward: np.ndarray, spread: np.ndarray, targets: np.ndarray, base: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """What is foretold of each picture by all the others, (n, k)."""
-    root = np.sqrt(weights)[:, None]
-    fitted = turned @ (toward / spread[:, None]) / root + base  # (n, k)
-    own = (turned**2 / spread).sum(axis=1) + weights / weights.sum()  # (n,) what a picture adds to its own fit
-    return targets - (targets - fitted) / np.maximum(1 - own, 1e-6)[:, None]
-
-
-def _mlp(vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, seed: int, **options: Any) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _mlp(
+    vectors: np.ndarray, of: np.ndarray, k: int, weights: np.ndarray, groups: np.ndarray, seed: int, **options: Any
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     from bioclip_search.heads.layered import fit_layered
 
     return fit_layered(vectors, of, k, weights, seed, **options)

@@ -26,6 +26,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bioclip_search.heads.left_out import groups_in_classes
+
 BELOW = 2.0
 """Standard deviations between the mean nearness and the middle of the gate."""
 
@@ -86,13 +88,11 @@ def _left_out(
     vectors: np.ndarray, of: np.ndarray, weights: np.ndarray, groups: np.ndarray, sums: np.ndarray, block_cosines: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearness of each picture, its group being left out of the mean of its class, (n,), NaN where nothing is left of that; and its group, (n,)."""
-    _, group = np.unique(groups, return_inverse=True)
-    _, together = np.unique(of * (int(group.max(initial=-1)) + 1) + group, return_inverse=True)
+    together, is_alone = groups_in_classes(of, groups, len(sums))
     own = np.zeros((int(together.max(initial=-1)) + 1, vectors.shape[1]))
     np.add.at(own, together, vectors * weights[:, None])
-    has_others = _groups_in_class(of, together, len(sums))[of] > 1
     centres, found = _to_length_one(sums), np.full(len(of), np.nan)
-    rows = np.flatnonzero(has_others)
+    rows = np.flatnonzero(~is_alone)
     step = max(block_cosines // len(sums), 1)
     for block in (rows[first : first + step] for first in range(0, len(rows), step)):
         cosines = vectors[block] @ centres.T  # (b, k)
@@ -100,12 +100,6 @@ def _left_out(
         cosines[np.arange(len(block)), of[block]] = (vectors[block] * rest).sum(axis=1)
         found[block] = cosines.max(axis=1)
     return found, together
-
-
-def _groups_in_class(of: np.ndarray, together: np.ndarray, k: int) -> np.ndarray:
-    """How many groups each class has, (k,)."""
-    _, first = np.unique(together, return_index=True)
-    return np.bincount(of[first], minlength=k)
 
 
 def _to_length_one(rows: np.ndarray) -> np.ndarray:

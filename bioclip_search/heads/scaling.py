@@ -14,8 +14,8 @@ SCALE_OF_ONE = 16.0
 """Where no class has two pictures, so that none can be left out: cosines of prototypes of one picture each."""
 
 
-def fit_scale(scores: np.ndarray, of: np.ndarray, weights: np.ndarray) -> float:
-    """The scale with the least log loss; of equal ones the smallest.
+def fit_scale(scores: np.ndarray, of: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """The scale with the least log loss, of equal ones the smallest; and that loss, in nats.
 
     Args:
         scores: (n, k) of pictures left out of what they are compared with; a row with NaN does not count.
@@ -24,9 +24,10 @@ def fit_scale(scores: np.ndarray, of: np.ndarray, weights: np.ndarray) -> float:
     """
     counted = np.flatnonzero(np.isfinite(scores).all(axis=1))
     if not len(counted):
-        return SCALE_OF_ONE
+        return SCALE_OF_ONE, float("nan")
     found, own = scores[counted], scores[counted, of[counted]]
     above = found - found.max(axis=1, keepdims=True)  # (m, k)
     behind = found.max(axis=1) - own
     losses = [np.average(np.log(np.exp(scale * above).sum(axis=1)) + scale * behind, weights=weights[counted]) for scale in SCALES]
-    return float(SCALES[int(np.argmin(losses))])
+    least = int(np.argmin(losses))
+    return float(SCALES[least]), float(losses[least])

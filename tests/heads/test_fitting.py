@@ -7,9 +7,9 @@ import pytest
 
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.few_shot import simple_shot
-from bioclip_search.heads.fitting import FITTING, _left_out_of_prototypes, _left_out_of_ridge, balanced_weights, fit_head
+from bioclip_search.heads.fitting import FITTING, balanced_weights, fit_head, held_back
 from bioclip_search.heads.gate import log_let_through, nearness
-from bioclip_search.heads.head import HEADS, centred
+from bioclip_search.heads.head import HEADS
 from bioclip_search.heads.scaling import SCALE_OF_ONE, SCALES, fit_scale
 
 
@@ -65,47 +65,33 @@ def test_prototypes_choose_as_simple_shot_does():
     assert head.logits(vectors[45:]).argmax(axis=1).tolist() == simple_shot(vectors[:45], of[:45], vectors[45:]).tolist()
 
 
-def test_scores_of_prototypes_left_out_are_those_of_a_plain_loop():
-    vectors, of = clouds(20, spread=1.0)
-    weights = np.random.default_rng(1).uniform(0.5, 2, 20)
-    moved = centred(vectors, np.average(vectors, axis=0, weights=weights), to_length_one=True)
-    sums = np.stack([(moved * weights[:, None])[of == c].sum(axis=0) for c in range(3)])
-    found = _left_out_of_prototypes(moved, of, weights, sums, np.bincount(of, weights))
-    for i in range(20):
-        rest = np.arange(20) != i
-        centres = np.stack([np.average(moved[rest & (of == c)], axis=0, weights=weights[rest & (of == c)]) for c in range(3)])
-        assert found[i] == pytest.approx(moved[i] @ centres.T - (centres**2).sum(axis=1) / 2)
-
-
-def test_a_picture_alone_in_its_class_cannot_be_left_out():
+def test_where_no_class_has_two_pictures_the_scale_is_the_usual_one():
     vectors, _ = clouds(3, k=3)
-    moved = centred(vectors, vectors.mean(axis=0), to_length_one=True)
-    found = _left_out_of_prototypes(moved, np.arange(3), np.ones(3), moved, np.ones(3))
-    assert np.isnan(found[np.arange(3), np.arange(3)]).all()
     assert fit_head("prototypes", vectors, np.arange(3), 3).about["scale"] == SCALE_OF_ONE
 
 
-def test_ridge_foretells_a_picture_left_out_as_if_it_were_taught_without_it():
-    """The closed form against twenty regressions, each of which leaves one picture out and finds its own means."""
-    vectors, of = clouds(20, d=5, spread=1.0)
-    weights, targets = np.random.default_rng(1).uniform(0.5, 2, 20), np.eye(3)[of]
-    mean, base, penalty = np.average(vectors, axis=0, weights=weights), np.average(targets, axis=0, weights=weights), 0.7
-    moved = (vectors - mean) * np.sqrt(weights)[:, None]
-    spread, axes = np.linalg.eigh(moved.T @ moved)
-    toward = (moved @ axes).T @ ((targets - base) * np.sqrt(weights)[:, None])
-    found = _left_out_of_ridge(moved @ axes, toward, spread + penalty, targets, base, weights)
-    for i in range(20):
-        rest = np.arange(20) != i
-        x0, y0 = np.average(vectors[rest], axis=0, weights=weights[rest]), np.average(targets[rest], axis=0, weights=weights[rest])
-        x, y = (vectors[rest] - x0), targets[rest] - y0
-        slope = np.linalg.solve(x.T @ (weights[rest, None] * x) + penalty * np.eye(5), x.T @ (weights[rest, None] * y))
-        assert found[i] == pytest.approx((vectors[i] - x0) @ slope + y0, abs=1e-9)
+@pytest.mark.parametrize("kind", ["prototypes", "ridge"])
+def test_a_picture_taught_twice_is_left_out_with_its_double(kind):
+    """Else its double foretells it, and the head believes itself too much."""
+    vectors, of = clouds(30, d=64)
+    once, doubled = (vectors, of), (np.tile(vectors, (2, 1)), np.tile(of, 2))
+    alone = fit_head(kind, *once, 3).about
+    assert fit_head(kind, *doubled, 3, groups=np.tile(np.arange(30), 2)).about["scale"] == pytest.approx(alone["scale"], rel=0.2)
+    assert fit_head(kind, *doubled, 3).about["scale"] > 1.3 * alone["scale"]
+
+
+def test_pictures_of_a_group_choose_the_strength_together():
+    groups = np.repeat(np.arange(40), 3)
+    held = held_back(groups, seed=0)
+    assert held.sum() == 30
+    assert (held.reshape(40, 3).all(axis=1) | ~held.reshape(40, 3).any(axis=1)).all()
 
 
 def test_the_scale_is_the_one_of_the_grid_with_the_least_loss():
     """A picture of three is wrong: at scale s the loss is 2 log(1 + e**-s) + log(1 + e**s), least where 1 / (1 + e**-s) = 2 / 3, at log 2 = .69."""
     scores, of = np.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [np.nan, 0.0]]), np.array([0, 0, 1, 0])
-    found = fit_scale(scores, of, np.ones(4))
+    found, loss = fit_scale(scores, of, np.ones(4))
+    assert loss == pytest.approx((2 * np.log1p(np.exp(-found)) + np.log1p(np.exp(found))) / 3)
     assert found == min(SCALES, key=lambda s: 2 * np.log1p(np.exp(-s)) + np.log1p(np.exp(s)))
     assert found == pytest.approx(np.log(2), rel=0.1)
 

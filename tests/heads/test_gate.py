@@ -24,14 +24,14 @@ def test_the_middle_lies_two_standard_deviations_under_the_mean_nearness_of_pict
     """Left out of its class a picture is as near as its only fellow: six times .6, four times .8. Their mean is .68, their standard deviation
     √(.6 · .08² + .4 · .12²) = .09798; so the middle is .68 - .19596 = .48404 and the slope π / √3 / .09798 = 18.512."""
     vectors, of = pairs([0.6, 0.6, 0.6, 0.8, 0.8])
-    found = fit_gate(vectors, of, 5, np.ones(10))
+    found = fit_gate(vectors, of, 5, np.ones(10), np.arange(10))
     assert found["gate"] == pytest.approx([18.512, 0.48404], abs=1e-3)
 
 
 def test_centres_are_the_means_of_the_classes_brought_to_length_one():
     """Of (1, 0) and (.6, .8) the mean is (.8, .4), so (.8944, .4472)."""
     vectors, of = pairs([0.6] * 5)
-    centres = fit_gate(vectors, of, 5, np.ones(10))["centres"]
+    centres = fit_gate(vectors, of, 5, np.ones(10), np.arange(10))["centres"]
     assert centres[0] == pytest.approx([0.8944, 0.4472, 0, 0, 0, 0, 0, 0, 0, 0], abs=1e-4)
     assert nearness(np.eye(1, 10, dtype=np.float32), centres) == pytest.approx([0.8944], abs=1e-4)
 
@@ -52,7 +52,7 @@ def test_it_is_that_of_a_plain_loop(block_cosines):
 
 def test_a_mirror_image_in_the_group_of_its_picture_brings_nothing_nearer():
     vectors, of = clouds(60, k=3)
-    once = fit_gate(vectors, of, 3, np.ones(60))
+    once = fit_gate(vectors, of, 3, np.ones(60), np.arange(60))
     twice = fit_gate(np.tile(vectors, (2, 1)), np.tile(of, 2), 3, np.ones(120), np.tile(np.arange(60), 2))
     for name in once:
         assert twice[name] == pytest.approx(once[name])
@@ -80,7 +80,7 @@ def test_a_head_of_one_picture_a_class_has_no_gate():
 def test_pictures_all_alike_do_not_shut_the_gate_to_the_next_ones():
     """Nearness 1 for all, without a spread: `LEAST_SPREAD` stands for it, so the middle is 1 - 2 · .02 = .96."""
     vectors = np.repeat(np.eye(2, dtype=np.float32), 6, axis=0)
-    found = fit_gate(vectors, np.repeat([0, 1], 6), 2, np.ones(12))
+    found = fit_gate(vectors, np.repeat([0, 1], 6), 2, np.ones(12), np.arange(12))
     assert found["gate"] == pytest.approx([np.pi / np.sqrt(3) / LEAST_SPREAD, 0.96])
 
 
@@ -89,7 +89,7 @@ def test_a_rare_class_counts_as_much_as_a_common_one_where_classes_are_balanced(
     rare, of_rare = pairs([0.0, 0.0])
     vectors = np.concatenate([np.pad(rare, ((0, 0), (0, 1))), np.repeat(np.eye(1, 5, 4, dtype=np.float32), 30, axis=0)])
     of = np.concatenate([of_rare, np.full(30, 2)])
-    middles = [fit_gate(vectors, of, 3, weights)["gate"][1] for weights in (np.ones(34), balanced_weights(of, 3))]
+    middles = [fit_gate(vectors, of, 3, weights, np.arange(34))["gate"][1] for weights in (np.ones(34), balanced_weights(of, 3))]
     means, spreads = [30 / 34, 1 / 3], [np.sqrt(30 * 4) / 34, np.sqrt(2) / 3]
     assert middles == pytest.approx([mean - 2 * spread for mean, spread in zip(means, spreads, strict=True)], abs=1e-6)
 
