@@ -26,7 +26,7 @@ from bioclip_search.detectors.organism import DetectorNote, OrganismDetector, lo
 from bioclip_search.errors import ModelError, TableError
 from bioclip_search.train.box_metrics import average_precision_score, recall_score
 from bioclip_search.train.detector_config import DetectorConfig
-from bioclip_search.train.detector_data import BoxedPicture, read_boxed, read_silver
+from bioclip_search.train.detector_data import BoxedPicture, lesson_of, read_boxed, read_silver
 from bioclip_search.train.detector_scenes import SceneSource
 from bioclip_search.train.run_folder import CHECKPOINT, begin, clear, named
 
@@ -67,7 +67,7 @@ def train_detector(
     Raises:
         RunError: There is a checkpoint, and it was said neither to go on from it nor to begin anew.
         TableError: The pictures cannot be read, or none is left to learn from.
-        ModelError: The start or the teacher cannot be read, or the checkpoint belongs to other settings.
+        ModelError: The start or the teacher cannot be read, or the checkpoint belongs to other settings or pictures.
     """
     tell = progress or log.info
     torch.set_num_threads(config.threads)
@@ -78,7 +78,7 @@ def train_detector(
     scenes = SceneSource(config, [*gold, *silver])
     if not scenes.pictures:
         raise TableError("No picture with a box is left to learn from; check the sets of the settings and their `split`.")
-    state = TrainingState(config, run)
+    state = TrainingState(config, run, lesson_of([*gold, *silver]))
     if overwrite:
         clear(run)
     if resume:
@@ -94,10 +94,14 @@ def train_detector(
 
 
 class TrainingState:
-    """All that a run changes: weights, their running average, the optimiser, and how far it has come."""
+    """All that a run changes: weights, their running average, the optimiser, and how far it has come.
 
-    def __init__(self, config: DetectorConfig, run: Path):
+    `lesson` tells by which pictures, as `detector_data.lesson_of` does.
+    """
+
+    def __init__(self, config: DetectorConfig, run: Path, lesson: str):
         self.config, self.run = config, run
+        self.fingerprint = f"{config.fingerprint} {lesson}"
         torch.manual_seed(config.seed)  # the network's first weights; nothing else draws from torch
         self.network = build_network(config.architecture)
         if config.start:
@@ -110,7 +114,7 @@ class TrainingState:
     def save(self) -> None:
         """Writes the checkpoint in one move: a kill at any moment leaves the old one or the new one."""
         content = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
-        content["progress"] = {"step": self.step, "minutes": self.minutes, "settings": self.config.fingerprint}
+        content["progress"] = {"step": self.step, "minutes": self.minutes, "fingerprint": self.fingerprint}
         part = self.run / (CHECKPOINT + ".part")
         torch.save(content, part)
         os.replace(part, self.run / CHECKPOINT)
@@ -119,18 +123,18 @@ class TrainingState:
         """Takes up the checkpoint, if there is one.
 
         Raises:
-            ModelError: It was made with other settings, or cannot be read.
+            ModelError: It was made with other settings or pictures, or cannot be read.
         """
         path = self.run / CHECKPOINT
         if not path.exists():
             return
         try:
             content = torch.load(path, weights_only=True)
-            told = content["progress"]["settings"]
+            told = content["progress"]["fingerprint"]
         except Exception as error:  # torch and zipfile fail with a dozen types
             raise ModelError(f"{path} cannot be read ({type(error).__name__}). Begin anew with --overwrite.") from error
-        if told != self.config.fingerprint:
-            raise ModelError(f"{path} was made with other settings; restore them, or begin anew with --overwrite.")
+        if told != self.fingerprint:
+            raise ModelError(f"{path} was made with other settings or pictures; restore them, or begin anew with --overwrite.")
         for name in ("network", "average", "optimiser"):
             getattr(self, name).load_state_dict(content[name])
         self.step, self.minutes = content["progress"]["step"], content["progress"]["minutes"]

@@ -95,6 +95,16 @@ def read_boxed(data_root: Path, sets: Sequence[BoxSetConfig]) -> list[BoxedPictu
     return pictures
 
 
+def lesson_of(pictures: Sequence[BoxedPicture]) -> str:
+    """Sixteen hex digits that differ when other pictures are learned from or kept back, or the same with other boxes."""
+    digest = sha256()
+    for picture in pictures:
+        content = len(picture.data) if isinstance(picture.data, bytes) else picture.data.name
+        boxes = [[float(edge) for edge in box] for box in picture.boxes_xyxy]
+        digest.update(json.dumps([picture.set_name, picture.source_id, picture.taught, content, boxes]).encode())
+    return digest.hexdigest()[:16]
+
+
 def read_silver(config: DetectorConfig, run: Path, progress: Callable[[int, int], None] | None = None) -> list[BoxedPicture]:
     """The pictures of the silver sets for which the teacher proposes one dominant box; asked once, then kept in `run`.
 

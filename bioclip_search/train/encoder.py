@@ -32,7 +32,7 @@ from bioclip_search.train.journal import Journal, Listener
 from bioclip_search.train.model_folder import load_model_folder, write_model_folder
 from bioclip_search.train.names import NameBank
 from bioclip_search.train.objective import Objective
-from bioclip_search.train.pictures import TRAIN, LabelledPicture, read_pictures
+from bioclip_search.train.pictures import TRAIN, LabelledPicture, lesson_of, read_pictures
 from bioclip_search.train.run_folder import begin, clear, named
 from bioclip_search.train.schedule import learning_rate, picture_px
 from bioclip_search.train.scratch import start_from_scratch
@@ -70,6 +70,7 @@ class Run:
     validation: Validation | None
     folder: Path
     squares: Squares | None
+    lesson: str
 
 
 def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, overwrite: bool = False, progress: Listener | None = None) -> Path:
@@ -88,14 +89,14 @@ def train_encoder(config: EncoderConfig, out: Path, *, resume: bool = False, ove
         RunError: There is a checkpoint, and it was said neither to go on from it nor to begin anew.
         TableError: The pictures or a checklist cannot be read.
         PictureError: A picture cannot be decoded.
-        ModelError: The start cannot be opened or tuned so, the checkpoint belongs to other settings, or the loss is no longer a number.
+        ModelError: The start cannot be opened or tuned so, the checkpoint belongs to other settings or pictures, or the loss is no longer a number.
     """
     torch.set_num_threads(config.threads)
     out = named(out)
     folder = begin(out, resume=resume, overwrite=overwrite)
     with join_world(config.device) as world:
         run = _prepare(config, world, folder, progress if world.is_first else None)
-        state = TrainingState(run.config, run.start.model, run.objective, folder)
+        state = TrainingState(run.config, run.start.model, run.objective, folder, run.lesson)
         if overwrite:
             clear(folder)
         is_resumed = resume and state.load()
@@ -142,7 +143,7 @@ def _prepare(config: EncoderConfig, world: World, folder: Path, tell: Listener |
     objective = Objective(config.loss, labels, source.is_taught, knowledge, start.dim, config.seed, names.log_weight if names else 0.0).to(world.device)
     distractors = read_taxa(root / config.distractors) if config.distractors else []
     validation = Validation(config, pictures, start, distractors) if world.is_first else None
-    return Run(config, world, start, source, objective, validation, folder, squares)
+    return Run(config, world, start, source, objective, validation, folder, squares, lesson_of(pictures))
 
 
 def read_knowledge(config: EncoderConfig, taught: Sequence[LabelledPicture], folder: Path) -> list[TeacherKnowledge]:

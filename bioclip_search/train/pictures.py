@@ -127,6 +127,24 @@ def fingerprint_of(pictures: Sequence[LabelledPicture]) -> str:
     return digest.hexdigest()[:16]
 
 
+def lesson_of(pictures: Sequence[LabelledPicture]) -> str:
+    """Sixteen hex digits that differ when other pictures are learned from or looked at, or the same by other names or in other parts.
+
+    Subtle: of files the size is asked and not the time, for a training may go on where its pictures were copied to.
+    """
+    digest, files = sha256(), set()
+    for picture in pictures:
+        told = [picture.set_name, picture.source_id, picture.part, picture.crop_xyxy, picture.box_xyxy, picture.taxon]
+        if isinstance(picture.data, bytes):
+            told.append(len(picture.data))
+        else:
+            files.add(picture.data.path)
+            told += [picture.data.path.name, picture.data.row]
+        digest.update(json.dumps(told).encode())
+    digest.update(json.dumps(sorted((path.name, path.stat().st_size) for path in files)).encode())
+    return digest.hexdigest()[:16]
+
+
 def decode_pictures(pictures: Sequence[LabelledPicture], px: int, threads: int = 2, resize_mode: str = SQUASH) -> np.ndarray:
     """The pictures as squares: (n, px, px, 3) uint8 RGB.
 

@@ -61,10 +61,11 @@ class Progress:
 
 
 class TrainingState:
-    """The weights that learn and everything that is kept to go on learning."""
+    """The weights that learn and everything that is kept to go on learning; `lesson` tells by which pictures, as `pictures.lesson_of` does."""
 
-    def __init__(self, config: EncoderConfig, model: nn.Module, objective: Objective, run: Path):
+    def __init__(self, config: EncoderConfig, model: nn.Module, objective: Objective, run: Path, lesson: str):
         self.config, self.model, self.objective, self.run = config, model, objective, run
+        self.fingerprint = f"{config.fingerprint} {lesson}"
         self.progress = Progress()
         self.optimiser = torch.optim.AdamW(parameter_groups(model, objective, config.tune, config.schedule.weight_decay), lr=0.0, betas=BETAS, eps=EPSILON)
         fixed = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
@@ -128,7 +129,7 @@ class TrainingState:
             "objective": self.objective.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.progress),
-            "settings": self.config.fingerprint,
+            "fingerprint": self.fingerprint,
         }
         _replace(self.run / CHECKPOINT, lambda part: torch.save(content, part))
 
@@ -136,18 +137,18 @@ class TrainingState:
         """Takes up the checkpoint; False if there is none.
 
         Raises:
-            ModelError: It was made with other settings, or cannot be read.
+            ModelError: It was made with other settings or pictures, or cannot be read.
         """
         path = self.run / CHECKPOINT
         if not path.exists():
             return False
         try:
             content: dict[str, Any] = torch.load(path, weights_only=True, map_location=self.model.logit_scale.device)
-            told = content["settings"]
+            told = content["fingerprint"]
         except Exception as error:  # torch and zipfile fail with a dozen types
             raise ModelError(f"{path} cannot be read ({type(error).__name__}). Begin anew with --overwrite.") from error
-        if told != self.config.fingerprint:
-            raise ModelError(f"{path} was made with other settings; restore them, or begin anew with --overwrite.")
+        if told != self.fingerprint:
+            raise ModelError(f"{path} was made with other settings or pictures; restore them, or begin anew with --overwrite.")
         _copy(content["model"], self.changing)
         _copy(content["average"], self.average)
         self.objective.load_state_dict(content["objective"])

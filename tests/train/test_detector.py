@@ -3,6 +3,7 @@
 import csv
 import itertools
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -66,6 +67,14 @@ def test_a_checkpoint_of_other_settings_is_refused(world, trained):
         train_detector(config, trained, resume=True)
 
 
+def test_a_checkpoint_of_other_boxes_is_refused(world, trained):
+    config = DetectorConfig.from_toml(write_settings(world))
+    first, *others = read_boxed(world, config.boxes)
+    left, *edges = first.boxes_xyxy[0]
+    with pytest.raises(ModelError, match="settings or pictures; restore them"):
+        train_detector(config, trained, resume=True, pictures=[replace(first, boxes_xyxy=((left + 1, *edges),)), *others])
+
+
 def test_the_folder_holds_a_detector_and_its_measures(trained):
     detector = load_organism_detector(trained, device="cpu")
     assert (detector.px, detector.categories) == (64, ("organism",))
@@ -79,7 +88,7 @@ def test_the_folder_holds_a_detector_and_its_measures(trained):
 
 def test_the_loss_falls_on_a_batch_seen_again_and_again(world, tmp_path):
     config = DetectorConfig.from_toml(write_settings(world, steps=12, warmup_steps=1, batch_size=4, learning_rate=2e-3))
-    state = TrainingState(config, tmp_path)
+    state = TrainingState(config, tmp_path, "lesson")
     images = torch.rand(4, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     boxes = [torch.tensor([[8.0, 8.0, 40.0, 48.0]])] * 3 + [torch.zeros(0, 4)]
     optimiser = torch.optim.AdamW(state.network.parameters(), lr=2e-3)
@@ -94,7 +103,7 @@ def test_the_loss_falls_on_a_batch_seen_again_and_again(world, tmp_path):
 
 
 def test_bf16_gives_nearly_the_same_losses(world, tmp_path):
-    state = TrainingState(DetectorConfig.from_toml(write_settings(world)), tmp_path)
+    state = TrainingState(DetectorConfig.from_toml(write_settings(world)), tmp_path, "lesson")
     images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     boxes = [torch.tensor([[8.0, 8.0, 40.0, 48.0]])] * 2
     exact, rounded = (losses_of(state.network.train(), images, boxes, bf16) for bf16 in (False, True))
@@ -104,7 +113,7 @@ def test_bf16_gives_nearly_the_same_losses(world, tmp_path):
 
 def test_frozen_blocks_and_nothing_else_stay_as_they_were(world, tmp_path):
     config = DetectorConfig.from_toml(write_settings(world, frozen_blocks=2, steps=1, save_steps=1))
-    before = {name: value.clone() for name, value in TrainingState(config, tmp_path).network.state_dict().items()}
+    before = {name: value.clone() for name, value in TrainingState(config, tmp_path, "lesson").network.state_dict().items()}
     train_detector(config, tmp_path / "frozen")
     after = torch.load(tmp_path / "frozen.run" / "checkpoint.pt", weights_only=True)["network"]
     kept = {name for name in before if torch.equal(before[name], after[name])}
@@ -156,7 +165,7 @@ def test_a_start_from_imagenet_changes_the_backbone(shared, world, tmp_path):
     plain = DetectorConfig.from_toml(write_settings(world))
     taught = DetectorConfig.from_toml(write_settings(world, start=f'"{(shared / "models" / "mobilenet_v2_1.0_224_quant.tflite").as_posix()}"'))
     pytest.importorskip("ai_edge_litert")
-    first, second = (TrainingState(config, tmp_path).network for config in (plain, taught))
+    first, second = (TrainingState(config, tmp_path, "lesson").network for config in (plain, taught))
     assert not torch.equal(first.backbone.body.conv_stem.weight, second.backbone.body.conv_stem.weight)
     assert torch.equal(first.head.classification_head.cls_logits.weight, second.head.classification_head.cls_logits.weight)
 

@@ -16,6 +16,7 @@ from bioclip_search.train.encoder import train_encoder
 from bioclip_search.train.journal import BOARD_FOLDER, LOG_FILE, WATCH_FILE, read_rows
 from bioclip_search.train.model_folder import WEIGHTS_FILE
 from bioclip_search.train.state import CHECKPOINT
+from tests.train.conftest import write_set
 
 
 class Killed(Exception):
@@ -109,6 +110,17 @@ def test_a_checkpoint_of_other_settings_is_refused(tiny_config, tmp_path):
     assert (tmp_path / "model.run" / CHECKPOINT).exists()
     with pytest.raises(ModelError, match="other settings"):
         train_encoder(tiny_config, tmp_path / "model", resume=True)
+
+
+def test_a_checkpoint_of_other_pictures_is_refused_and_one_of_copied_pictures_is_gone_on_with(tiny_config, tmp_path):
+    short = replace(tiny_config, schedule=replace(tiny_config.schedule, steps=1))
+    train_encoder(short, tmp_path / "model")
+    table = tmp_path / "data" / "squares" / "squares.parquet"
+    table.write_bytes(table.read_bytes())
+    train_encoder(short, tmp_path / "model", resume=True)
+    write_set(table, n_each=9)
+    with pytest.raises(ModelError, match="settings or pictures; restore them"):
+        train_encoder(short, tmp_path / "model", resume=True)
 
 
 def test_a_damaged_checkpoint_is_told_and_one_begins_anew_when_asked_to(tiny_config, tmp_path):

@@ -17,6 +17,7 @@ from bioclip_search.train.pictures import (
     assign_parts,
     decode_pictures,
     hash_fraction,
+    lesson_of,
     open_picture,
     read_pictures,
 )
@@ -46,6 +47,15 @@ def test_a_species_held_out_of_one_set_is_taught_by_none():
     unseen = {p.taxon["species"] for p in parts if p.part == UNSEEN}
     assert unseen
     assert not unseen & {p.taxon["species"] for p in parts if p.part != UNSEEN}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"taxon": {"species": "Genus b"}}, {"part": SEEN}, {"data": b"longer"}, {"source_id": "other"}], ids=lambda changes: next(iter(changes))
+)
+def test_the_lesson_is_another_where_a_picture_its_name_or_its_part_is(changes):
+    first, *others = world()
+    assert lesson_of([first, *others]) == lesson_of(world())
+    assert lesson_of([replace(first, **changes), *others]) != lesson_of(world())
 
 
 def test_parts_do_not_depend_on_order_or_on_other_pictures():

@@ -18,7 +18,7 @@ def make(tiny_config, tmp_path):
         model = build_model(config.model, 0, 60)
         if locked:
             model.visual.requires_grad_(False)
-        return TrainingState(config, model, objective, tmp_path)
+        return TrainingState(config, model, objective, tmp_path, "lesson")
 
     return state
 
