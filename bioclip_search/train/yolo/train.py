@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bioclip_search.boxed.boxed_set import BoxedSet
+from bioclip_search.boxed.report import said
 from bioclip_search.detectors.architectures import build_model
 from bioclip_search.detectors.card import CARD_FILE, DetectorCard, read_card, write_card
 from bioclip_search.detectors.folder import WEIGHTS_FILE, load_folder, write_folder
@@ -131,6 +132,8 @@ def learn(settings: YoloSettings, work: _Work, run: Path, *, resume: bool, share
     Raises:
         ModelError: The checkpoint belongs to other settings, or the training fails.
     """
+    import torch
+
     from bioclip_search.train.yolo.checkpoint import BEST, read_checkpoint
     from bioclip_search.train.yolo.learner import Job, make_learner
 
@@ -144,6 +147,9 @@ def learn(settings: YoloSettings, work: _Work, run: Path, *, resume: bool, share
         return content["done"]
     else:
         work.tell(f"Goes on after epoch {content['done']['epoch']} of {settings.epochs}.")
+        before, now = content["done"]["threads"], torch.get_num_threads()
+        if work.device == "cpu" and before != now:
+            work.tell(f"Begun with {said(before, 'thread')}, gone on with {now}: the last digits of the weights differ from those of an unbroken run.")
     journal = Journal(run, content["done"]["epoch"] if content else 0, work.listen)
     told = {"start": work.start.network, "checkpoint": content, "share": share, "listen": lambda row: journal.log(*_parted(row))}
     job = Job(settings, work.start.architecture, work.laid.categories, work.pictures, run, work.device, fingerprint, **told)

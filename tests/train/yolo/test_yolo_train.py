@@ -69,6 +69,16 @@ def test_a_run_that_was_stopped_and_resumed_equals_an_unbroken_one(trained, tmp_
     assert weights_of(tmp_path / "whole") == weights_of(trained[0]), state
 
 
+def test_going_on_with_other_threads_is_told(tmp_path, own_threads):
+    sets, lines = [squares(13, part=PARTS)], []
+    torch.set_num_threads(1)
+    with pytest.raises(ModelError, match="StoppedError"):
+        train_yolo(SETTINGS, sets, tmp_path / "mine", listen=stop_at(3))
+    torch.set_num_threads(2)
+    train_yolo(SETTINGS, sets, tmp_path / "mine", resume=True, tell=lines.append)
+    assert "Begun with 1 thread, gone on with 2: the last digits of the weights differ from those of an unbroken run." in lines
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is a signal of POSIX")
 def test_a_process_that_was_killed_goes_on_by_the_same_command(tmp_path):
