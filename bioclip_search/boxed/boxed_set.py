@@ -27,6 +27,9 @@ NO_ORGANISM = frozenset({"human", "people", "car", "empty", "blank", "nothing", 
 SILVER_KEY = b"bioclip-search silver"
 """The key of the metadata of a silver set in Parquet, whose boxes a detector drew (`silver.writing`)."""
 
+SILVER_LIST = "silver.txt"
+"""The list of silver pictures in a folder of YOLO, which has no word for them: a path in each line, told from the folder."""
+
 
 @dataclass(frozen=True)
 class TrueBox:

@@ -3,6 +3,7 @@
     data.yaml    train, val, test: folders or lists of pictures, told from `path` or from where the file lies; names: of the classes
     images/…     pictures, of which those below a folder train, val or test are in that part; or train/images/… and so on
     labels/…     the same path with labels for images: lines of "class x_center y_center width height", shares of the upright picture
+    silver.txt   ours: the pictures whose boxes a detector drew, a path in each line, told from where the file lies; they never judge
 
 After https://docs.ultralytics.com/datasets/detect; a polygon (https://docs.ultralytics.com/datasets/segment) is taken as the box around it.
 A picture without a file of labels is one of nothing. Looking into the pictures is left to `examining`; here only their headers are read.
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import BoxedSet, TrueBox, checked_box, is_organism, pictures_at
+from bioclip_search.boxed.boxed_set import SILVER_LIST, BoxedSet, TrueBox, checked_box, flagged_column, is_organism, pictures_at
 from bioclip_search.boxed.reading_coco import part_in_name
 from bioclip_search.boxed.report import said
 from bioclip_search.detectors.boxes import Box
@@ -96,7 +97,7 @@ def _set(folder: Path, listed: list[_Listed], names: Mapping[int, str], notes: t
         dropped += sum(box is None for box, _ in found)
         boxes.append(tuple(TrueBox(box, category) for box, category in found if box is not None and is_organism(category)))
         sizes.append(size_wh)
-    name = folder.absolute().name
+    name, silver = folder.absolute().name, frozenset(_lines_of(folder / SILVER_LIST, "path") if (folder / SILVER_LIST).is_file() else ())
     notes += (ODD_LINES.format(name=name, lines=said(len(odd), "line"), first=odd[0]),) if odd else ()
     return BoxedSet(
         name=name,
@@ -107,6 +108,7 @@ def _set(folder: Path, listed: list[_Listed], names: Mapping[int, str], notes: t
         dropped=dropped,
         categories=tuple(name for name in names.values() if is_organism(name)),
         sizes_wh=np.array(sizes, np.int64).reshape(-1, 2),
+        silver=flagged_column(one.name in silver for one in listed),
         notes=notes if names else (*notes, NAMELESS.format(name=name)),
     )
 
@@ -197,18 +199,24 @@ def _settings(file: Path) -> dict[str, Any]:
 def _class_names(told: Mapping[str, Any], folder: Path) -> dict[int, str]:
     names = told.get("names")
     if names is None and (folder / CLASSES_FILE).is_file():
-        names = _lines_of(folder / CLASSES_FILE)
+        names = _lines_of(folder / CLASSES_FILE, "class")
     try:
         return {int(key): _word(name) for key, name in (names.items() if isinstance(names, dict) else enumerate(names or []))}
     except (TypeError, ValueError, OverflowError) as error:
         raise TableError(f"{folder}: the names of its classes cannot be read ({error}). Expected a list of names, or numbers with names.") from error
 
 
-def _lines_of(file: Path) -> list[str]:
+def _lines_of(file: Path, what: str) -> list[str]:
     try:
+        _stop_if_too_long(file)
         return [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"{file}: cannot be read as text in UTF-8 ({error}). Save it so, a class in each line.") from error
+        raise TableError(f"{file}: cannot be read as text in UTF-8 ({error}). Save it so, a {what} in each line.") from error
+
+
+def _stop_if_too_long(file: Path) -> None:
+    if file.stat().st_size > MAX_LIST_BYTES:
+        raise TableError(f"{file}: is larger than {MAX_LIST_BYTES >> 20} MiB. Split it.")
 
 
 def _told_pictures(told: Mapping[str, Any], settings: Path) -> Iterator[_Listed]:
@@ -265,8 +273,7 @@ def _inside(words: str, root: Path, settings: Path) -> Path:
 
 def _in_list(file: Path, folder: Path, part: str) -> Iterator[_Listed]:
     """The pictures in a list, a path in each line, told from where it lies."""
-    if file.stat().st_size > MAX_LIST_BYTES:
-        raise TableError(f"{file}: is larger than {MAX_LIST_BYTES >> 20} MiB. Split it.")
+    _stop_if_too_long(file)
     for line in file.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         if line.strip():
             here = _inside(line.strip(), file.parent, file)

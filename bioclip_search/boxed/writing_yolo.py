@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from bioclip_search.boxed.boxed_set import ORGANISM, BoxedSet, TrueBox
+from bioclip_search.boxed.boxed_set import ORGANISM, SILVER_LIST, BoxedSet, TrueBox
 from bioclip_search.boxed.examining import examine
 from bioclip_search.boxed.picture_files import put_picture, safe_stem
 from bioclip_search.errors import TableError
@@ -47,7 +47,7 @@ def write_yolo(
 ) -> Path:
     """The data.yaml of the folder `out`, which stands there only when it is whole. Paths in it are told from where it lies.
 
-    Boxes of crowds are left out, for the format has no word for them. Sets that were not examined are, first.
+    Boxes of crowds are left out, for the format has no word for them; pictures whose boxes a detector drew are told in `SILVER_LIST`. Sets that were not examined are, first.
 
     Args:
         parts: For each set, (n,) str, the part of each picture: train, val or test; by default `BoxedSet.parts`. Pictures of other parts are left out.
@@ -72,8 +72,12 @@ def write_yolo(
             (fresh / "images" / part).mkdir(parents=True)
             (fresh / "labels" / part).mkdir(parents=True)
         number_of = {name: number for number, name in enumerate(names)} if categories == "own" else dict.fromkeys(category_names_of(ready), 0)
+        silver: list[Path] = []
         for place, (boxed, of) in enumerate(zip(ready, parts_of, strict=True)):
-            _write_set(boxed, of, fresh, f"{place}-" if len(ready) > 1 else "", number_of)
+            silver += _write_set(boxed, of, fresh, f"{place}-" if len(ready) > 1 else "", number_of)
+        if silver:
+            lines = [f"{file.relative_to(fresh).as_posix()}\n" for file in silver]
+            (fresh / SILVER_LIST).write_text("".join(lines), encoding="utf-8", newline="\n")
         (fresh / DATA_FILE).write_text(_data(there, names), encoding="utf-8", newline="\n")
     return out / DATA_FILE
 
@@ -102,13 +106,17 @@ def category_names_of(sets: Sequence[BoxedSet]) -> list[str]:
     return sorted({box.category for boxed in sets for several in boxed.boxes for box in several if not box.is_crowd})
 
 
-def _write_set(boxed: BoxedSet, parts: np.ndarray, out: Path, prefix: str, number_of: dict[str, int]) -> None:
-    wanted = parts != ""
+def _write_set(boxed: BoxedSet, parts: np.ndarray, out: Path, prefix: str, number_of: dict[str, int]) -> list[Path]:
+    """Writes pictures and labels; returns the silver ones among the pictures."""
+    wanted, silver = parts != "", []
     for row, picture in zip(np.flatnonzero(wanted).tolist(), boxed.pictures(wanted), strict=True):
         stem = f"{prefix}{row:06d}-{safe_stem(boxed.names[row])}"
         file = put_picture(picture, out / "images" / parts[row], stem)
         lines = [yolo_line(box, number_of[box.category], boxed.sizes_wh[row]) for box in boxed.boxes[row] if not box.is_crowd]
         (out / "labels" / parts[row] / f"{file.stem}.txt").write_text("".join(lines), encoding="ascii", newline="\n")
+        if boxed.silver is not None and boxed.silver[row]:
+            silver.append(file)
+    return silver
 
 
 def yolo_line(box: TrueBox, number: int, size_wh: Sequence[int]) -> str:

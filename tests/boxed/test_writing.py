@@ -67,9 +67,10 @@ def test_parts_pictures_bursts_and_deployments_come_back(tmp_path, kind):
         assert {one for each in back if each.deployments is not None for one in each.deployments} == {"A", "B", None}
 
 
-@pytest.mark.parametrize("kind", ["coco", "parquet"])
+@pytest.mark.parametrize("kind", FORMATS)
 def test_silver_pictures_come_back_as_such(tmp_path, kind):
-    sets, _ = examine([small_set(tmp_path / "a", [(), (), ()], silver=np.array([False, True, False])), small_set(tmp_path / "b", [()], name="gold")])
+    mixed = small_set(tmp_path / "a", [(), (), ()], silver=np.array([False, True, False]), parts=np.array(["train"] * 3, object))
+    sets, _ = examine([mixed, small_set(tmp_path / "b", [()], name="gold", parts=np.array(["train"], object))])
     (back,) = find_boxed_sets([write_sets(sets, tmp_path / "out", kind)])
     assert back.silver.tolist() == [False, True, False, False]
     (gold,) = find_boxed_sets([write_sets(sets[1:], tmp_path / "gold", kind)])
