@@ -17,7 +17,7 @@ tells little of whether the picture shows any of them; how near the picture lies
 
 Measured with the starter on held-out pictures, share right among all taxa of the index by names alone, with a head without a gate, and with one:
 28 wild species that the starter never saw, three pictures each, by logistic regression, asked of 102 monkeys .83, .62 and .81, of 490 butterflies
-.54, .32 and .36, of the taught species themselves .01, .19 and .19; by ridge .83, .56 and .73, .54, .27 and .30, .00, .22 and .22; 4 of them .83,
+.54, .32 and .36, of the taught species themselves .01, .19 and .19; by ridge .83, .53 and .72, .54, .27 and .30, .00, .21 and .20; 4 of them .83,
 .42 and .83, .54, .07 and .50, .00, .95 and .95. Of 97 classes of butterflies, four each, .57, .92 and .92, asked of monkeys .83, .73 and .83.
 With 24 wild species by up to eight pictures each the taught themselves lost: .00, .45 and .41. `BELOW` was chosen on another draw of the wild species.
 """
