@@ -47,7 +47,8 @@ def write_yolo(
 ) -> Path:
     """The data.yaml of the folder `out`, which stands there only when it is whole. Paths in it are told from where it lies.
 
-    Boxes of crowds are left out, for the format has no word for them; pictures whose boxes a detector drew are told in `SILVER_LIST`. Sets that were not examined are, first.
+    Boxes of crowds are left out, for the format has no word for them; pictures whose boxes a detector drew are listed in `SILVER_LIST`.
+    Sets that were not examined are, first.
 
     Args:
         parts: For each set, (n,) str, the part of each picture: train, val or test; by default `BoxedSet.parts`. Pictures of other parts are left out.
