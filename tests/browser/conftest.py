@@ -15,7 +15,7 @@ from tests.browser.world import build_world, write_photos
 
 collect_ignore = [] if all(map(find_spec, ("streamlit", "playwright", "websockets"))) else ["visitors.py", "crowd.py", "screenshots.py"]
 
-PATIENCE_MS, TELLING_MS = 60_000, 200
+PATIENCE_MS, TELLING_MS = 60_000, 400
 """How long to wait for what should come, and what the page takes to tell the server of a click."""
 
 PAGES = pytest.StashKey[list[Any]]()
@@ -77,6 +77,12 @@ def visit(browser, served, request) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert not faults
+
+
+def upload(page: Any, *pictures: tuple[str, bytes]) -> None:
+    """Gives pictures to the page Identify, by the field for them."""
+    files = [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in pictures]
+    page.locator(".st-key-uploads input[type=file]").set_input_files(files)
 
 
 def settle(page: Any) -> None:

@@ -31,7 +31,9 @@ def test_a_folder_is_tagged_and_what_was_found_is_shown(visit, served):
     field = page.get_by_role("textbox", name="Folder with pictures")
     field.fill("alps")
     field.press("Enter")
+    settle(page)
     page.get_by_text("How to look at them").first.click()
+    settle(page)
     choose(page, "What finds the animals", "none")
     page.get_by_role("button", name="Tag this folder").click()
     page.get_by_test_id("stMetric").get_by_text(str(PHOTOS)).first.wait_for(timeout=TAGGING_MS)
@@ -61,6 +63,7 @@ def test_a_run_is_taken_away_as_camtrap_dp_that_its_own_validator_takes(visit, s
     page.keyboard.press("Enter")
     settle(page)
     page.get_by_text("Facts of the project").first.click()
+    settle(page)
     for label, value in (("Title of the project", "Ridge"), ("Its id", "7"), ("Whom to ask about it", "A park")):
         page.get_by_role("textbox", name=label).fill(value)
         page.keyboard.press("Enter")

@@ -4,14 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.browser.conftest import settle
+from tests.browser.conftest import settle, upload
 from tests.browser.world import picture_of, picture_of_nothing_known
-
-
-def upload(page: Any, *pictures: tuple[str, bytes]) -> None:
-    """Gives pictures to the page's own field for them."""
-    files = [{"name": name, "mimeType": "image/png", "buffer": content} for name, content in pictures]
-    page.locator(".st-key-uploads input[type=file]").set_input_files(files)
 
 
 def name_told(page: Any) -> Any:

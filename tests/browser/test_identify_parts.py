@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bioclip_search.detectors.known import detectors_at_hand
-from tests.browser.conftest import settle
+from tests.browser.conftest import settle, upload
 from tests.browser.looks import nothing_keeps_anybody_out
 from tests.browser.world import picture_of
 
@@ -19,10 +19,6 @@ PASTE = """(field, data) => {
   field.dispatchEvent(new ClipboardEvent("paste", { clipboardData: clipboard, bubbles: true, cancelable: true }));
 }"""
 """What a browser does when a picture is pasted into a field."""
-
-
-def upload(page: Any, name: str, content: bytes) -> None:
-    page.locator(".st-key-uploads input[type=file]").set_input_files([{"name": name, "mimeType": "image/png", "buffer": content}])
 
 
 def the_stage(page: Any) -> Any:
@@ -44,7 +40,7 @@ def test_a_picture_is_pasted_and_named(visit):
 
 def test_a_suggested_clade_is_taken_with_a_click_and_the_address_brings_it_back(visit):
     page = visit("identify")
-    upload(page, "one.png", picture_of("Lynx lynx"))
+    upload(page, ("one.png", picture_of("Lynx lynx")))
     the_stage(page)
     page.get_by_label("Only within", exact=True).type("canid")
     page.get_by_role("button", name="Canidae").click()
@@ -69,7 +65,7 @@ def photograph():
 
 def test_boxes_are_reached_by_keyboard_and_chips_do_the_same(visit, photograph):
     page = visit("identify?detector=starter")
-    upload(page, "cat.png", photograph)
+    upload(page, ("cat.png", photograph))
     boxes = the_stage(page).get_by_role("button")
     assert boxes.count() == 2
     boxes.nth(1).focus()
@@ -81,7 +77,7 @@ def test_boxes_are_reached_by_keyboard_and_chips_do_the_same(visit, photograph):
 
 def test_nothing_of_an_answer_keeps_anybody_out(visit, photograph):
     page = visit("identify?detector=starter")
-    upload(page, "cat.png", photograph)
+    upload(page, ("cat.png", photograph))
     the_stage(page)
     page.get_by_role("heading", name="Runners-up").wait_for()
     nothing_keeps_anybody_out(page)

@@ -48,12 +48,10 @@ class Handler(BaseHTTPRequestHandler):
             Handler.at_work += 1
             site.asked[path] += 1
             site.busiest = max(site.busiest, Handler.at_work)
-        try:
-            time.sleep(site.wait_s)
-            self.answer(site, path)
-        finally:
-            with self.lock:
-                Handler.at_work -= 1
+        time.sleep(site.wait_s)
+        with self.lock:  # before the answer, for who has it may ask for the next at once
+            Handler.at_work -= 1
+        self.answer(site, path)
 
     def answer(self, site, path):
         status = site.statuses.get(path) or (404 if path not in site.files else None)
