@@ -37,6 +37,9 @@ STARTS_WITHIN_S = 60.0
 MAX_ORDER_BYTES = 1 << 16
 LOG_TAIL_BYTES = 2000
 
+_EXCHANGE = threading.Lock()
+"""Held while a job takes the place of the one before, and while the end of one is told: else it would be told of the next."""
+
 OPTIONS = {
     "within": "--within",
     "country": "--country",
@@ -121,11 +124,12 @@ def start(order: Order, out: str | Path, *, is_resumed: bool = False) -> Job:
     folder = out / JOB_FOLDER
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / PROGRESS_FILE).unlink(missing_ok=True)
-        forget_stop(folder / PROGRESS_FILE)
         told = json.dumps(asdict(order) | {"options": dict(order.options), "begun": time.time()}, ensure_ascii=False)
-        with whole_file(folder / ORDER_FILE) as part:
-            part.write_text(told, encoding="utf-8")
+        with _EXCHANGE:
+            (folder / PROGRESS_FILE).unlink(missing_ok=True)
+            forget_stop(folder / PROGRESS_FILE)
+            with whole_file(folder / ORDER_FILE) as part:
+                part.write_text(told, encoding="utf-8")
         with (folder / LOG_FILE).open("wb") as log:
             process = _started(order.arguments(out, is_resumed=is_resumed), log)
     except OSError as error:
@@ -227,7 +231,7 @@ def _reaped(process: subprocess.Popen[bytes], folder: Path, order: str) -> None:
     """
     status = process.wait()
     path = folder / PROGRESS_FILE
-    with suppress(OSError):
+    with _EXCHANGE, suppress(OSError):
         if (folder / ORDER_FILE).read_text(encoding="utf-8") == order and not is_written(path) and read_progress(path) is None:
             words = _last_words(folder.parent) or f"It ended at once, with exit status {status}."
             with whole_file(path) as part:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
 
@@ -99,6 +100,44 @@ def test_a_job_whose_process_died_is_told_as_stopped_and_is_gone_on_with(many, t
     resume(out)
     assert ended(out).state == "done"
     assert len(set(images(out))) == 160
+
+
+class DiesWhen:
+    """Stands for a process that ends when it is told to."""
+
+    def __init__(self, told: threading.Event):
+        self.told = told
+
+    def wait(self) -> int:
+        self.told.wait()
+        return -9
+
+
+def test_the_end_of_a_job_is_not_told_of_the_next_one(photos, tmp_path, monkeypatch):
+    """Somebody goes on with a job at the very moment in which its death is noticed."""
+    out, died, never = tmp_path / "run", threading.Event(), threading.Event()
+    processes = iter([DiesWhen(died), DiesWhen(never)])
+    monkeypatch.setattr(background, "_started", lambda arguments, log: next(processes))
+    before = set(threading.enumerate())
+    start(order(photos), out)
+    (noticing,) = set(threading.enumerate()) - before
+    progress = out / JOB_FOLDER / PROGRESS_FILE
+    progress.write_text(json.dumps({"state": "tagging", "done": 1, "total": 3, "rate_per_s": None, "message": "", "pid": None}))
+    going_on = threading.Thread(target=resume, args=(out,))
+
+    def is_written(path: Path) -> bool:
+        if threading.current_thread() is noticing and not going_on.ident:
+            going_on.start()
+            going_on.join(timeout=0.3)
+        return False
+
+    monkeypatch.setattr(background, "is_written", is_written)
+    died.set()
+    noticing.join()
+    going_on.join()
+    assert not progress.exists()
+    assert job_of(out).state == "starting"
+    never.set()
 
 
 def test_one_folder_is_written_by_one_process_at_a_time(many, tmp_path):
