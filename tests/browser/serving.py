@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +67,9 @@ def _stop(process: subprocess.Popen) -> None:
 
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
     for member in reversed(family):
-        member.terminate()
+        with suppress(psutil.NoSuchProcess):  # it went with another
+            member.terminate()
     _, left = psutil.wait_procs(family[1:], timeout=10)
     for member in left:
         member.kill()
-    process.wait(timeout=10)
+    process.wait(timeout=PATIENCE_S)
