@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """Tells what a person would have seen where a test failed."""
     report = yield
-    if call.when == "call" and call.excinfo:
-        for page in item.stash.get(PAGES, []):
-            report.sections.append((f"The page at {page.url}", page.locator("body").inner_text()))
+    if call.when == "call" and call.excinfo and (pages := item.stash.get(PAGES, [])):
+        from playwright.sync_api import Error
+
+        for page in pages:
+            with suppress(Error):  # a page that has crashed tells nothing
+                report.sections.append((f"The page at {page.url}", page.locator("body").inner_text()))
     return report
 
 
