@@ -5,8 +5,8 @@ Pure numpy over `features`; teaching is left to `heads`, dealing out to `splits`
 1. Pictures are dealt into folds, classes as evenly as can be; what belongs together is in one fold.
 2. A head is taught the pictures of all folds but one, in all their looks, and asked those of the one, as they are.
 3. A class that has pictures in no other fold cannot be learned for the one that it is in: it is missed.
-4. What logistic regression is held back with (C) is chosen once, by the log loss of the first fold, without further looks. Subtle: within
-   `heads` it would be chosen by pictures whose mirror images or whose burst were taught.
+4. What logistic regression is held back with (C) is chosen once for all folds and for the head that is kept, by the log loss of the first
+   fold, without further looks.
 5. Figures are drawn anew over groups (bootstrap), and `_folds_low`, `_folds_high` tell how they differ from fold to fold (t).
 """
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -114,17 +115,8 @@ def fingerprint_of(pictures: Sequence[LabelledPicture]) -> str:
 
     Subtle: of files the size and the time of the last change are asked, for reading all of them would take as long as decoding.
     """
-    digest, files = sha256(), set()
-    for picture in pictures:
-        told = [picture.set_name, picture.source_id, picture.crop_xyxy, picture.box_xyxy]
-        if isinstance(picture.data, bytes):
-            told.append(sha256(picture.data).hexdigest())
-        else:
-            files.add(picture.data.path)
-            told += [picture.data.path.name, picture.data.row]
-        digest.update(json.dumps(told).encode())
-    digest.update(json.dumps(sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files)).encode())
-    return digest.hexdigest()[:16]
+    told = ([picture.set_name, picture.source_id, picture.crop_xyxy, picture.box_xyxy] for picture in pictures)
+    return _hash_of(pictures, told, lambda data: sha256(data).hexdigest(), lambda path: (path.name, path.stat().st_size, path.stat().st_mtime_ns))
 
 
 def lesson_of(pictures: Sequence[LabelledPicture]) -> str:
@@ -132,16 +124,21 @@ def lesson_of(pictures: Sequence[LabelledPicture]) -> str:
 
     Subtle: of files the size is asked and not the time, for a training may go on where its pictures were copied to.
     """
+    told = ([picture.set_name, picture.source_id, picture.part, picture.crop_xyxy, picture.box_xyxy, picture.taxon] for picture in pictures)
+    return _hash_of(pictures, told, len, lambda path: (path.name, path.stat().st_size))
+
+
+def _hash_of(pictures: Sequence[LabelledPicture], told: Iterable[list[Any]], of_bytes: Callable[[bytes], Any], of_file: Callable[[Path], tuple]) -> str:
+    """A hash over what is told of each picture, and of where its bytes are: the bytes themselves, or the file and the row in it."""
     digest, files = sha256(), set()
-    for picture in pictures:
-        told = [picture.set_name, picture.source_id, picture.part, picture.crop_xyxy, picture.box_xyxy, picture.taxon]
+    for picture, words in zip(pictures, told, strict=True):
         if isinstance(picture.data, bytes):
-            told.append(len(picture.data))
+            words.append(of_bytes(picture.data))
         else:
             files.add(picture.data.path)
-            told += [picture.data.path.name, picture.data.row]
-        digest.update(json.dumps(told).encode())
-    digest.update(json.dumps(sorted((path.name, path.stat().st_size) for path in files)).encode())
+            words += [picture.data.path.name, picture.data.row]
+        digest.update(json.dumps(words).encode())
+    digest.update(json.dumps(sorted(map(of_file, files))).encode())
     return digest.hexdigest()[:16]
 
 

@@ -225,8 +225,7 @@ class _YoloLearner(DetectionTrainer):
             keep_best(self, self.job.run)
             self.done |= {"best_epoch": self.epoch + 1, "best_map50": float(self.metrics.get(MAP50, 0)), "best_map": float(self.metrics.get(MAP, 0))}
         self.done |= {"epoch": self.epoch + 1, "best_fitness": float(self.best_fitness), "seconds": self.seconds, "is_over": bool(self.stop)}
-        self.done["threads"] = self.job.threads
-        self.done |= {"stopper": [float(self.stopper.best_fitness), int(self.stopper.best_epoch)]}
+        self.done |= {"stopper": [float(self.stopper.best_fitness), int(self.stopper.best_epoch)], "threads": self.job.threads}
         keep(self, self.job.run, self.job.fingerprint, self.done)
         return True
 
