@@ -48,7 +48,8 @@ class Visitor:
         self._headers = {"Cookie": f"{COOKIE}={self._token}", "Origin": self._url}
         address = self._url.replace("http", "ws", 1) + "/_stcore/stream"
         wishes = {"subprotocols": ["streamlit", self._token], "additional_headers": self._headers, "max_size": None, "open_timeout": PATIENCE_S}
-        self._line = self._open.enter_context(connect(address, **wishes))
+        # Subtle: a ping draws from Python's common generator, in a thread, while another test of the process may train by it.
+        self._line = self._open.enter_context(connect(address, ping_interval=None, **wishes))
         self.shown = self._run()
         return self
 

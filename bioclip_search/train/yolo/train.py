@@ -77,6 +77,9 @@ def train_yolo(
 
     Beside it, `out.run` holds the pictures as they are shown, the checkpoint and the log.
 
+    Subtle: ultralytics draws from the common generators of Python and numpy. If another thread of the process draws from them meanwhile,
+    as a web socket does for its pings, the same settings do not give the same weights twice.
+
     Args:
         watching: Sets by whose pictures the training is watched, and the best epoch chosen.
         resume: Go on from the checkpoint of an earlier call with the same settings and pictures, if there is one.
