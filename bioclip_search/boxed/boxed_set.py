@@ -17,6 +17,7 @@ import numpy as np
 
 from bioclip_search.detect import is_wildlife
 from bioclip_search.detectors.boxes import Box
+from bioclip_search.splits.together import as_one
 
 ORGANISM = "organism"
 """What a box is called where nothing is told of it."""
@@ -117,8 +118,7 @@ def pictures_at(paths: Sequence[Path], wanted: np.ndarray) -> Iterator[Path]:
 
 def column_of(sets: Sequence[BoxedSet], name: str) -> list[Any]:
     """`bursts`, `deployments` or another such column of all sets as one, None where a set does not tell it."""
-    columns = (getattr(boxed, name) for boxed in sets)
-    return [value for boxed, column in zip(sets, columns, strict=True) for value in ([None] * len(boxed) if column is None else column.tolist())]
+    return as_one([getattr(boxed, name) for boxed in sets], list(map(len, sets)))
 
 
 def is_organism(category: str) -> bool:

@@ -18,7 +18,7 @@ from bioclip_search.encoder import Encoder
 from bioclip_search.errors import TableError
 from bioclip_search.evaluation.picture_vectors import Embed, EmbeddedSet, vectors_of
 from bioclip_search.results import Failure
-from bioclip_search.splits.together import groups_of
+from bioclip_search.splits.together import as_one, groups_of, pictures_as_one
 from bioclip_search.taxonomy import Taxon
 
 
@@ -129,19 +129,20 @@ def _features(examples: Examples, looks: Sequence[Sequence[EmbeddedSet]], names:
     if not starts[-1]:
         raise TableError(f"None of {sum(int((rows >= 0).sum()) for rows in examples.of):,} pictures can be read: {_why(plain)}. Look at the files.")
     places = [_places(found, len(labelled), start) for found, labelled, start in zip(plain, examples.sets, starts.tolist(), strict=False)]
-    vectors = np.concatenate([found.vectors for found in plain])
-    bursts = [None if labelled.bursts is None else labelled.bursts[found.rows] for found, labelled in zip(plain, examples.sets, strict=True)]
+    vectors, sizes = np.concatenate([found.vectors for found in plain]), list(map(len, plain))
+    told = [None if labelled.bursts is None else labelled.bursts[found.rows] for found, labelled in zip(plain, examples.sets, strict=True)]
+    bursts = as_one(told, sizes)
     groups = groups_of(
         len(vectors),
-        bursts=_told(bursts, plain),
-        picture_of_row=_pictures_of_rows(plain),
+        bursts=bursts,
+        picture_of_row=pictures_as_one([found.picture_of_row for found in plain], sizes),
         contents=[vector.tobytes() for vector in vectors],  # equal vectors are of equal pictures
     )
     return Features(
         looks=tuple(Look(name, *_look(found, places)) for name, found in zip(names, looks, strict=True)),
         of=np.concatenate([rows[found.rows] for rows, found in zip(examples.of, plain, strict=True)]),
         groups=groups,
-        bursts=groups_of(len(vectors), bursts=_told(bursts, plain)),
+        bursts=groups_of(len(vectors), bursts=bursts),
         parts=np.concatenate([found.parts for found in plain]),
         names=tuple(name for found in plain for name in found.names),
         taxa=examples.taxa,
@@ -161,15 +162,6 @@ def _look(found: Sequence[EmbeddedSet], places: Sequence[np.ndarray]) -> tuple[n
     numbers = np.concatenate([place[one.rows] for place, one in zip(places, found, strict=True)])
     vectors = np.concatenate([one.vectors for one in found])
     return numbers[numbers >= 0], vectors[numbers >= 0]
-
-
-def _told(bursts: Sequence[np.ndarray | None], found: Sequence[EmbeddedSet]) -> list[object]:
-    """The burst of each picture; None where it is not known."""
-    return [name for names, one in zip(bursts, found, strict=True) for name in ([None] * len(one) if names is None else names.tolist())]
-
-
-def _pictures_of_rows(found: Sequence[EmbeddedSet]) -> list[object]:
-    return [None if one.picture_of_row is None else (number, int(one.picture_of_row[row])) for number, one in enumerate(found) for row in range(len(one))]
 
 
 def _why(found: Sequence[EmbeddedSet]) -> str:

@@ -32,7 +32,7 @@ from bioclip_search.evaluation.label_folders import SPLITS
 from bioclip_search.exif import facts_of
 from bioclip_search.images import open_file, open_header
 from bioclip_search.splits.straddling import find_straddling, kept_whole
-from bioclip_search.splits.together import groups_of
+from bioclip_search.splits.together import as_one, groups_of, pictures_as_one
 
 if TYPE_CHECKING:
     from bioclip_search.evaluation.labelled import LabelledSet
@@ -143,11 +143,10 @@ def with_parted_bursts_told(sets: Sequence[LabelledSet]) -> list[LabelledSet]:
 
 def groups_in_sets(known: Sequence[LabelledSet]) -> np.ndarray:
     """The group of each picture of all sets, (n,) int64, that no split may part: bursts, crops of one picture, and one file in two sets."""
-    n = sum(map(len, known))
-    bursts = [name for one in known for name in (one.bursts if one.bursts is not None else [None] * len(one))]
-    pictures = [None if of is None else (number, of) for number, one in enumerate(known) for of in _pictures_of_rows(one)]
+    sizes = list(map(len, known))
+    bursts, pictures = as_one([one.bursts for one in known], sizes), pictures_as_one([one.picture_of_row for one in known], sizes)
     files = [None if path is None else os.path.abspath(path) for one in known for path in _paths(one)] if len(known) > 1 else None
-    return groups_of(n, bursts=bursts, picture_of_row=pictures, contents=files)
+    return groups_of(sum(sizes), bursts=bursts, picture_of_row=pictures, contents=files)
 
 
 def _is_split(sets: Sequence[LabelledSet]) -> bool:
@@ -160,10 +159,6 @@ def _parts(sets: Sequence[LabelledSet]) -> np.ndarray:
 
 def _names(sets: Sequence[LabelledSet]) -> list[str]:
     return [name for labelled in sets for name in labelled.names]
-
-
-def _pictures_of_rows(labelled: LabelledSet) -> list[int | None]:
-    return [None] * len(labelled) if labelled.picture_of_row is None else labelled.picture_of_row.tolist()
 
 
 def _paths(labelled: LabelledSet) -> list[Path | None]:
