@@ -163,9 +163,9 @@ def _thumbnails(allowed: Path) -> Thumbnails:
     return Thumbnails(_decoders(), [allowed], THUMBNAIL_BYTES)
 
 
-@st.cache_resource
+@st.cache_resource(on_release=Decoders.close)
 def _decoders() -> Decoders:
-    """Held open as long as the server runs; its children end with it."""
+    """Held open as long as the server runs, or until its caches are cleared; its children end with it."""
     return Decoders(DECODERS)
 
 
