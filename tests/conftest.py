@@ -12,11 +12,16 @@ import numpy as np
 import PIL.Image
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, settings
 
 from bioclip_search.build import build_index
 from bioclip_search.prompts import BARE_TEMPLATE, RANKS, TextRecipe
 from bioclip_search.taxonomy import Taxonomy
 from tests.chromium import CHROMIUM_VARIABLE, QUIET, find_chromium
+
+# A machine that is busy with something else is no fault of ours.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 SHARED = Path(os.environ.get("BIOCLIP_SEARCH_SHARED", Path(__file__).parents[2] / "shared"))
 

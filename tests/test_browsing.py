@@ -179,7 +179,7 @@ def test_an_unknown_rank_is_refused(run):
 VERDICTS = st.sampled_from(["accepted", "corrected", "blank", "person", "unsure"])
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(pictures=runs(), data=st.data())
 def test_the_counts_are_those_of_the_records_one_by_one(pictures, data, tmp_path_factory):
     run = small_run(Path(tmp_path_factory.mktemp("any")) / "run", pictures)

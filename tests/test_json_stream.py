@@ -16,7 +16,7 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) |
 VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3), max_leaves=9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.dictionaries(st.text(max_size=9), VALUES, max_size=5), st.sampled_from([None, 1, " "]))
 def test_members_come_as_json_itself_reads_them(members, indent):
     with tempfile.TemporaryDirectory() as folder:

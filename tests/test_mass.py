@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bioclip_search.index import Index
@@ -71,7 +71,6 @@ def test_no_leaves_give_the_root_alone(taxonomy):
     assert told(taxonomy, [], []) == [(None, "all", 1.0)]
 
 
-@settings(deadline=None)
 @given(weights=st.lists(st.floats(0, 1), min_size=9, max_size=9), least=st.sampled_from([0.01, 0.1, 0.35]))
 def test_the_tree_is_that_of_a_naive_loop(taxonomy, weights, least):
     if not sum(weights):

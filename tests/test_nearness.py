@@ -65,7 +65,7 @@ def test_silent_taxa_are_near_to_nothing_and_count_in_no_mean(tmp_path, encoder)
     st.integers(0, 2**32 - 1),
     st.sampled_from([1, 3, 8, 1 << 13]),
 )
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_means_are_those_of_a_plain_loop_whatever_the_blocks(tmp_path_factory, encoder, monkeypatch, families, seed, block):
     monkeypatch.setattr(nearness, "BLOCK_LEAVES", block)
     families = [f"F{number}" for number in sorted(families)]

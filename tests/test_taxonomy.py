@@ -107,7 +107,7 @@ def test_a_table_without_rank_columns_says_what_it_has():
 names = st.sampled_from(["A", "B", "C", None])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(*[names] * 4), min_size=1, max_size=30), st.integers(0, 2**32 - 1))
 def test_roll_up_equals_a_dictionary_loop_on_trees_with_missing_ranks(rows, seed):
     ranks = ("kingdom", "order", "genus", "species")

@@ -34,7 +34,7 @@ def found_in(out):
     return [(part, several) for _, part, several in sorted(rows, key=lambda row: row[0])]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(several=st.lists(PICTURE, min_size=1, max_size=3))
 @pytest.mark.parametrize("kind", FORMATS)
 def test_boxes_come_back_to_a_thousandth_of_a_pixel(kind, several):

@@ -105,7 +105,7 @@ def test_a_gap_that_is_no_time_stops(tmp_path):
         find_sequences(small_run(tmp_path / "run", []), -1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from("AB"), st.one_of(st.none(), st.integers(0, 400))), max_size=25), st.integers(0, 90))
 def test_the_same_as_a_plain_loop(taken, gap_s):
     pictures = [

@@ -16,7 +16,7 @@ RANKS = ("kingdom", "order", "family", "genus")
 NAMES = st.sampled_from(["A", "B", None])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(*[NAMES] * len(RANKS)).filter(any), min_size=1, max_size=12, unique=True))
 def test_a_rank_is_empty_where_a_lineage_lacks_it_and_a_sibling_does_not(rows):
     table = pa.table([pa.array(column, pa.string()) for column in zip(*rows, strict=True)], names=list(RANKS))

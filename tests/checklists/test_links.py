@@ -34,7 +34,7 @@ def is_on_circle(target, is_end, start):
     return False
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(pointers())
 def test_chains_end_where_a_walk_ends_and_circles_are_those_of_a_walk(drawn):
     target, is_end = drawn
@@ -47,7 +47,7 @@ def test_chains_end_where_a_walk_ends_and_circles_are_those_of_a_walk(drawn):
     assert all(target[row] == after for circle in told for row, after in zip(circle, circle[1:] + circle[:1], strict=True))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data())
 def test_lineages_are_those_of_a_dictionary_and_a_loop(data):
     n = data.draw(st.integers(1, 40))

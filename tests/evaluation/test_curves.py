@@ -165,14 +165,14 @@ def anything(draw: st.DrawFn) -> Attempts:
     return Attempts(reach, verdicts, np.zeros(shape, int), told)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.one_of(climbers(), anything()), st.data())
 def test_every_point_and_area_equals_a_slow_walk_over_all_thresholds_and_pictures(attempts, data):
     counts = data.draw(st.lists(st.integers(0, 3), min_size=len(attempts), max_size=len(attempts)))
     assert_equal_to_the_slow_walk(attempts, counts if sum(counts) else [1] * len(attempts))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(climbers())
 def test_climbing_only_loses_coverage_as_the_threshold_rises_so_the_area_is_that_of_the_sorted_points(attempts):
     points = Sweep(attempts).points(np.ones((1, len(attempts))))

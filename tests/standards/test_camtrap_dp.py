@@ -161,7 +161,7 @@ def carried(one: TaggedPicture) -> tuple[Any, ...]:
     return one.media_id, one.status, one.size_wh, stamp, facts.deployment, one.frame_number, one.frame_rate, found
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(runs())
 def test_what_the_standard_carries_comes_back(pictures):
     told = [one for one in pictures if one.facts.timestamp and ".." not in one.image]

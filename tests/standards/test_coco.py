@@ -30,7 +30,7 @@ def carried(one: TaggedPicture) -> tuple[Any, ...]:
     return *about, one.status, found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(runs())
 def test_what_the_format_carries_comes_back(pictures):
     with tempfile.TemporaryDirectory() as name:

@@ -16,7 +16,7 @@ from tests.standards.random_runs import runs
 from tests.standards.runs import crop, picture, small_run
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(runs())
 def test_all_rows_come_back(pictures):
     with tempfile.TemporaryDirectory() as name:

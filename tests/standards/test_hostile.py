@@ -52,7 +52,7 @@ def read_or_refused(path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["md.json", "coco.json"])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.data())
 def test_json_with_something_odd_in_it_is_read_or_refused(exports, name, data):
     told = json.loads((exports / name).read_text())
@@ -69,7 +69,7 @@ def test_json_with_something_odd_in_it_is_read_or_refused(exports, name, data):
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "package/media.csv", "package/observations.csv", "package/deployments.csv", "package/datapackage.json"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(at=st.floats(0, 1), junk=st.sampled_from([b'"', b",", b"\n", b"\xff", b"\x00", b"{", b"999999999999999999999", b"nan", b"-"]), cut=st.integers(0, 30))
 def test_tables_with_a_hole_and_junk_in_it_are_read_or_refused(exports, name, at, junk, cut):
     with tempfile.TemporaryDirectory() as folder:

@@ -37,7 +37,7 @@ def carried(one: TaggedPicture) -> tuple[Any, ...]:
     return one.media_id, one.status, one.size_wh, stamp, one.frame_number, one.frame_rate, found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(runs())
 def test_what_the_format_carries_comes_back(pictures):
     with tempfile.TemporaryDirectory() as name:
