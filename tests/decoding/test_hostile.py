@@ -39,7 +39,7 @@ def test_a_folder_of_hostile_files_gives_one_error_each_and_all_others_are_answe
     for number in range(4):
         (tmp_path / f"{number}.jpg").write_bytes(good_jpeg())
     files = sorted(tmp_path.iterdir())
-    with Decoders(2, timeout_s=1) as decoders:
+    with Decoders(2, timeout_s=3) as decoders:
         told = dict(zip(files, work_ahead(lambda path: opened_or_error(decoders, Media(path.name, path)), files), strict=True))
     assert {path.name for path, words in told.items() if words == "160x120"} == {"0.jpg", "1.jpg", "2.jpg", "3.jpg"}
     for name, words in expected.items():

@@ -219,11 +219,11 @@ def test_a_video_that_is_no_file_is_one_error(decoders, tmp_path, make, words):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 @pytest.mark.parametrize(
-    ("blow", "words"), [(signal.SIGSTOP, "takes longer than 1 s for one frame"), (signal.SIGKILL, "ends the process that decodes it (signal 9)")]
+    ("blow", "words"), [(signal.SIGSTOP, "takes longer than 3 s for one frame"), (signal.SIGKILL, "ends the process that decodes it (signal 9)")]
 )
 def test_a_video_whose_child_hangs_or_crashes_gives_the_frames_before_and_one_error(tmp_path, blow, words):
     path = write_video(tmp_path / "a.mp4", 200)
-    with Decoders(1, timeout_s=1) as decoders:
+    with Decoders(1, timeout_s=3) as decoders:
         others = set(psutil.Process().children())
         stream = frames(Video("a.mp4", path), FrameChoice(every=1), decoders)
         first = next(stream)
