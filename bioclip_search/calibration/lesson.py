@@ -25,7 +25,7 @@ from bioclip_search.evaluation.zero_shot import wanted_rows
 from bioclip_search.posterior import leaf_probabilities
 from bioclip_search.searcher import BATCH_CROPS, Searcher
 from bioclip_search.splits.cutting import cut_in_two
-from bioclip_search.splits.together import groups_of
+from bioclip_search.splits.together import as_one, groups_of
 
 MOST_FOR_TEMPERATURE = 500
 """Pictures after which the temperature does not change any more."""
@@ -155,13 +155,13 @@ def gather(
         found = vectors_of(searcher.encoder, known, rows, workers=workers, progress=tick)
         kept = found.without_repeats(of_bursts=True)  # or what teaches would show as well
         groups.append(_not_to_be_parted(kept) + sum(map(len, groups)))
-        bursts += [None] * len(kept) if kept.bursts is None else kept.bursts.tolist()
+        bursts.append(kept.bursts)
         truths = Lineages.of(kept.taxa, searcher.taxonomy.ranks, numbers)
         vectors, codes, vernacular = [*vectors, kept.vectors], [*codes, truths.codes], [*vernacular, truths.vernacular]
         before, repeats = before + len(found) + len(found.failures), repeats + len(found) - len(kept)
     _stop_if_few(sum(map(len, vectors)), in_all, sum(map(len, sets)), repeats)
     truths = Lineages(np.concatenate(codes), np.concatenate(vernacular))
-    together = groups_of(len(bursts), bursts=bursts, contents=np.concatenate(groups))
+    together = groups_of(len(truths), bursts=as_one(bursts, list(map(len, groups))), contents=np.concatenate(groups))
     scale = searcher.index.card.encoder.logit_scale
     return LabelledPictures(np.concatenate(vectors), truths, candidates_of_index(searcher, numbers), scale, together)
 
