@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
@@ -179,7 +179,7 @@ def test_an_unknown_rank_is_refused(run):
 VERDICTS = st.sampled_from(["accepted", "corrected", "blank", "person", "unsure"])
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(pictures=runs(), data=st.data())
 def test_the_counts_are_those_of_the_records_one_by_one(pictures, data, tmp_path_factory):
     run = small_run(Path(tmp_path_factory.mktemp("any")) / "run", pictures)
